@@ -1,0 +1,138 @@
+/**
+ * What a service can do on the bus. Services see only this; NATS stays inside libs/bus.
+ *
+ * Order everywhere: do the work durably → publish what follows and await it → return `done` (which acknowledges what came).
+ */
+import type { EventContract, HintContract, RequestContract, RowsContract } from '@postbus/contracts'
+import type { Logger } from 'pino'
+import type { z } from 'zod'
+
+/** What became of one event. A throw means "we do not know": it is tried again. */
+export type Disposition =
+  | { kind: 'done' }
+  /** Deterministically impossible. Copied to MAIL_DEAD, acknowledged there, and only then taken off its stream. */
+  | { kind: 'reject'; reason: string }
+
+export interface EventContext {
+  log: Logger
+  /** 1 at the first delivery. */
+  deliveries: number
+  /** Aborted when the consumption stops; a handler that waits should give up and throw. */
+  signal: AbortSignal
+}
+
+export type Handler<S extends z.ZodType> = (event: z.output<S>, context: EventContext) => Promise<Disposition>
+
+export interface ConsumeOptions {
+  /** Events handled at once; also the bound of what is pulled ahead. */
+  maxInFlight: number
+  /** Values for `{token}` places of the contract's durable and filter, e.g. `{ lane: '07', shard: '0' }`. */
+  tokens?: Record<string, string>
+}
+
+export interface Stoppable {
+  /** Takes nothing new, waits for what is in hand (bounded by the drain deadline), gives back the rest at once. */
+  stop(): Promise<void>
+}
+
+export interface AnswerContext {
+  log: Logger
+  /** The asker's deadline has passed, or it went away: stop working. */
+  signal: AbortSignal
+}
+
+export interface Row<R> {
+  row: R
+  /** Byte strings that belong to the row; their meaning is the contract's. */
+  bytes?: Uint8Array[]
+}
+
+export interface PublishOptions {
+  /** Tries go on with the same message id until then. Default 20 s: longer than a leader election. */
+  deadlineMs?: number
+  /** Publish as a schedule that fires into `target` at this time; only for contracts whose stream has schedules. */
+  schedule?: { at: Date; target: string }
+}
+
+export interface Bus {
+  /**
+   * Resolves when the stream has the event (or had it: same message id). The publication carries `traceparent` and the queue id.
+   * @throws BusFull the stream or the account is at its limit; nothing was stored
+   * @throws BusUnavailable no confirmation until the deadline; the event may or may not be stored
+   */
+  publish<S extends z.ZodType>(contract: EventContract<S>, event: z.input<S>, options?: PublishOptions): Promise<void>
+  /** Handles events until stopped. Re-creates itself when its consumer or stream went away and came back. */
+  consume<S extends z.ZodType>(
+    contract: EventContract<S>,
+    party: string,
+    options: ConsumeOptions,
+    handler: Handler<S>,
+  ): Promise<Stoppable>
+  /**
+   * @throws RequestRefused with a code of the contract
+   * @throws BusUnavailable nobody answers, or not in time; the work may have been done
+   */
+  request<I extends z.ZodType, O extends z.ZodType>(
+    contract: RequestContract<I, O>,
+    input: z.input<I>,
+    options?: { timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<z.output<O>>
+  /** Rows as they come, with credit: a reader that stops reading stops the answerer, and nobody else. Throws as `request` does. */
+  rows<I extends z.ZodType, R extends z.ZodType>(
+    contract: RowsContract<I, R>,
+    input: z.input<I>,
+    options?: { timeoutMs?: number; signal?: AbortSignal },
+  ): AsyncIterable<Required<Row<z.output<R>>>>
+  /** Throw RequestRefused for a refusal of the contract; anything else reaches the asker as BusUnavailable. */
+  answer<I extends z.ZodType, O extends z.ZodType>(
+    contract: RequestContract<I, O>,
+    handler: (input: z.output<I>, context: AnswerContext) => Promise<z.input<O>>,
+  ): Promise<Stoppable>
+  answerRows<I extends z.ZodType, R extends z.ZodType>(
+    contract: RowsContract<I, R>,
+    handler: (input: z.output<I>, context: AnswerContext) => AsyncIterable<Row<z.input<R>>>,
+  ): Promise<Stoppable>
+  /** Sent once, perhaps lost. */
+  hint<S extends z.ZodType>(contract: HintContract<S>, value: z.input<S>): void
+  /** `tokens` narrow the subject, e.g. `{ account }`; without them every hint of the contract. */
+  listen<S extends z.ZodType>(
+    contract: HintContract<S>,
+    handler: (value: z.output<S>) => void,
+    tokens?: Record<string, string>,
+  ): Stoppable
+  /** Whether a stream holds a message on exactly this subject. For custody. */
+  holds(contract: EventContract, subject: string, shard?: number): Promise<boolean>
+  /** Called after every reconnect: hints may have been missed. */
+  onReconnect(callback: () => void): Stoppable
+  readonly connected: boolean
+  close(): Promise<void>
+}
+
+/** The stream or the account is at its limit. Nothing was stored. */
+export class BusFull extends Error {
+  override readonly name = 'BusFull'
+}
+
+/** No answer or no confirmation in time. Whether it happened is not known. */
+export class BusUnavailable extends Error {
+  override readonly name = 'BusUnavailable'
+}
+
+/** The answerer understood and refused. `code` is one of the contract's refusals. */
+export class RequestRefused extends Error {
+  override readonly name = 'RequestRefused'
+  readonly code: string
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/**
+ * A handler throws this when something it needs is down. The consumer stops pulling, keeps what it has in hand alive and
+ * tries again with growing pauses; nothing is counted against the message.
+ */
+export class DependencyUnavailable extends Error {
+  override readonly name = 'DependencyUnavailable'
+}

@@ -1,0 +1,170 @@
+/** The operator's requests to the directory. Only the operator's own key may ask them. */
+import { z } from 'zod'
+
+import { defineRequest } from './define.ts'
+import { AccountId, ForwardPath, Timestamp } from './envelope.ts'
+import { MAX_MEMBERS } from './directory.ts'
+
+/** As typed by an operator; the directory folds it to lower-case A-labels. */
+const DomainName = z.string().min(1).max(255)
+
+const operators = { answerer: 'directory', askers: ['operator', 'console'], timeoutMs: 10_000 } as const
+
+/**
+ * `local`: mailboxes live here. `alias`: the same people as in `target`, which is local. `rewrite`: every address
+ * becomes the same local part at `target`, wherever that is.
+ */
+export const Domain = z.object({
+  domain: z.string(),
+  kind: z.enum(['local', 'alias', 'rewrite']),
+  target: z.string().optional(),
+  /** Between local part and detail; null: no subaddresses. */
+  subaddressSeparator: z.string().length(1).nullable(),
+  /** Takes mail for every unknown local part. */
+  catchAll: ForwardPath.optional(),
+  createdAt: Timestamp,
+})
+export type Domain = z.infer<typeof Domain>
+
+export const Account = z.object({
+  account: AccountId,
+  address: ForwardPath,
+  name: z.string().max(200),
+  enabled: z.boolean(),
+  quotaBytes: z.int().nonnegative().nullable(),
+  /** Recipients and messages an account may send per hour; null: the platform's default. */
+  recipientsPerHour: z.int().nonnegative().nullable(),
+  messagesPerHour: z.int().nonnegative().nullable(),
+  createdAt: Timestamp,
+})
+export type Account = z.infer<typeof Account>
+
+/** An address that stands for others. `alias` keeps the sender's reverse-path; `group` and `list` send as `owner`; `discard` ends here. */
+export const Alias = z.object({
+  address: ForwardPath,
+  kind: z.enum(['alias', 'group', 'list', 'discard']),
+  members: z.array(ForwardPath).max(MAX_MEMBERS),
+  owner: ForwardPath.optional(),
+  createdAt: Timestamp,
+})
+export type Alias = z.infer<typeof Alias>
+
+const Page = z.object({ after: z.string().optional(), limit: z.int().min(1).max(1000).default(200) })
+
+export const addDomain = defineRequest({
+  ...operators,
+  name: 'directory.addDomain',
+  purpose: 'Add a domain.',
+  refusals: ['exists', 'invalid', 'noSuchDomain'],
+  input: z.object({
+    domain: DomainName,
+    kind: Domain.shape.kind.default('local'),
+    target: DomainName.optional(),
+    subaddressSeparator: Domain.shape.subaddressSeparator.optional(),
+    catchAll: ForwardPath.optional(),
+  }),
+  output: Domain,
+})
+export const changeDomain = defineRequest({
+  ...operators,
+  name: 'directory.changeDomain',
+  purpose: 'Change settings of a domain; null takes one away.',
+  refusals: ['invalid', 'noSuchDomain'],
+  input: z.object({
+    domain: DomainName,
+    target: DomainName.optional(),
+    subaddressSeparator: Domain.shape.subaddressSeparator.optional(),
+    catchAll: ForwardPath.nullable().optional(),
+  }),
+  output: Domain,
+})
+export const removeDomain = defineRequest({
+  ...operators,
+  name: 'directory.removeDomain',
+  purpose: 'Remove a domain nobody uses any more.',
+  refusals: ['noSuchDomain', 'inUse'],
+  input: z.object({ domain: DomainName }),
+  output: Domain,
+})
+export const listDomains = defineRequest({
+  ...operators,
+  name: 'directory.listDomains',
+  purpose: 'Domains by name.',
+  input: Page,
+  output: z.object({ domains: z.array(Domain), more: z.boolean() }),
+})
+
+const AccountSettings = z.object({
+  name: z.string().max(200).optional(),
+  password: z.string().min(1).max(1024).optional(),
+  enabled: z.boolean().optional(),
+  quotaBytes: Account.shape.quotaBytes.optional(),
+  recipientsPerHour: Account.shape.recipientsPerHour.optional(),
+  messagesPerHour: Account.shape.messagesPerHour.optional(),
+})
+
+export const addAccount = defineRequest({
+  ...operators,
+  name: 'directory.addAccount',
+  purpose: 'Add an account. Without a password it takes mail and cannot log in.',
+  refusals: ['exists', 'invalid', 'noSuchDomain'],
+  input: z.object({ address: ForwardPath, ...AccountSettings.shape }),
+  output: Account,
+})
+export const changeAccount = defineRequest({
+  ...operators,
+  name: 'directory.changeAccount',
+  purpose: 'Change settings or the password of an account.',
+  refusals: ['invalid', 'noSuchAccount'],
+  input: z.object({ address: ForwardPath, ...AccountSettings.shape }),
+  output: Account,
+})
+export const removeAccount = defineRequest({
+  ...operators,
+  name: 'directory.removeAccount',
+  purpose: 'Remove an account. Its mail stays in the mailstore until removed there.',
+  refusals: ['noSuchAccount'],
+  input: z.object({ address: ForwardPath }),
+  output: Account,
+})
+export const listAccounts = defineRequest({
+  ...operators,
+  name: 'directory.listAccounts',
+  purpose: 'Accounts by address.',
+  input: z.object({ domain: DomainName.optional(), ...Page.shape }),
+  output: z.object({ accounts: z.array(Account), more: z.boolean() }),
+})
+
+const AliasSettings = Alias.pick({ kind: true, members: true, owner: true })
+
+export const addAlias = defineRequest({
+  ...operators,
+  name: 'directory.addAlias',
+  purpose: 'Add an alias, group, list or discarding address.',
+  refusals: ['exists', 'invalid', 'noSuchDomain'],
+  input: z.object({ address: ForwardPath, ...AliasSettings.shape }),
+  output: Alias,
+})
+export const changeAlias = defineRequest({
+  ...operators,
+  name: 'directory.changeAlias',
+  purpose: 'Change kind, members or owner of an alias.',
+  refusals: ['invalid', 'noSuchAlias'],
+  input: z.object({ address: ForwardPath, ...AliasSettings.partial().shape }),
+  output: Alias,
+})
+export const removeAlias = defineRequest({
+  ...operators,
+  name: 'directory.removeAlias',
+  purpose: 'Remove an alias, group or list.',
+  refusals: ['noSuchAlias'],
+  input: z.object({ address: ForwardPath }),
+  output: Alias,
+})
+export const listAliases = defineRequest({
+  ...operators,
+  name: 'directory.listAliases',
+  purpose: 'Aliases by address.',
+  input: z.object({ domain: DomainName.optional(), ...Page.shape }),
+  output: z.object({ aliases: z.array(Alias), more: z.boolean() }),
+})

@@ -1,0 +1,23 @@
+/**
+ * @postbus/contracts — every subject, stream and request. The only thing services share about each other.
+ *
+ * STANDARDS of its own: publishers parse before sending, readers parse on arrival and ignore keys they do not know. Adding
+ * an optional key keeps `v1`; anything else is `v2` beside it until the last reader moved.
+ */
+export * from './define.ts'
+export * from './envelope.ts'
+export * from './subjects.ts'
+export * from './streams.ts'
+export * from './task.ts'
+export * from './mail-accepted.ts'
+export * from './mail-local.ts'
+export * from './mail-out.ts'
+export * from './mail-status.ts'
+export * from './mail-hold.ts'
+export * from './mail-dead.ts'
+export * from './hints.ts'
+export * from './directory.ts'
+export * from './directory-admin.ts'
+export * from './mailstore.ts'
+export * from './custody.ts'
+export { contracts } from './registry.ts'

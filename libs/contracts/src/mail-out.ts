@@ -1,0 +1,65 @@
+/**
+ * NAME
+ *   mail.out — hand one message to the next hop of one remote recipient
+ * PRODUCERS
+ *   router (first attempt), delivery (retries, as scheduled messages), custody (what the bus lost)
+ * CONSUMERS
+ *   delivery, one durable consumer per lane
+ * DELIVERY
+ *   At least once. Same queueId, n, attempt and incarnation: same message.
+ *
+ * Three subject families share the stream: `q` is work that can run now, `s` a schedule whose due time the server
+ * keeps and which fires into the `q` subject of the same task, `x` a short-lived tombstone that cancels a schedule.
+ */
+import { z } from 'zod'
+
+import { defineEvent } from './define.ts'
+import { Timestamp } from './envelope.ts'
+import { streams } from './streams.ts'
+import { laneOf, siteToken } from './subjects.ts'
+import { Task } from './task.ts'
+
+const schema = z.object({
+  ...Task.shape,
+  /** The routing domain (A-label, lower case) or address literal this recipient goes to. */
+  site: z.string().min(1).max(255),
+  shard: z.int().nonnegative(),
+  /** 1 is the first. */
+  attempt: z.int().min(1),
+  firstAttemptAt: Timestamp.optional(),
+  /** After this the recipient has expired — RFC 5321 §4.5.4.1. */
+  expiresAt: Timestamp,
+  /** The peer's last reply, kept for the report. */
+  lastReply: z.string().max(2000).optional(),
+})
+export type MailOut = z.infer<typeof schema>
+
+const place = (family: 'q' | 's', { shard, site, queueId, n }: MailOut): string =>
+  `mail.out.v1.${shard}.${family}.${laneOf(site)}.${siteToken(site)}.${queueId}.${n}`
+
+export const MailOut = defineEvent({
+  name: 'mail.out',
+  pattern: 'mail.out.v1.{shard}.q.{lane}.{site}.{queueId}.{n}',
+  stream: streams.out,
+  producers: ['router', 'delivery', 'custody'],
+  consumers: [{ party: 'delivery', durable: 'lane-{lane}', filter: 'mail.out.v1.{shard}.q.{lane}.>' }],
+  purpose: 'Hand one message to the next hop of one remote recipient, now.',
+  schema,
+  subject: (task) => place('q', task),
+  messageId: ({ queueId, n, attempt, incarnation }) => `out:${queueId}:${n}:${attempt}:${incarnation}`,
+  queueId: ({ queueId }) => queueId,
+})
+
+/** Where a retry waits: published with a schedule, it fires into the task's work subject when due. */
+export const MailOutLater = defineEvent({
+  name: 'mail.out (later)',
+  pattern: 'mail.out.v1.{shard}.s.{lane}.{site}.{queueId}.{n}',
+  stream: streams.out,
+  producers: ['delivery', 'custody'],
+  consumers: [],
+  purpose: 'The same task at its next attempt, kept by the server until it is due.',
+  schema,
+  subject: (task) => place('s', task),
+  messageId: ({ queueId, n, attempt, incarnation }) => `ret:${queueId}:${n}:${attempt}:${incarnation}`,
+  queueId: ({ queueId }) => queueId,
+})

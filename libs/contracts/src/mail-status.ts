@@ -1,0 +1,135 @@
+/**
+ * NAME
+ *   mail.status — what became of recipients
+ * PRODUCERS
+ *   router, delivery, mailstore; console (operators' acts)
+ * CONSUMERS
+ *   custody
+ * DELIVERY
+ *   At least once, in any order. One message carries many statuses of messages in one bucket. Custody decides by
+ *   (incarnation, attempt, rank); an ended recipient never reopens.
+ * STANDARDS
+ *   RFC 3464 §2.3 (what a report needs of each recipient)
+ */
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+
+import { defineEvent } from './define.ts'
+import {
+  AccountId,
+  EnhancedStatus,
+  ForwardPath,
+  Incarnation,
+  QueueId,
+  RecipientKey,
+  ReversePath,
+  Timestamp,
+} from './envelope.ts'
+import { streams } from './streams.ts'
+import { bucketOf } from './subjects.ts'
+
+/** One final recipient as the router decided it. `merged`: the same mailbox or address came up under `into` already. */
+export const Destination = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('local'), account: AccountId, detail: z.string().max(256).optional() }),
+  z.object({ kind: z.literal('remote'), site: z.string(), shard: z.int().nonnegative() }),
+  z.object({ kind: z.literal('merged'), into: RecipientKey }),
+  /** Ended by the router itself; the status with the reason follows in the same or a later message. */
+  z.object({ kind: z.literal('ended') }),
+])
+export type Destination = z.infer<typeof Destination>
+
+export const FinalRecipient = z.object({
+  n: RecipientKey,
+  forwardPath: ForwardPath,
+  reversePath: ReversePath,
+  destination: Destination,
+})
+export type FinalRecipient = z.infer<typeof FinalRecipient>
+
+const common = { queueId: QueueId, incarnation: Incarnation, at: Timestamp }
+const ofRecipient = { ...common, n: RecipientKey, attempt: z.int().nonnegative().default(0) }
+const reply = {
+  status: EnhancedStatus,
+  /** Text for a human, and for the report. */
+  reason: z.string().max(2000),
+  /** The SMTP reply as received, when a peer said it. */
+  reply: z.string().max(2000).optional(),
+  mxHost: z.string().max(255).optional(),
+}
+
+export const Status = z.discriminatedUnion('kind', [
+  z.object({
+    ...common,
+    kind: z.literal('routed'),
+    /** Index of the original recipient in the envelope, and how many there are. */
+    original: z.int().nonnegative(),
+    originals: z.int().min(1),
+    page: z.int().min(1),
+    pages: z.int().min(1),
+    recipients: z.array(FinalRecipient),
+  }),
+  z.object({ ...ofRecipient, kind: z.literal('delivered'), account: AccountId }),
+  z.object({
+    ...ofRecipient,
+    kind: z.literal('relayed'),
+    mxHost: z.string().max(255),
+    reply: z.string().max(2000),
+    dsn: z.boolean(),
+  }),
+  z.object({ ...ofRecipient, ...reply, kind: z.literal('deferred'), nextAttemptAt: Timestamp }),
+  z.object({ ...ofRecipient, ...reply, kind: z.literal('failed'), rule: z.string().max(200).optional() }),
+  z.object({ ...ofRecipient, ...reply, kind: z.literal('expired') }),
+  z.object({ ...ofRecipient, kind: z.literal('discarded'), rule: z.string().max(200) }),
+  z.object({ ...ofRecipient, kind: z.literal('held'), rule: z.string().max(200), site: z.string().max(255) }),
+  z.object({ ...ofRecipient, kind: z.literal('released'), by: z.string().max(200) }),
+  z.object({ ...ofRecipient, kind: z.literal('cancelled'), by: z.string().max(200) }),
+  z.object({ ...ofRecipient, kind: z.literal('dead'), stream: z.string().max(64), reason: z.string().max(200) }),
+])
+export type Status = z.infer<typeof Status>
+
+/** At most this many statuses travel in one message, so that it stays far below the bus's 1 MiB. */
+export const MAX_STATUSES = 256
+/** A `routed` status names at most this many recipients; more are paged. */
+export const MAX_RECIPIENTS_PER_PAGE = 100
+
+const statusId = (status: Status): string =>
+  status.kind === 'routed'
+    ? `${status.queueId}/routed/${status.original}/${status.page}/${status.incarnation}`
+    : `${status.queueId}/${status.n}/${status.kind}/${status.attempt}/${status.incarnation}`
+
+const schema = z.object({
+  bucket: z.string().regex(/^[0-9]{2}$/),
+  statuses: z.array(Status).min(1).max(MAX_STATUSES),
+})
+
+export const MailStatus = defineEvent({
+  name: 'mail.status',
+  pattern: 'mail.status.v1.{bucket}',
+  stream: streams.status,
+  producers: ['router', 'delivery', 'mailstore', 'console', 'custody'],
+  consumers: [{ party: 'custody', durable: 'custody', filter: 'mail.status.v1.>' }],
+  purpose: 'What became of recipients; many per message.',
+  schema,
+  subject: ({ bucket }) => `mail.status.v1.${bucket}`,
+  messageId: ({ statuses }) =>
+    `sta:${createHash('sha256').update(statuses.map(statusId).join('\n')).digest('base64url').slice(0, 32)}`,
+})
+export type MailStatus = z.infer<typeof schema>
+
+/** Groups statuses by bucket and cuts each group to what one message may carry; the order within a message's statuses is kept. */
+export function statusMessages(statuses: readonly Status[]): MailStatus[] {
+  const byBucket = new Map<string, Status[]>()
+  for (const status of statuses) {
+    const bucket = bucketOf(status.queueId)
+    const group = byBucket.get(bucket)
+    if (group) group.push(status)
+    else byBucket.set(bucket, [status])
+  }
+  const messages: MailStatus[] = []
+  for (const [bucket, group] of byBucket) {
+    for (let from = 0; from < group.length; from += MAX_STATUSES) {
+      messages.push({ bucket, statuses: group.slice(from, from + MAX_STATUSES) })
+    }
+  }
+  return messages
+}

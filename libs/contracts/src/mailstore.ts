@@ -1,0 +1,358 @@
+/**
+ * What the IMAP and POP3 front ends ask the mailstore. Every request carries a session token for one account; a hole in
+ * a front end is not a hole in every mailbox.
+ *
+ * Sets of UIDs are written as IMAP writes them (`1:5,9`), never with `*`: the asker knows its mailbox.
+ * Message bytes: a row carries them up to MAX_INLINE_BYTES, else names the blob and the range to read through libs/blobs.
+ *
+ * STANDARDS  RFC 9051 §2.3, §6; RFC 7162 (MODSEQ); RFC 6154 (special use); RFC 4315 (UIDPLUS)
+ */
+import { z } from 'zod'
+
+import { defineRequest, defineRows } from './define.ts'
+import { SessionToken } from './directory.ts'
+import { Timestamp } from './envelope.ts'
+
+const front = { answerer: 'mailstore', askers: ['imap', 'pop3'] } as const
+
+/** Above this a row names a blob instead of carrying the bytes. */
+export const MAX_INLINE_BYTES = 64 * 1024
+
+/** Ascending, without overlaps; '' is the empty set. */
+export const UidSet = z.string().regex(/^([1-9][0-9]*(:[1-9][0-9]*)?(,[1-9][0-9]*(:[1-9][0-9]*)?)*)?$/)
+export type UidSet = z.infer<typeof UidSet>
+
+/** The mailbox's own number; never reused, and not its name, which may change. */
+export const MailboxKey = z.int().positive()
+
+/** Unicode, levels separated by `/`, INBOX spelt so. Modified UTF-7 ends in the front end. */
+export const MailboxName = z.string().min(1).max(1000)
+
+/** System flags as IMAP spells them (`\Seen`), keywords as first written. `\Recent` is not stored. */
+export const Flag = z.string().min(1).max(200)
+
+const Modseq = z.int().nonnegative()
+const Uid = z.int().positive()
+
+export const MailboxInfo = z.object({
+  mailbox: MailboxKey,
+  name: MailboxName,
+  uidValidity: z.int().positive(),
+  uidNext: Uid,
+  highestModseq: Modseq,
+  messages: z.int().nonnegative(),
+  unseen: z.int().nonnegative(),
+  deleted: z.int().nonnegative(),
+  /** Sum of RFC822.SIZE — RFC 8438. */
+  size: z.int().nonnegative(),
+  /** Messages no read-write session has been told of; IMAP4rev1's RECENT. */
+  recent: z.int().nonnegative(),
+  /** Keywords in use. */
+  keywords: z.array(Flag),
+  /** `\Sent` and so on — RFC 6154. */
+  specialUse: z.array(z.string()),
+  subscribed: z.boolean(),
+})
+export type MailboxInfo = z.infer<typeof MailboxInfo>
+
+export const listMailboxes = defineRequest({
+  ...front,
+  name: 'mailstore.list',
+  purpose: 'Every mailbox of the account, and names subscribed to that have none. Counts are exact.',
+  input: z.object({ token: SessionToken }),
+  output: z.object({ mailboxes: z.array(MailboxInfo), subscribedOnly: z.array(MailboxName) }),
+})
+
+export const mailboxStatus = defineRequest({
+  ...front,
+  name: 'mailstore.status',
+  refusals: ['noSuchMailbox'],
+  purpose: 'One mailbox by name.',
+  input: z.object({ token: SessionToken, name: MailboxName }),
+  output: MailboxInfo,
+})
+
+export const createMailbox = defineRequest({
+  ...front,
+  name: 'mailstore.create',
+  refusals: ['exists', 'invalid', 'limit'],
+  purpose: 'Create a mailbox and the levels above it.',
+  input: z.object({ token: SessionToken, name: MailboxName, specialUse: z.array(z.string()).default([]) }),
+  output: MailboxInfo,
+})
+
+export const deleteMailbox = defineRequest({
+  ...front,
+  name: 'mailstore.delete',
+  refusals: ['noSuchMailbox', 'invalid', 'hasChildren'],
+  purpose: 'Delete a mailbox with its messages; INBOX cannot be.',
+  input: z.object({ token: SessionToken, name: MailboxName }),
+  output: z.object({}),
+})
+
+export const renameMailbox = defineRequest({
+  ...front,
+  name: 'mailstore.rename',
+  refusals: ['noSuchMailbox', 'exists', 'invalid'],
+  purpose: 'Rename a mailbox and all below it; renaming INBOX moves its messages — RFC 9051 §6.3.6.',
+  input: z.object({ token: SessionToken, from: MailboxName, to: MailboxName }),
+  output: z.object({}),
+})
+
+export const subscribeMailbox = defineRequest({
+  ...front,
+  name: 'mailstore.subscribe',
+  purpose: 'Set or clear a subscription; the mailbox need not exist.',
+  input: z.object({ token: SessionToken, name: MailboxName, subscribed: z.boolean() }),
+  output: z.object({}),
+})
+
+/** Sent in pieces: a mailbox of a million messages with every second one expunged is a long set. */
+export const openMailbox = defineRows({
+  ...front,
+  name: 'mailstore.open',
+  refusals: ['noSuchMailbox'],
+  purpose: 'SELECT and EXAMINE: the mailbox as of one moment, then its UIDs in pieces.',
+  input: z.object({ token: SessionToken, name: MailboxName, readOnly: z.boolean() }),
+  row: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('mailbox'),
+      info: MailboxInfo,
+      /** UIDs from here on are \Recent for this session; a read-write open claims them. */
+      recentFrom: Uid,
+      firstUnseen: Uid.optional(),
+    }),
+    z.object({ kind: z.literal('uids'), uids: UidSet }),
+  ]),
+})
+
+/** Flags of one message, and the MODSEQ at which they became so. */
+export const FlagsRow = z.object({ uid: Uid, modseq: Modseq, flags: z.array(Flag) })
+export type FlagsRow = z.infer<typeof FlagsRow>
+
+export const syncMailbox = defineRows({
+  ...front,
+  name: 'mailstore.sync',
+  refusals: ['noSuchMailbox'],
+  purpose:
+    'What happened in a mailbox after a MODSEQ: who vanished, whose flags changed, who came. The `now` row is last.',
+  input: z.object({
+    token: SessionToken,
+    mailbox: MailboxKey,
+    modseq: Modseq,
+    /** Also claim arrivals as \Recent. */ claimRecent: z.boolean().default(false),
+  }),
+  row: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('vanished'), uids: UidSet }),
+    z.object({ kind: z.literal('message'), ...FlagsRow.shape }),
+    z.object({ kind: z.literal('now'), highestModseq: Modseq, uidNext: Uid, recentFrom: Uid }),
+  ]),
+})
+
+/** One BODY[…] or BINARY[…] section. `part`: '' is the whole message, else '1.2'. */
+export const Section = z.object({
+  part: z.string().regex(/^([1-9][0-9]*(\.[1-9][0-9]*)*)?$/),
+  kind: z.enum(['all', 'header', 'text', 'mime', 'fields', 'fieldsNot']),
+  fields: z.array(z.string().max(998)).optional(),
+  /** First octet and how many. */
+  partial: z.tuple([z.int().nonnegative(), z.int().positive()]).optional(),
+})
+export type Section = z.infer<typeof Section>
+
+/** Bytes of a section: inline (the row's bytes, in order), in a blob, or absent (NIL). */
+export const SectionBytes = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('inline') }),
+  z.object({
+    kind: z.literal('blob'),
+    blob: z.string().max(200),
+    offset: z.int().nonnegative(),
+    length: z.int().nonnegative(),
+  }),
+  z.object({ kind: z.literal('absent') }),
+])
+export type SectionBytes = z.infer<typeof SectionBytes>
+
+export const fetchMessages = defineRows({
+  ...front,
+  name: 'mailstore.fetch',
+  refusals: ['noSuchMailbox'],
+  purpose: 'Messages by UID, ascending; those gone meanwhile are left out.',
+  timeoutMs: 60_000,
+  input: z.object({
+    token: SessionToken,
+    mailbox: MailboxKey,
+    uids: UidSet,
+    want: z.object({
+      flags: z.boolean().default(false),
+      internalDate: z.boolean().default(false),
+      size: z.boolean().default(false),
+      envelope: z.boolean().default(false),
+      /** BODYSTRUCTURE with extension data; the front end leaves them out for BODY. */
+      structure: z.boolean().default(false),
+      saveDate: z.boolean().default(false),
+      sections: z.array(Section).max(100).default([]),
+    }),
+    /** Set \Seen where it is not yet, before the row is read. */
+    markSeen: z.boolean().default(false),
+    /** Only messages changed after this MODSEQ — CHANGEDSINCE. */
+    changedSince: Modseq.optional(),
+  }),
+  row: z.object({
+    uid: Uid,
+    modseq: Modseq,
+    /** Present when asked for, or when markSeen changed them. */
+    flags: z.array(Flag).optional(),
+    internalDate: Timestamp.optional(),
+    size: z.int().nonnegative().optional(),
+    /** IMAP wire form of ENVELOPE, made when the message came — RFC 9051 §7.5.2. */
+    envelope: z.string().optional(),
+    /** IMAP wire forms: BODYSTRUCTURE and BODY. */
+    structure: z.object({ extended: z.string(), basic: z.string() }).optional(),
+    saveDate: Timestamp.optional(),
+    sections: z.array(SectionBytes).optional(),
+  }),
+})
+
+export const storeFlags = defineRows({
+  ...front,
+  name: 'mailstore.store',
+  refusals: ['noSuchMailbox', 'limit'],
+  purpose: 'Change flags; one row per message whose flags were set or were to be.',
+  timeoutMs: 60_000,
+  input: z.object({
+    token: SessionToken,
+    mailbox: MailboxKey,
+    uids: UidSet,
+    mode: z.enum(['add', 'remove', 'replace']),
+    flags: z.array(Flag).max(100),
+    /** Messages with a higher MODSEQ are left alone and named in a `conflict` row — RFC 7162 §3.1.3. */
+    unchangedSince: Modseq.optional(),
+  }),
+  row: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('stored'), ...FlagsRow.shape }),
+    z.object({ kind: z.literal('conflict'), uids: UidSet }),
+  ]),
+})
+
+const Copied = z.object({
+  uidValidity: z.int().positive(),
+  from: UidSet,
+  /** As many as `from`, in the same order. */
+  to: UidSet,
+})
+
+export const copyMessages = defineRequest({
+  ...front,
+  name: 'mailstore.copy',
+  refusals: ['noSuchMailbox', 'noSuchTarget', 'overQuota'],
+  purpose: 'Copy messages to another mailbox, all or none; with `move` they leave this one in the same step.',
+  timeoutMs: 60_000,
+  input: z.object({ token: SessionToken, mailbox: MailboxKey, uids: UidSet, to: MailboxName, move: z.boolean() }),
+  output: Copied,
+})
+
+export const expungeMessages = defineRequest({
+  ...front,
+  name: 'mailstore.expunge',
+  refusals: ['noSuchMailbox'],
+  purpose:
+    'Remove messages: those with \\Deleted, of `uids` only when given. `any` removes them with or without the flag (POP3).',
+  timeoutMs: 60_000,
+  input: z.object({
+    token: SessionToken,
+    mailbox: MailboxKey,
+    uids: UidSet.optional(),
+    any: z.boolean().default(false),
+  }),
+  output: z.object({ vanished: UidSet, highestModseq: Modseq }),
+})
+
+export const appendMessages = defineRequest({
+  ...front,
+  name: 'mailstore.append',
+  refusals: ['noSuchMailbox', 'overQuota', 'noSuchBlob', 'tooLarge'],
+  purpose: 'Append messages whose bytes the front end staged in libs/blobs; all or none.',
+  timeoutMs: 60_000,
+  input: z.object({
+    token: SessionToken,
+    name: MailboxName,
+    messages: z
+      .array(
+        z.object({
+          /** A staged blob; mailstore copies or adopts it and takes the staged one away. */
+          blob: z.string().max(200),
+          size: z.int().nonnegative(),
+          flags: z.array(Flag).max(100),
+          internalDate: Timestamp.optional(),
+        }),
+      )
+      .min(1)
+      .max(100),
+  }),
+  output: z.object({ uidValidity: z.int().positive(), uids: UidSet }),
+})
+
+/** A search program as a tree; dates are calendar days, sizes octets. */
+export type SearchKey =
+  | { kind: 'all' }
+  | { kind: 'and'; keys: SearchKey[] }
+  | { kind: 'or'; keys: SearchKey[] }
+  | { kind: 'not'; key: SearchKey }
+  | { kind: 'flag'; flag: string }
+  | { kind: 'uids'; uids: UidSet }
+  | { kind: 'header'; field: string; value: string }
+  | { kind: 'body'; value: string }
+  | { kind: 'text'; value: string }
+  | { kind: 'date'; of: 'internal' | 'sent' | 'saved'; is: 'before' | 'on' | 'since'; date: string }
+  | { kind: 'size'; is: 'larger' | 'smaller'; octets: number }
+  | { kind: 'modseq'; modseq: number }
+  | { kind: 'within'; is: 'older' | 'younger'; seconds: number }
+
+/** Deeper programs are refused. */
+export const MAX_SEARCH_DEPTH = 50
+const MAX_SEARCH_KEYS = 500
+
+export const SearchKey: z.ZodType<SearchKey> = z.lazy(() =>
+  z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('all') }),
+    z.object({ kind: z.literal('and'), keys: z.array(SearchKey).max(MAX_SEARCH_KEYS) }),
+    z.object({ kind: z.literal('or'), keys: z.array(SearchKey).min(1).max(MAX_SEARCH_KEYS) }),
+    z.object({ kind: z.literal('not'), key: SearchKey }),
+    z.object({ kind: z.literal('flag'), flag: Flag }),
+    z.object({ kind: z.literal('uids'), uids: UidSet }),
+    z.object({ kind: z.literal('header'), field: z.string().max(998), value: z.string().max(4096) }),
+    z.object({ kind: z.literal('body'), value: z.string().max(4096) }),
+    z.object({ kind: z.literal('text'), value: z.string().max(4096) }),
+    z.object({
+      kind: z.literal('date'),
+      of: z.enum(['internal', 'sent', 'saved']),
+      is: z.enum(['before', 'on', 'since']),
+      date: z.iso.date(),
+    }),
+    z.object({ kind: z.literal('size'), is: z.enum(['larger', 'smaller']), octets: z.int().nonnegative() }),
+    z.object({ kind: z.literal('modseq'), modseq: Modseq }),
+    z.object({ kind: z.literal('within'), is: z.enum(['older', 'younger']), seconds: z.int().positive() }),
+  ]),
+)
+
+export const searchMailbox = defineRows({
+  ...front,
+  name: 'mailstore.search',
+  refusals: ['noSuchMailbox', 'tooComplex'],
+  purpose: 'UIDs that match, in pieces, ascending; `highestModseq` of the matches when the program names a MODSEQ.',
+  timeoutMs: 120_000,
+  input: z.object({ token: SessionToken, mailbox: MailboxKey, key: SearchKey }),
+  row: z.object({ uids: UidSet, highestModseq: Modseq.optional() }),
+})
+
+export const quotaOf = defineRequest({
+  ...front,
+  name: 'mailstore.quota',
+  purpose: "The account's use and limit.",
+  input: z.object({ token: SessionToken }),
+  output: z.object({
+    usedBytes: z.int().nonnegative(),
+    limitBytes: z.int().nonnegative().nullable(),
+    messages: z.int().nonnegative(),
+  }),
+})

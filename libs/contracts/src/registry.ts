@@ -1,0 +1,31 @@
+/** Every contract there is: what documentation, provisioning and permissions are made from. */
+import type { Contract } from './define.ts'
+import * as custody from './custody.ts'
+import * as directoryAdmin from './directory-admin.ts'
+import * as directory from './directory.ts'
+import * as hints from './hints.ts'
+import { MailAccepted } from './mail-accepted.ts'
+import { MailDead } from './mail-dead.ts'
+import { MailHold } from './mail-hold.ts'
+import { MailLocal } from './mail-local.ts'
+import { MailOut, MailOutLater } from './mail-out.ts'
+import { MailStatus } from './mail-status.ts'
+import * as mailstore from './mailstore.ts'
+
+const kinds: readonly unknown[] = ['event', 'request', 'rows', 'hint'] satisfies Contract['kind'][]
+
+const isContract = (value: unknown): value is Contract =>
+  typeof value === 'object' && value !== null && 'kind' in value && kinds.includes(value.kind)
+
+const contractsOf = (module: object): Contract[] => Object.values(module).filter(isContract)
+
+export const contracts: readonly Contract[] = [
+  MailAccepted,
+  MailLocal,
+  MailOut,
+  MailOutLater,
+  MailStatus,
+  MailHold,
+  MailDead,
+  ...[directory, directoryAdmin, mailstore, custody, hints].flatMap(contractsOf),
+]

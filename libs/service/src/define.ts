@@ -1,0 +1,29 @@
+/** A service: a name, its settings, and what it starts. Code inside never knows whether others share its process. */
+import type { Bus } from '@postbus/bus'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import type { z } from 'zod'
+
+export interface ServiceContext<Config> {
+  config: Config
+  log: Logger
+  bus: Bus
+  /** This service's own registry; `/metrics` on its health port. */
+  metrics: Registry
+  /** Register something to close. Runs last-in first-out after a stop signal, inside the drain deadline. */
+  defer(close: () => Promise<void> | void): void
+  /** A reason for not being ready, or null. Shown in the body of `/readyz`. */
+  readiness(check: () => string | null): void
+  /** Aborted when the stop signal came. */
+  signal: AbortSignal
+}
+
+export interface ServiceDefinition<Config = unknown> {
+  readonly name: string
+  readonly config: z.ZodType<Config>
+  start(context: ServiceContext<Config>): Promise<void>
+}
+
+export function defineService<Config>(definition: ServiceDefinition<Config>): ServiceDefinition<Config> {
+  return definition
+}

@@ -1,0 +1,2 @@
+/** @postbus/service — the skeleton every app passes control to. */
+export * from './define.ts'

@@ -1,0 +1,2 @@
+/** @postbus/spool — durable records of accepted messages. */
+export * from './spool.ts'
