@@ -100,12 +100,24 @@ export interface Bus {
     handler: (value: z.output<S>) => void,
     tokens?: Record<string, string>,
   ): Stoppable
+  /** Resolves when the streams of these contracts exist. Nobody is ready before; the resident provisioner creates them. */
+  provisioned(contracts: readonly EventContract[], signal: AbortSignal): Promise<void>
+  /** Waits until the lease is ours. Held by renewal until released or lost; at most one holder at a time, apart from a paused one. */
+  acquireLease(name: string, options: { ttlMs: number; signal: AbortSignal }): Promise<Lease>
   /** Whether a stream holds a message on exactly this subject. For custody. */
   holds(contract: EventContract, subject: string, shard?: number): Promise<boolean>
   /** Called after every reconnect: hints may have been missed. */
   onReconnect(callback: () => void): Stoppable
   readonly connected: boolean
   close(): Promise<void>
+}
+
+export interface Lease {
+  /** Grows with every holder: what writes are fenced by. */
+  readonly revision: number
+  /** Aborted when somebody else may hold it. */
+  readonly lost: AbortSignal
+  release(): Promise<void>
 }
 
 /** The stream or the account is at its limit. Nothing was stored. */
