@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+/**
+ * bootstrap — from a fresh clone to a running command, on any Node from 18 up.
+ *
+ *   node tools/start/bootstrap.mjs <start|test|check|bench> [argument …]
+ *
+ * Installs the locked dependencies when they are not there (or the lock file changed), then runs the command under the
+ * pinned Node inside node_modules. Plain JavaScript without dependencies: it runs before there are any.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
+const bin = join(root, 'node_modules', '.bin')
+const pinned = readFileSync(join(root, '.node-version'), 'utf8').trim()
+const commands = {
+  start: ['tools/start/main.ts'],
+  test: ['tools/check/test.ts'],
+  check: ['tools/check/check.ts'],
+  bench: ['tools/bench/main.ts'],
+}
+
+const [command, ...args] = process.argv.slice(2)
+if (!Object.hasOwn(commands, command ?? '')) {
+  process.stderr.write(`usage: node tools/start/bootstrap.mjs <${Object.keys(commands).join('|')}> [argument …]\n`)
+  process.exit(64)
+}
+
+installDependencies()
+const node = pinnedNode()
+const child = spawn(node, [...commands[command].map((file) => join(root, file)), ...args], {
+  stdio: 'inherit',
+  env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
+})
+// The child decides when it is done; we report how it ended.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)))
+
+function installDependencies() {
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
+  const mark = join(root, 'node_modules', '.postbus-lock')
+  if (existsSync(mark) && readFileSync(mark, 'utf8') === lock) return
+  process.stderr.write('installing dependencies from package-lock.json …\n')
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
+  if (npm.status !== 0) {
+    process.stderr.write('npm ci failed; see its output above\n')
+    process.exit(npm.status ?? 1)
+  }
+  writeFileSync(mark, lock)
+}
+
+function pinnedNode() {
+  const path = join(bin, 'node')
+  if (existsSync(path)) {
+    const { stdout } = spawnSync(path, ['--version'], { encoding: 'utf8' })
+    if (stdout?.trim() === `v${pinned}`) return path
+  }
+  if (process.version === `v${pinned}`) return process.execPath
+  process.stderr.write(
+    `Node ${pinned} has no package for ${process.platform}-${process.arch}; install it and run again\n`,
+  )
+  process.exit(1)
+}
