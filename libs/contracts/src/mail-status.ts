@@ -20,7 +20,9 @@ import {
   EnhancedStatus,
   ForwardPath,
   Incarnation,
+  MessageFacts,
   QueueId,
+  Recipient,
   RecipientKey,
   ReversePath,
   Timestamp,
@@ -31,7 +33,7 @@ import { bucketOf } from './subjects.ts'
 /** One final recipient as the router decided it. `merged`: the same mailbox or address came up under `into` already. */
 export const Destination = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('local'), account: AccountId, detail: z.string().max(256).optional() }),
-  z.object({ kind: z.literal('remote'), site: z.string(), shard: z.int().nonnegative() }),
+  z.object({ kind: z.literal('remote'), site: z.string(), shard: z.int().nonnegative(), expiresAt: Timestamp }),
   z.object({ kind: z.literal('merged'), into: RecipientKey }),
   /** Ended by the router itself; the status with the reason follows in the same or a later message. */
   z.object({ kind: z.literal('ended') }),
@@ -45,6 +47,15 @@ export const FinalRecipient = z.object({
   destination: Destination,
 })
 export type FinalRecipient = z.infer<typeof FinalRecipient>
+
+/** What custody's books say about a message as a whole; with it a task can be made again. */
+export const MessageEntry = z.object({
+  ...MessageFacts.shape,
+  reversePath: ReversePath,
+  account: AccountId.optional(),
+  messageId: z.string().max(998).optional(),
+})
+export type MessageEntry = z.infer<typeof MessageEntry>
 
 const common = { queueId: QueueId, incarnation: Incarnation, at: Timestamp }
 const ofRecipient = { ...common, n: RecipientKey, attempt: z.int().nonnegative().default(0) }
@@ -66,6 +77,10 @@ export const Status = z.discriminatedUnion('kind', [
     originals: z.int().min(1),
     page: z.int().min(1),
     pages: z.int().min(1),
+    /** The original recipient as accepted; on page 1. */
+    recipient: Recipient.optional(),
+    /** On page 1 of original 0. */
+    message: MessageEntry.optional(),
     recipients: z.array(FinalRecipient),
   }),
   z.object({ ...ofRecipient, kind: z.literal('delivered'), account: AccountId }),
@@ -87,8 +102,9 @@ export const Status = z.discriminatedUnion('kind', [
 ])
 export type Status = z.infer<typeof Status>
 
-/** At most this many statuses travel in one message, so that it stays far below the bus's 1 MiB. */
+/** At most this many statuses, and this many octets, travel in one message, so that it stays below the bus's 1 MiB. */
 export const MAX_STATUSES = 256
+export const MAX_STATUS_BYTES = 256 * 1024
 /** A `routed` status names at most this many recipients; more are paged. */
 export const MAX_RECIPIENTS_PER_PAGE = 100
 
@@ -116,19 +132,24 @@ export const MailStatus = defineEvent({
 })
 export type MailStatus = z.infer<typeof schema>
 
-/** Groups statuses by bucket and cuts each group to what one message may carry; the order within a message's statuses is kept. */
+/**
+ * Groups statuses by bucket and cuts each group to what one message may carry; the order within a message's statuses is
+ * kept. A single status above MAX_STATUS_BYTES travels alone: a full page of the longest paths still fits the bus.
+ */
 export function statusMessages(statuses: readonly Status[]): MailStatus[] {
-  const byBucket = new Map<string, Status[]>()
+  const open = new Map<string, { message: MailStatus; bytes: number }>()
+  const messages: MailStatus[] = []
   for (const status of statuses) {
     const bucket = bucketOf(status.queueId)
-    const group = byBucket.get(bucket)
-    if (group) group.push(status)
-    else byBucket.set(bucket, [status])
-  }
-  const messages: MailStatus[] = []
-  for (const [bucket, group] of byBucket) {
-    for (let from = 0; from < group.length; from += MAX_STATUSES) {
-      messages.push({ bucket, statuses: group.slice(from, from + MAX_STATUSES) })
+    const bytes = Buffer.byteLength(JSON.stringify(status))
+    const group = open.get(bucket)
+    if (group && group.message.statuses.length < MAX_STATUSES && group.bytes + bytes <= MAX_STATUS_BYTES) {
+      group.message.statuses.push(status)
+      group.bytes += bytes
+    } else {
+      const message = { bucket, statuses: [status] }
+      open.set(bucket, { message, bytes })
+      messages.push(message)
     }
   }
   return messages
