@@ -1,6 +1,6 @@
 /**
  * What the IMAP and POP3 front ends ask the mailstore. Every request carries a session token for one account; a hole in
- * a front end is not a hole in every mailbox.
+ * a front end is not a hole in every mailbox. `tokenInvalid`: forged, expired, or for somebody else; ask the directory for a new one.
  *
  * Sets of UIDs are written as IMAP writes them (`1:5,9`), never with `*`: the asker knows its mailbox.
  * Message bytes: a row carries them up to MAX_INLINE_BYTES, else names the blob and the range to read through libs/blobs.
@@ -58,6 +58,7 @@ export type MailboxInfo = z.infer<typeof MailboxInfo>
 export const listMailboxes = defineRequest({
   ...front,
   name: 'mailstore.list',
+  refusals: ['tokenInvalid'],
   purpose: 'Every mailbox of the account, and names subscribed to that have none. Counts are exact.',
   input: z.object({ token: SessionToken }),
   output: z.object({ mailboxes: z.array(MailboxInfo), subscribedOnly: z.array(MailboxName) }),
@@ -66,7 +67,7 @@ export const listMailboxes = defineRequest({
 export const mailboxStatus = defineRequest({
   ...front,
   name: 'mailstore.status',
-  refusals: ['noSuchMailbox'],
+  refusals: ['tokenInvalid', 'noSuchMailbox'],
   purpose: 'One mailbox by name.',
   input: z.object({ token: SessionToken, name: MailboxName }),
   output: MailboxInfo,
@@ -75,7 +76,7 @@ export const mailboxStatus = defineRequest({
 export const createMailbox = defineRequest({
   ...front,
   name: 'mailstore.create',
-  refusals: ['exists', 'invalid', 'limit'],
+  refusals: ['tokenInvalid', 'exists', 'invalid', 'limit'],
   purpose: 'Create a mailbox and the levels above it.',
   input: z.object({ token: SessionToken, name: MailboxName, specialUse: z.array(z.string()).default([]) }),
   output: MailboxInfo,
@@ -84,8 +85,9 @@ export const createMailbox = defineRequest({
 export const deleteMailbox = defineRequest({
   ...front,
   name: 'mailstore.delete',
-  refusals: ['noSuchMailbox', 'invalid', 'hasChildren'],
-  purpose: 'Delete a mailbox with its messages; INBOX cannot be.',
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'invalid', 'hasChildren'],
+  purpose:
+    'Delete a mailbox with its messages, not those below it; INBOX cannot be. `hasChildren`: the name is only a level above others.',
   input: z.object({ token: SessionToken, name: MailboxName }),
   output: z.object({}),
 })
@@ -93,7 +95,7 @@ export const deleteMailbox = defineRequest({
 export const renameMailbox = defineRequest({
   ...front,
   name: 'mailstore.rename',
-  refusals: ['noSuchMailbox', 'exists', 'invalid'],
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'exists', 'invalid', 'limit'],
   purpose: 'Rename a mailbox and all below it; renaming INBOX moves its messages — RFC 9051 §6.3.6.',
   input: z.object({ token: SessionToken, from: MailboxName, to: MailboxName }),
   output: z.object({}),
@@ -102,6 +104,7 @@ export const renameMailbox = defineRequest({
 export const subscribeMailbox = defineRequest({
   ...front,
   name: 'mailstore.subscribe',
+  refusals: ['tokenInvalid', 'invalid', 'limit'],
   purpose: 'Set or clear a subscription; the mailbox need not exist.',
   input: z.object({ token: SessionToken, name: MailboxName, subscribed: z.boolean() }),
   output: z.object({}),
@@ -111,7 +114,7 @@ export const subscribeMailbox = defineRequest({
 export const openMailbox = defineRows({
   ...front,
   name: 'mailstore.open',
-  refusals: ['noSuchMailbox'],
+  refusals: ['tokenInvalid', 'noSuchMailbox'],
   purpose: 'SELECT and EXAMINE: the mailbox as of one moment, then its UIDs in pieces.',
   input: z.object({ token: SessionToken, name: MailboxName, readOnly: z.boolean() }),
   row: z.discriminatedUnion('kind', [
@@ -133,7 +136,7 @@ export type FlagsRow = z.infer<typeof FlagsRow>
 export const syncMailbox = defineRows({
   ...front,
   name: 'mailstore.sync',
-  refusals: ['noSuchMailbox'],
+  refusals: ['tokenInvalid', 'noSuchMailbox'],
   purpose:
     'What happened in a mailbox after a MODSEQ: who vanished, whose flags changed, who came. The `now` row is last.',
   input: z.object({
@@ -159,7 +162,10 @@ export const Section = z.object({
 })
 export type Section = z.infer<typeof Section>
 
-/** Bytes of a section: inline (the row's bytes, in order), in a blob, or absent (NIL). */
+/**
+ * Bytes of a section: inline (the row's next byte string, in order), in a blob, or absent (NIL). With `lead`, the row's next
+ * byte string comes before the blob's bytes: fields added at delivery are no part of the blob.
+ */
 export const SectionBytes = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('inline') }),
   z.object({
@@ -167,6 +173,7 @@ export const SectionBytes = z.discriminatedUnion('kind', [
     blob: z.string().max(200),
     offset: z.int().nonnegative(),
     length: z.int().nonnegative(),
+    lead: z.literal(true).optional(),
   }),
   z.object({ kind: z.literal('absent') }),
 ])
@@ -175,7 +182,7 @@ export type SectionBytes = z.infer<typeof SectionBytes>
 export const fetchMessages = defineRows({
   ...front,
   name: 'mailstore.fetch',
-  refusals: ['noSuchMailbox'],
+  refusals: ['tokenInvalid', 'noSuchMailbox'],
   purpose: 'Messages by UID, ascending; those gone meanwhile are left out.',
   timeoutMs: 60_000,
   input: z.object({
@@ -216,7 +223,7 @@ export const fetchMessages = defineRows({
 export const storeFlags = defineRows({
   ...front,
   name: 'mailstore.store',
-  refusals: ['noSuchMailbox', 'limit'],
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'limit'],
   purpose: 'Change flags; one row per message whose flags were set or were to be.',
   timeoutMs: 60_000,
   input: z.object({
@@ -244,7 +251,7 @@ const Copied = z.object({
 export const copyMessages = defineRequest({
   ...front,
   name: 'mailstore.copy',
-  refusals: ['noSuchMailbox', 'noSuchTarget', 'overQuota'],
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'noSuchTarget', 'overQuota', 'limit'],
   purpose: 'Copy messages to another mailbox, all or none; with `move` they leave this one in the same step.',
   timeoutMs: 60_000,
   input: z.object({ token: SessionToken, mailbox: MailboxKey, uids: UidSet, to: MailboxName, move: z.boolean() }),
@@ -254,7 +261,7 @@ export const copyMessages = defineRequest({
 export const expungeMessages = defineRequest({
   ...front,
   name: 'mailstore.expunge',
-  refusals: ['noSuchMailbox'],
+  refusals: ['tokenInvalid', 'noSuchMailbox'],
   purpose:
     'Remove messages: those with \\Deleted, of `uids` only when given. `any` removes them with or without the flag (POP3).',
   timeoutMs: 60_000,
@@ -270,7 +277,7 @@ export const expungeMessages = defineRequest({
 export const appendMessages = defineRequest({
   ...front,
   name: 'mailstore.append',
-  refusals: ['noSuchMailbox', 'overQuota', 'noSuchBlob', 'tooLarge'],
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'overQuota', 'noSuchBlob', 'tooLarge', 'limit'],
   purpose: 'Append messages whose bytes the front end staged in libs/blobs; all or none.',
   timeoutMs: 60_000,
   input: z.object({
@@ -338,7 +345,7 @@ export const SearchKey: z.ZodType<SearchKey> = z.lazy(() =>
 export const searchMailbox = defineRows({
   ...front,
   name: 'mailstore.search',
-  refusals: ['noSuchMailbox', 'tooComplex'],
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'tooComplex'],
   purpose: 'UIDs that match, in pieces, ascending; `highestModseq` of the matches when the program names a MODSEQ.',
   timeoutMs: 120_000,
   input: z.object({ token: SessionToken, mailbox: MailboxKey, key: SearchKey }),
@@ -348,6 +355,7 @@ export const searchMailbox = defineRows({
 export const quotaOf = defineRequest({
   ...front,
   name: 'mailstore.quota',
+  refusals: ['tokenInvalid'],
   purpose: "The account's use and limit.",
   input: z.object({ token: SessionToken }),
   output: z.object({
