@@ -95,3 +95,12 @@ export const MessageFacts = z.object({
   ret: Envelope.shape.ret,
 })
 export type MessageFacts = z.infer<typeof MessageFacts>
+
+/** A message as a whole, as custody's books know it: with it and its recipient a task can be made again. */
+export const MessageEntry = z.object({
+  ...MessageFacts.shape,
+  reversePath: ReversePath,
+  account: AccountId.optional(),
+  messageId: z.string().max(998).optional(),
+})
+export type MessageEntry = z.infer<typeof MessageEntry>

@@ -20,7 +20,7 @@ import {
   EnhancedStatus,
   ForwardPath,
   Incarnation,
-  MessageFacts,
+  MessageEntry,
   QueueId,
   Recipient,
   RecipientKey,
@@ -47,15 +47,6 @@ export const FinalRecipient = z.object({
   destination: Destination,
 })
 export type FinalRecipient = z.infer<typeof FinalRecipient>
-
-/** What custody's books say about a message as a whole; with it a task can be made again. */
-export const MessageEntry = z.object({
-  ...MessageFacts.shape,
-  reversePath: ReversePath,
-  account: AccountId.optional(),
-  messageId: z.string().max(998).optional(),
-})
-export type MessageEntry = z.infer<typeof MessageEntry>
 
 const common = { queueId: QueueId, incarnation: Incarnation, at: Timestamp }
 const ofRecipient = { ...common, n: RecipientKey, attempt: z.int().nonnegative().default(0) }
