@@ -1,0 +1,51 @@
+/** What stands in the accounts' mailboxes, read over IMAP as a client would. */
+import { readFile } from 'node:fs/promises'
+
+import { ImapFlow } from 'imapflow'
+
+import type { Ready } from './platform.ts'
+
+export async function imapClient(ready: Ready, address: string): Promise<ImapFlow> {
+  const account = ready.accounts.find((candidate) => candidate.address === address)
+  const client = new ImapFlow({
+    host: 'localhost',
+    port: ready.ports['imaps'] ?? 0,
+    secure: true,
+    tls: { ca: await readFile(ready.ca, 'utf8') },
+    auth: { user: address, pass: account?.password ?? '' },
+    logger: false,
+  })
+  await client.connect()
+  return client
+}
+
+/** How often each X-Load-Id stands in the INBOX of each account. */
+export async function loadIds(ready: Ready): Promise<Map<string, number>> {
+  const counts = new Map<string, number>()
+  for (const { address } of ready.accounts) {
+    const client = await imapClient(ready, address)
+    try {
+      const { exists } = await client.mailboxOpen('INBOX', { readOnly: true })
+      if (exists === 0) continue
+      for await (const { headers } of client.fetch('1:*', { headers: ['x-load-id'] })) {
+        const id = /^x-load-id: *(\S+)/im.exec(headers?.toString() ?? '')?.[1]
+        if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1)
+      }
+    } finally {
+      await client.logout()
+    }
+  }
+  return counts
+}
+
+export interface Verdict {
+  missing: string[]
+  duplicated: string[]
+}
+
+/** Compares what was promised with what stands in the mailboxes. */
+export function compare(promised: Iterable<string>, found: Map<string, number>): Verdict {
+  const missing = [...promised].filter((id) => !found.has(id))
+  const duplicated = [...found].filter(([, count]) => count > 1).map(([id]) => id)
+  return { missing, duplicated }
+}

@@ -1,0 +1,24 @@
+/** One nkey for every party on the bus, made at the first start and kept in files only the owner may read. */
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { createUser, fromSeed } from '@nats-io/nkeys'
+
+export interface Key {
+  /** Path of the file that holds the seed. */
+  seedFile: string
+  publicKey: string
+}
+
+export async function keysOf<Name extends string>(dir: string, names: readonly Name[]): Promise<Record<Name, Key>> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const keys = await Promise.all(names.map(async (name) => [name, await keyOf(join(dir, `${name}.nk`))] as const))
+  return Object.fromEntries(keys) as Record<Name, Key>
+}
+
+async function keyOf(seedFile: string): Promise<Key> {
+  if (!existsSync(seedFile)) await writeFile(seedFile, createUser().getSeed(), { mode: 0o600 })
+  const seed = await readFile(seedFile)
+  return { seedFile, publicKey: fromSeed(new Uint8Array(Buffer.from(seed.toString('latin1').trim()))).getPublicKey() }
+}

@@ -1,0 +1,184 @@
+/** Starts the embedded profile, watches over it, and stops it in order: intake first, the broker last. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { connectBus } from '@postbus/bus'
+import { pino } from 'pino'
+
+import { startBroker } from './broker.ts'
+import { certificates } from './certificates.ts'
+import { DataDirectoryInUse, lockDataDirectory } from './data-lock.ts'
+import { DEMO_ALIAS_DOMAIN, DEMO_DOMAIN, demoAccounts } from './demo.ts'
+import { brokerParties, keysOf } from './keys.ts'
+import type { StartOptions } from './options.ts'
+import { plan, settings, type Instance, type Plan, type Surroundings } from './plan.ts'
+import { welcome } from './print.ts'
+import { removeReadyFile, writeReadyFile, type Ready } from './ready-file.ts'
+import { untilReady } from './readiness.ts'
+import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
+
+/** What a service may take to drain before it is killed; its own deadline is shorter. */
+const STOP_MS = 30_000
+/** Longer than the slowest recovery of a broker with a large queue. */
+const READY_MS = 120_000
+/** A signal this soon after the first is the same one, from the terminal and from npm. */
+const SAME_SIGNAL_MS = 1000
+
+/** @returns the exit code, when everything has stopped. */
+export async function startPlatform(options: StartOptions, root: string): Promise<number> {
+  const startedAt = Date.now()
+  const stopping = stopSignal()
+  const { data, host } = options
+  for (const dir of ['', 'db', 'spool', 'blobs', 'nats', 'logs', 'run']) await mkdir(join(data, dir), { recursive: true })
+  let unlock: () => Promise<void>
+  try {
+    unlock = await lockDataDirectory(data)
+  } catch (error) {
+    if (!(error instanceof DataDirectoryInUse)) throw error
+    process.stderr.write(`${error.message}\n`)
+    return 69
+  }
+
+  const layout = plan(options)
+  const keys = await keysOf(join(data, 'keys'), brokerParties)
+  const tls = await certificates(join(data, 'tls'), ['localhost', DEMO_DOMAIN, `mail.${DEMO_DOMAIN}`, '127.0.0.1', '::1'])
+  const natsUrl = `nats://${host}:${layout.ports.nats}`
+  const around: Surroundings = {
+    data,
+    host,
+    natsUrl,
+    seedFile: (party) => join(data, 'keys', `${party}.nk`),
+    certificates: tls,
+    hostname: DEMO_DOMAIN,
+    set: options.set,
+  }
+  await writeFile(
+    join(data, 'postbus.json'),
+    `${JSON.stringify({ natsUrl, operatorNkeyFile: keys.operator.seedFile, ca: tls.ca }, null, 2)}\n`,
+  )
+
+  const running: Supervised[] = []
+  let ready: Ready | undefined
+  const announce = async (): Promise<void> => {
+    if (ready === undefined || options.readyFile === null) return
+    ready.pids = pidsOf(layout, running)
+    await writeReadyFile(options.readyFile, ready)
+  }
+  const events: SupervisorEvents = {
+    restarted(name, how) {
+      process.stderr.write(`${name} ended (${how}) and was started again; see ${join(data, 'logs', `${name}.log`)}\n`)
+      void announce()
+    },
+    misconfigured(name) {
+      stopping.stop(`${name} refused its settings; see ${join(data, 'logs', `${name}.log`)}`)
+    },
+  }
+
+  try {
+    running.push(await startBroker({ host, port: layout.ports.nats, data, keys, root, events }))
+    const settingsFile = join(data, 'run', 'settings.json')
+    const instances = layout.processes.flatMap((process) => process.instances)
+    await writeFile(
+      settingsFile,
+      JSON.stringify(Object.fromEntries(instances.map((instance) => [instance.name, settings(instance, around)]))),
+      { mode: 0o600 },
+    )
+    for (const { name, instances } of layout.processes) {
+      if (instances.length === 0) continue
+      running.push(
+        supervise(
+          {
+            name,
+            command: process.execPath,
+            args: [join(root, 'tools', 'run', 'main.ts'), ...instances.map((instance) => instance.name)],
+            env: { POSTBUS_SETTINGS: settingsFile },
+            logFile: join(data, 'logs', `${name}.log`),
+            lifeline: 'ipc',
+            stopMs: STOP_MS,
+          },
+          events,
+        ),
+      )
+    }
+    const notReady = await untilReady(host, instances, READY_MS, stopping.signal)
+    if (notReady !== null) stopping.stop(notReady)
+    if (!stopping.signal.aborted) {
+      const accounts = await demoAccounts(data, () =>
+        connectBus({
+          servers: natsUrl,
+          party: 'operator',
+          nkeyFile: keys.operator.seedFile,
+          log: pino({ level: 'silent' }),
+        }),
+      )
+      ready = {
+        host,
+        ports: { ...layout.ports, ...replicaPorts(instances) },
+        metrics: Object.fromEntries(instances.map(({ name, healthPort }) => [name, healthPort])),
+        domains: [DEMO_DOMAIN, DEMO_ALIAS_DOMAIN],
+        accounts,
+        ca: tls.ca,
+        data,
+        pids: pidsOf(layout, running),
+      }
+      await announce()
+      process.stdout.write(welcome(ready, Date.now() - startedAt, 'node_modules/.bin/postbus'))
+    }
+    await stopping.done
+  } finally {
+    process.stdout.write('stopping …\n')
+    if (options.readyFile !== null) await removeReadyFile(options.readyFile)
+    const [broker, ...services] = running
+    // Last started, first stopped: what takes mail in, then what moves it, then what stores it.
+    for (const process of services.toReversed()) await process.stop()
+    await broker?.stop()
+    await unlock()
+  }
+  process.stdout.write(`stopped${stopping.reason === null ? '' : `: ${stopping.reason}`}\n`)
+  return stopping.reason === null ? 0 : 1
+}
+
+function pidsOf(layout: Plan, running: readonly Supervised[]): Record<string, number> {
+  const pids = new Map(running.map(({ name, pid }) => [name, pid]))
+  const entries = layout.processes.flatMap(({ name, instances }) =>
+    instances.map((instance): [string, number | null | undefined] => [instance.name, pids.get(name)]),
+  )
+  return Object.fromEntries(
+    [...entries, ['nats', pids.get('nats')] as const].filter((entry): entry is [string, number] => entry[1] != null),
+  )
+}
+
+function replicaPorts(instances: readonly Instance[]): Record<string, number> {
+  return Object.fromEntries(
+    instances
+      .filter(({ name, service }) => name !== service)
+      .flatMap(({ name, service, listens }) =>
+        Object.entries(listens).map(([port, number]) => [`${port}${name.slice(service.length)}`, number]),
+      ),
+  )
+}
+
+/** Resolves at SIGINT or SIGTERM, or when something inside asks to stop. A second signal, later, ends at once. */
+function stopSignal() {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const abort = new AbortController()
+  const state = {
+    signal: abort.signal,
+    done: promise,
+    reason: null as string | null,
+    stop(reason: string) {
+      state.reason ??= reason
+      abort.abort()
+      resolve()
+    },
+  }
+  let firstAt: number | undefined
+  const onSignal = (): void => {
+    if (firstAt !== undefined && Date.now() - firstAt > SAME_SIGNAL_MS) process.exit(1)
+    firstAt ??= Date.now()
+    abort.abort()
+    resolve()
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal)
+  return state
+}

@@ -1,0 +1,38 @@
+/** Waits until every instance says it is ready, and tells what those that are not are waiting for. */
+import { setTimeout as pause } from 'node:timers/promises'
+
+import type { Instance } from './plan.ts'
+
+const POLL_MS = 50
+
+/** @returns null when all are ready, else who is not and why. */
+export async function untilReady(
+  host: string,
+  instances: readonly Instance[],
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const deadline = Date.now() + timeoutMs
+  let reasons = new Map<string, string>()
+  while (!signal.aborted) {
+    const answers = await Promise.all(
+      instances.map(async ({ name, healthPort }) => [name, await whyNotReady(host, healthPort)] as const),
+    )
+    reasons = new Map(answers.filter((answer): answer is [string, string] => answer[1] !== null))
+    if (reasons.size === 0) return null
+    if (Date.now() > deadline) {
+      return `not ready in time: ${[...reasons].map(([name, reason]) => `${name} (${reason})`).join(', ')}`
+    }
+    await pause(POLL_MS)
+  }
+  return null
+}
+
+async function whyNotReady(host: string, port: number): Promise<string | null> {
+  try {
+    const response = await fetch(`http://${host}:${port}/readyz`, { signal: AbortSignal.timeout(2000) })
+    return response.ok ? null : (await response.text()).trim().slice(0, 200)
+  } catch {
+    return 'no answer'
+  }
+}
