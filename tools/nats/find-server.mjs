@@ -13,7 +13,19 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { access, chmod, constants, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import {
+  access,
+  chmod,
+  constants,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -107,7 +119,10 @@ async function fromRelease(work) {
   const archive = `${name}.tar.gz`
   // The sums come from the same release over TLS: they catch a broken download, not a forged release.
   const sums = (await download(`${RELEASES}/v${RELEASE}/SHA256SUMS`, CONNECT_TIMEOUT_MS)).toString()
-  const expected = sums.split('\n').find((line) => line.trim().endsWith(archive))?.split(/\s/)[0]
+  const expected = sums
+    .split('\n')
+    .find((line) => line.trim().endsWith(archive))
+    ?.split(/\s/)[0]
   if (!expected) throw new Error(`SHA256SUMS does not name ${archive}`)
   const bytes = await download(`${RELEASES}/v${RELEASE}/${archive}`, DOWNLOAD_TIMEOUT_MS)
   const actual = createHash('sha256').update(bytes).digest('hex')
@@ -172,7 +187,10 @@ async function debianMirror() {
     for (const stanza of text.split(/\n\s*\n/)) {
       const lines = stanza.split('\n').filter((line) => !line.startsWith('#'))
       const field = (name) =>
-        lines.find((line) => line.toLowerCase().startsWith(`${name}:`))?.slice(name.length + 1).trim()
+        lines
+          .find((line) => line.toLowerCase().startsWith(`${name}:`))
+          ?.slice(name.length + 1)
+          .trim()
       const uri = field('uris')?.split(/\s+/)[0]
       if (uri && isDebian(uri)) {
         const signedBy = field('signed-by')
