@@ -1,0 +1,124 @@
+/**
+ * Splits a header into fields and finds where it ends.
+ *
+ * Invariant: the fields and the empty line cover the header without a gap, so a caller may cut the original
+ * octets by these ranges and put them together again. Nothing here throws, and the work is linear in the input.
+ */
+
+import { isUtf8 } from 'node:buffer'
+
+export interface HeaderField {
+  /** As written, without blanks before the colon. Empty for a line that has no colon. */
+  name: string
+  /** Unfolded, trimmed, bytes decoded as UTF-8 where valid, else latin1; not RFC 2047-decoded. */
+  value: string
+  /** Octet range of the whole field including its CRLF, from the start of the given bytes. */
+  start: number
+  end: number
+}
+
+const TAB = 0x09
+const LF = 0x0a
+const CR = 0x0d
+const SPACE = 0x20
+const COLON = 0x3a
+
+/** A view, never a copy: Buffer's indexOf and decoders are native. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Header bytes as text: UTF-8 (RFC 6532) if they are that, otherwise one character per octet so that nothing is lost. */
+export function headerText(bytes: Buffer): string {
+  return isUtf8(bytes) ? bytes.toString('utf8') : bytes.toString('latin1')
+}
+
+/**
+ * The fields up to the empty line or the end of the bytes. A line without a colon becomes a field without a name;
+ * that keeps what follows it in the header, as a reader of mail expects of a header with one damaged line.
+ */
+export function parseHeader(bytes: Uint8Array): HeaderField[] {
+  const buffer = asBuffer(bytes)
+  const fields: HeaderField[] = []
+  let start = 0
+  while (start < buffer.length && !isEmptyLine(buffer, start)) {
+    const end = fieldEnd(buffer, start)
+    fields.push(parseField(buffer, start, end))
+    start = end
+  }
+  return fields
+}
+
+/**
+ * The offset just after the empty line that ends the header beginning at `from`, or -1 if there is none.
+ * An empty line is CRLF or a bare LF at the start of a line.
+ */
+export function headerEnd(bytes: Uint8Array, from = 0): number {
+  const buffer = asBuffer(bytes)
+  for (let start = from; start < buffer.length; ) {
+    if (buffer[start] === LF) return start + 1
+    if (buffer[start] === CR && buffer[start + 1] === LF) return start + 2
+    const lf = buffer.indexOf(LF, start)
+    if (lf < 0) return -1
+    start = lf + 1
+  }
+  return -1
+}
+
+/** The unfolded value of a field that stands in `bytes`. RFC 5322 §2.2.3: the line end goes, the blank stays. */
+export function fieldValue(bytes: Buffer, start: number, end: number): string {
+  const text = headerText(bytes.subarray(start, end))
+  return trimBlanks(text.includes('\n') ? text.replaceAll('\r\n', '').replaceAll('\n', '') : text)
+}
+
+function parseField(buffer: Buffer, start: number, end: number): HeaderField {
+  const first = buffer[start]
+  const lineEnd = buffer.indexOf(LF, start)
+  const nameLimit = lineEnd < 0 || lineEnd > end ? end : lineEnd
+  // The search is bounded by the first line: on a hostile header each line is then read a fixed number of times.
+  const colon = buffer.subarray(start, nameLimit).indexOf(COLON)
+  if (colon <= 0 || first === SPACE || first === TAB) {
+    return { name: '', value: fieldValue(buffer, start, end), start, end }
+  }
+  let nameEnd = start + colon
+  // RFC 5322 §4.5: obsolete fields may have blanks before the colon.
+  while (nameEnd > start && isBlank(buffer[nameEnd - 1])) nameEnd--
+  return {
+    name: headerText(buffer.subarray(start, nameEnd)),
+    value: fieldValue(buffer, start + colon + 1, end),
+    start,
+    end,
+  }
+}
+
+/** Where the field that begins at `start` ends: after the last line that the next line does not continue. */
+function fieldEnd(buffer: Buffer, start: number): number {
+  let at = start
+  for (;;) {
+    const lf = buffer.indexOf(LF, at)
+    if (lf < 0) return buffer.length
+    at = lf + 1
+    if (!isBlank(buffer[at])) return at
+  }
+}
+
+function isEmptyLine(buffer: Buffer, at: number): boolean {
+  return buffer[at] === LF || (buffer[at] === CR && buffer[at + 1] === LF)
+}
+
+function isBlank(octet: number | undefined): boolean {
+  return octet === SPACE || octet === TAB
+}
+
+/** Not String.trim: that also removes characters which are content in a header, such as a no-break space. */
+function trimBlanks(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isTrimmed(text.charCodeAt(start))) start++
+  while (end > start && isTrimmed(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+function isTrimmed(code: number): boolean {
+  return code === SPACE || code === TAB || code === CR || code === LF
+}
