@@ -4,7 +4,10 @@
  * Unchanged projects answer from Nx's cache, with the counts of their last run. Ends with a plain line
  * `N passed, N failed, N skipped`. Arguments go to `nx run-many` (`-- -p @postbus/smtp`).
  */
+import { installPrerequisites } from './prerequisites.ts'
 import { run } from './run.ts'
+
+installPrerequisites()
 
 const { code, output } = await run('nx', [
   'run-many',

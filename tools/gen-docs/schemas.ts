@@ -16,7 +16,12 @@ export function schemaFiles(): [string, string][] {
           ? { request: jsonSchema(contract.input), row: jsonSchema(contract.row) }
           : { payload: jsonSchema(contract.schema) }
     const subject = 'subject' in contract && typeof contract.subject === 'string' ? contract.subject : undefined
-    const document = { name, purpose, subject: subject ?? ('pattern' in contract ? contract.pattern : undefined), ...schemas }
+    const document = {
+      name,
+      purpose,
+      subject: subject ?? ('pattern' in contract ? contract.pattern : undefined),
+      ...schemas,
+    }
     return [`schemas/${fileName(name)}`, `${JSON.stringify(document, null, 2)}\n`]
   })
 }

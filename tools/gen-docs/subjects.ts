@@ -56,7 +56,15 @@ function eventRow({ name, pattern, producers, consumers, purpose }: EventContrac
   return row(name, code(pattern), producers.join(', '), readers || 'operators', purpose, schemaLink(name))
 }
 
-function requestRow({ kind, name, subject, askers, timeoutMs, refusals, purpose }: RequestContract | RowsContract): string {
+function requestRow({
+  kind,
+  name,
+  subject,
+  askers,
+  timeoutMs,
+  refusals,
+  purpose,
+}: RequestContract | RowsContract): string {
   const title = kind === 'rows' ? `${code(subject)} rows` : code(subject)
   return row(title, askers.join(', '), `${timeoutMs / 1000} s`, refusals.join(', ') || '–', purpose, schemaLink(name))
 }

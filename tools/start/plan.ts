@@ -60,9 +60,10 @@ const LISTENERS: Partial<Record<ServiceName, PortName[]>> = {
 
 export function plan(options: Pick<StartOptions, 'basePort' | 'processes' | 'replicas'>): Plan {
   const { basePort } = options
-  const ports = Object.fromEntries(
-    Object.entries(WELL_KNOWN).map(([name, port]) => [name, basePort + port]),
-  ) as Record<PortName, number>
+  const ports = Object.fromEntries(Object.entries(WELL_KNOWN).map(([name, port]) => [name, basePort + port])) as Record<
+    PortName,
+    number
+  >
 
   let health = basePort + FIRST_HEALTH_PORT
   let further = basePort + FIRST_REPLICA_PORT
@@ -93,7 +94,10 @@ export interface Surroundings {
 }
 
 /** The environment of one instance. */
-export function settings({ service, name, healthPort, listens }: Instance, around: Surroundings): Record<string, string> {
+export function settings(
+  { service, name, healthPort, listens }: Instance,
+  around: Surroundings,
+): Record<string, string> {
   const { data, host, certificates } = around
   const spool = { SPOOL_DIR: join(data, 'spool') }
   const blobs = { BLOBS_DIR: join(data, 'blobs') }

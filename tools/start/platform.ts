@@ -29,7 +29,8 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   const startedAt = Date.now()
   const stopping = stopSignal()
   const { data, host } = options
-  for (const dir of ['', 'db', 'spool', 'blobs', 'nats', 'logs', 'run']) await mkdir(join(data, dir), { recursive: true })
+  for (const dir of ['', 'db', 'spool', 'blobs', 'nats', 'logs', 'run'])
+    await mkdir(join(data, dir), { recursive: true })
   let unlock: () => Promise<void>
   try {
     unlock = await lockDataDirectory(data)
@@ -41,7 +42,13 @@ export async function startPlatform(options: StartOptions, root: string): Promis
 
   const layout = plan(options)
   const keys = await keysOf(join(data, 'keys'), brokerParties)
-  const tls = await certificates(join(data, 'tls'), ['localhost', DEMO_DOMAIN, `mail.${DEMO_DOMAIN}`, '127.0.0.1', '::1'])
+  const tls = await certificates(join(data, 'tls'), [
+    'localhost',
+    DEMO_DOMAIN,
+    `mail.${DEMO_DOMAIN}`,
+    '127.0.0.1',
+    '::1',
+  ])
   const natsUrl = `nats://${host}:${layout.ports.nats}`
   const around: Surroundings = {
     data,

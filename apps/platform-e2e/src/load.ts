@@ -115,7 +115,8 @@ class SmtpClient {
       return null
     }
     const client = new SmtpClient(socket)
-    const greeted = (await client.#reply())?.startsWith('220') && (await client.#ask('EHLO load.test'))?.startsWith('250')
+    const greeted =
+      (await client.#reply())?.startsWith('220') && (await client.#ask('EHLO load.test'))?.startsWith('250')
     if (greeted) return client
     client.close()
     return null

@@ -48,7 +48,9 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
   const readyFile = join(dir, 'ready.json')
   const basePort = await freeBasePort()
   const args = ['--data', data, '--base-port', String(basePort), '--ready-file', readyFile, ...(options.args ?? [])]
-  const child = spawn(process.execPath, [join(root, 'tools/start/main.ts'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [join(root, 'tools/start/main.ts'), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => void (output += text))
@@ -58,7 +60,12 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
     await platform.stop()
     await rm(dir, { recursive: true, force: true })
   })
-  await until(() => existsSync(readyFile), START_MS, () => `the platform did not start:\n${output}`, child)
+  await until(
+    () => existsSync(readyFile),
+    START_MS,
+    () => `the platform did not start:\n${output}`,
+    child,
+  )
   return platform
 }
 

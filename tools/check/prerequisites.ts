@@ -1,0 +1,46 @@
+/**
+ * The programs that scenarios drive the platform with. On Debian, as root, what is missing is installed; elsewhere it is
+ * named, and the scenarios that need it say so by failing.
+ */
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** Command and the Debian package that brings it. */
+const programs: Record<string, string> = {
+  curl: 'curl',
+  openssl: 'openssl',
+  python3: 'python3',
+  strace: 'strace',
+  swaks: 'swaks',
+}
+
+/** Debian packages with the Perl modules swaks needs for TLS and AUTH. */
+const modules = ['libnet-ssleay-perl', 'libauthen-sasl-perl']
+
+export function installPrerequisites(): void {
+  const missing = Object.entries(programs).filter(([command]) => !onPath(command))
+  if (missing.length === 0) return
+  const packages = [...missing.map(([, name]) => name), ...modules]
+  if (process.getuid?.() !== 0 || !onPath('apt-get')) {
+    process.stdout.write(`missing for the scenarios: ${packages.join(' ')}\n`)
+    return
+  }
+  process.stdout.write(`installing ${packages.join(' ')} …\n`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const apt = (...args: string[]) =>
+    spawnSync('apt-get', ['-qq', ...args], { stdio: ['ignore', 'ignore', 'inherit'], env })
+  apt('update')
+  apt('install', '-y', '--no-install-recommends', ...packages)
+}
+
+function onPath(command: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((dir) => {
+    try {
+      accessSync(join(dir, command), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
