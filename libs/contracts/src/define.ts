@@ -57,6 +57,8 @@ export interface EventContract<S extends z.ZodType = z.ZodType> {
   readonly stream: StreamContract
   readonly schema: S
   readonly producers: readonly Party[]
+  /** Producers that may only publish with these values in the pattern's places. */
+  readonly narrow?: Partial<Record<Party, Readonly<Record<string, string>>>>
   readonly consumers: readonly ConsumerContract[]
   readonly purpose: string
   /** The exact subject of one event. Tokens are ours: words, versions, ids, encoded sites. */

@@ -21,6 +21,7 @@ export const MailAccepted = defineEvent({
   pattern: 'mail.accepted.v1.{origin}.{queueId}',
   stream: streams.accepted,
   producers: ['submission', 'inbound', 'custody'],
+  narrow: { submission: { origin: 'submission' }, inbound: { origin: 'inbound' } },
   consumers: [{ party: 'router', durable: 'router', filter: 'mail.accepted.v1.>' }],
   purpose: 'A message we have taken responsibility for; its bytes are in the spool under the queue id.',
   schema: z.object({

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 
-import { defineEvent, parties } from './define.ts'
+import { defineEvent } from './define.ts'
 import { Timestamp } from './envelope.ts'
 import { streams } from './streams.ts'
 
@@ -12,7 +12,8 @@ export const MailDead = defineEvent({
   name: 'mail.dead',
   pattern: 'mail.dead.v1.{stream}.{reason}.{queueId}.{n}',
   stream: streams.dead,
-  producers: parties.filter((party) => party !== 'operator'),
+  // Whoever consumes events.
+  producers: ['router', 'delivery', 'mailstore', 'custody'],
   consumers: [],
   purpose: 'A task that matches no contract, or that killed every process that tried it.',
   schema: z.object({
