@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { createUser, fromSeed } from '@nats-io/nkeys'
+import { identities, type Identity } from '@postbus/contracts'
 
 export interface Key {
   /** Path of the file that holds the seed. */
@@ -11,10 +12,10 @@ export interface Key {
   publicKey: string
 }
 
-export async function keysOf<Name extends string>(dir: string, names: readonly Name[]): Promise<Record<Name, Key>> {
+export async function keysOf(dir: string): Promise<Record<Identity, Key>> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  const keys = await Promise.all(names.map(async (name) => [name, await keyOf(join(dir, `${name}.nk`))] as const))
-  return Object.fromEntries(keys) as Record<Name, Key>
+  const keys = await Promise.all(identities.map(async (name) => [name, await keyOf(join(dir, `${name}.nk`))] as const))
+  return Object.fromEntries(keys) as Record<Identity, Key>
 }
 
 async function keyOf(seedFile: string): Promise<Key> {

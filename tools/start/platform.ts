@@ -1,6 +1,7 @@
 /** Starts the embedded profile, watches over it, and stops it in order: intake first, the broker last. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { connectBus } from '@postbus/bus'
 import { pino } from 'pino'
@@ -9,7 +10,7 @@ import { startBroker } from './broker.ts'
 import { certificates } from './certificates.ts'
 import { DataDirectoryInUse, lockDataDirectory } from './data-lock.ts'
 import { DEMO_ALIAS_DOMAIN, DEMO_DOMAIN, demoAccounts } from './demo.ts'
-import { brokerParties, keysOf } from './keys.ts'
+import { keysOf } from './keys.ts'
 import type { StartOptions } from './options.ts'
 import { plan, settings, type Instance, type Plan, type Surroundings } from './plan.ts'
 import { welcome } from './print.ts'
@@ -17,10 +18,14 @@ import { removeReadyFile, writeReadyFile, type Ready } from './ready-file.ts'
 import { untilReady } from './readiness.ts'
 import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
 
+/** MAIL_OUT streams; one machine has one disk to share. */
+const SHARDS = 1
 /** What a service may take to drain before it is killed; its own deadline is shorter. */
 const STOP_MS = 30_000
 /** Longer than the slowest recovery of a broker with a large queue. */
 const READY_MS = 120_000
+/** How soon a replaced process is told of. */
+const POLL_MS = 20
 /** A signal this soon after the first is the same one, from the terminal and from npm. */
 const SAME_SIGNAL_MS = 1000
 
@@ -41,7 +46,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   }
 
   const layout = plan(options)
-  const keys = await keysOf(join(data, 'keys'), brokerParties)
+  const keys = await keysOf(join(data, 'keys'))
   const tls = await certificates(join(data, 'tls'), [
     'localhost',
     DEMO_DOMAIN,
@@ -68,6 +73,8 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   let ready: Ready | undefined
   const announce = async (): Promise<void> => {
     if (ready === undefined || options.readyFile === null) return
+    while (running.some(({ pid }) => pid === null) && !stopping.signal.aborted) await pause(POLL_MS)
+    if (stopping.signal.aborted) return
     ready.pids = pidsOf(layout, running)
     await writeReadyFile(options.readyFile, ready)
   }
@@ -82,7 +89,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   }
 
   try {
-    running.push(await startBroker({ host, port: layout.ports.nats, data, keys, root, events }))
+    running.push(await startBroker({ host, port: layout.ports.nats, data, keys, shards: SHARDS, events }))
     const settingsFile = join(data, 'run', 'settings.json')
     const instances = layout.processes.flatMap((process) => process.instances)
     await writeFile(

@@ -6,7 +6,7 @@
  */
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5000
@@ -24,6 +24,8 @@ export interface ChildSpec {
   logFile: string
   /** How the child notices that we are gone: by its IPC channel, or by the end of its standard input. */
   lifeline: 'ipc' | 'stdin'
+  /** Where the child that counts writes its pid, when it is not the one we start. */
+  pidFile?: string
   /** What stopping may take before it is killed. */
   stopMs: number
 }
@@ -55,6 +57,7 @@ export function supervise(spec: ChildSpec, events: SupervisorEvents): Supervised
       detached: true,
       stdio: spec.lifeline === 'ipc' ? ['ignore', log, log, 'ipc'] : ['pipe', log, log],
     }
+    if (spec.pidFile !== undefined) rmSync(spec.pidFile, { force: true })
     const startedAt = Date.now()
     const started = spawn(spec.command, spec.args, options)
     closeSync(log)
@@ -79,7 +82,9 @@ export function supervise(spec: ChildSpec, events: SupervisorEvents): Supervised
   return {
     name: spec.name,
     get pid() {
-      return child.exitCode === null && child.signalCode === null ? (child.pid ?? null) : null
+      if (child.exitCode !== null || child.signalCode !== null) return null
+      if (spec.pidFile === undefined) return child.pid ?? null
+      return existsSync(spec.pidFile) ? Number(readFileSync(spec.pidFile, 'utf8')) : null
     },
     async stop() {
       stopping = true
