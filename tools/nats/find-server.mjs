@@ -44,7 +44,7 @@ const APT_TIMEOUT_MS = 300_000
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 
 /** @returns {Promise<string>} the path of a nats-server, at least MINIMUM_VERSION */
-export async function findNatsServer({ env = process.env, log = () => {} } = {}) {
+export async function findNatsServer({ env = process.env, log = (/** @type {string} */ _line) => {} } = {}) {
   const cache = resolve(env.NATS_SERVER_CACHE || join(repository, '.cache', 'nats'))
   const cached = join(cache, 'nats-server')
   const failures = []
