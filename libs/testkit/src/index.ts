@@ -1,2 +1,5 @@
 /** @postbus/testkit — what tests of several projects share. Only tests import it. */
 export * from './nats-server.ts'
+export { playTranscript, type TranscriptOptions } from './transcript.ts'
+export { Conversation, type ConversationOptions } from './conversation.ts'
+export { smtpLoad, type LoadOptions, type LoadResult } from './smtp-load.ts'
