@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
-import { load } from '../load.ts'
+import { smtpLoad } from '@postbus/testkit'
 import { compare, loadIds } from '../mailboxes.ts'
 import { startPlatform, until, type Platform } from '../platform.ts'
 
@@ -33,7 +33,7 @@ async function killUnderLoad(t: TestContext, platform: Platform, kills: string[]
   const random = generator(SEED)
   const moments = kills.map(() => 1 + Math.floor(random() * (messages - 2))).sort((a, b) => a - b)
   let accepted = 0
-  const loading = load({
+  const loading = smtpLoad({
     host,
     port: ports['mx'] ?? 0,
     recipients: accounts.map(({ address }) => address),

@@ -16,8 +16,8 @@ export interface LoadOptions {
   sessions: number
   /** Octets of body text. */
   bytes: number
-  /** Path of the ledger: a line `id recipient queue-id` for each 250. */
-  ledger: string
+  /** Path of the ledger: a line `id recipient reply` for each 250, on disk before the next message. Null: none is kept. */
+  ledger: string | null
   onAccepted?: (accepted: number) => void
 }
 
@@ -34,11 +34,11 @@ export interface LoadResult {
 /** Pause before a refused or broken session tries again. */
 const RETRY_MS = 100
 
-export async function load(options: LoadOptions): Promise<LoadResult> {
+export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
   const promised = new Map<string, string>()
   const unanswered: string[] = []
   const refusals = new Map<string, number>()
-  const ledger = await open(options.ledger, 'a')
+  const ledger = options.ledger === null ? null : await open(options.ledger, 'a')
   const body = `${'The quick brown fox jumps over the lazy dog. '.repeat(2).slice(0, 76)}\r\n`.repeat(
     Math.ceil(options.bytes / 78),
   )
@@ -69,8 +69,8 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
     for (let session: SmtpClient | null = client; ; ) {
       const outcome = session === null ? 'again' : await session.send(id, recipient, body)
       if (typeof outcome === 'object') {
-        await ledger.appendFile(`${id} ${recipient} ${outcome.reply}\n`)
-        await ledger.datasync()
+        await ledger?.appendFile(`${id} ${recipient} ${outcome.reply}\n`)
+        await ledger?.datasync()
         promised.set(id, recipient)
         options.onAccepted?.(promised.size)
         if (session !== client) session?.close()
@@ -90,7 +90,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   try {
     await Promise.all(Array.from({ length: options.sessions }, session))
   } finally {
-    await ledger.close()
+    await ledger?.close()
   }
   return { promised, unanswered, refusals, elapsedMs: Date.now() - startedAt }
 }
