@@ -13,7 +13,7 @@
 import { z } from 'zod'
 
 import { defineEvent } from './define.ts'
-import { AccountId, Envelope, MessageFacts } from './envelope.ts'
+import { AccountId, Envelope, MessageFacts, type MessageEntry } from './envelope.ts'
 import { streams } from './streams.ts'
 
 export const MailAccepted = defineEvent({
@@ -39,3 +39,9 @@ export const MailAccepted = defineEvent({
   queueId: ({ queueId }) => queueId,
 })
 export type MailAccepted = z.infer<typeof MailAccepted.schema>
+
+/** The message as the books know it. Its envelope decides where facts and envelope both speak. */
+export function entryOf({ envelope, clientAddress: _, ...facts }: MailAccepted): MessageEntry {
+  const { reversePath, body, envid, ret } = envelope
+  return { ...facts, reversePath, body, envid, ret }
+}

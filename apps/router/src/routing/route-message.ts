@@ -8,12 +8,12 @@
  * STANDARDS  RFC 5321 §2.3.11, §3.9, §5.1; RFC 3463 (statuses)
  */
 import {
+  entryOf,
   laneOf,
   type MailAccepted,
   type MailLocal,
   type MailOut,
   MAX_RECIPIENTS_PER_PAGE,
-  type MessageEntry,
   type Recipient,
   type RecipientKey,
   recipientKey,
@@ -166,9 +166,4 @@ function finalName({ forwardPath, reversePath, end }: Final, sender: string): st
   const target = end.kind === 'local' ? `${address}\0${end.account}` : address
   // One address may be reached as the author's and as a list's recipient: two messages, with different reverse-paths.
   return reversePath === sender || end.kind === 'local' ? target : `${target}\0${reversePath}`
-}
-
-function entryOf({ envelope, clientAddress: _, ...facts }: MailAccepted): MessageEntry {
-  const { reversePath, body, envid, ret } = envelope
-  return { ...facts, reversePath, body, envid, ret }
 }
