@@ -1,0 +1,127 @@
+/**
+ * A SQLite file as a Database: one connection that writes, one that reads. A reader sees what is committed and never
+ * waits; writers take turns (BEGIN IMMEDIATE), so none ever finds at its commit that another one was faster.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { mkdirSync, realpathSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { Kysely } from 'kysely'
+
+import { Connection, type ConnectionOptions } from './connection.ts'
+import type { Database, Transaction } from './database.ts'
+import { StorageBusy } from './errors.ts'
+import { sqliteDialect } from './kysely-dialect.ts'
+import { prepare, type Prepared } from './prepared.ts'
+import { SqliteTransaction } from './sqlite-transaction.ts'
+import { takeTurn } from './turns.ts'
+
+export interface SqliteOptions {
+  /** Only read; `transaction` is refused. For worker threads beside the one that writes. */
+  readOnly?: boolean
+  /** How long a transaction waits for other processes before StorageBusy. Default 10 s. */
+  busyTimeoutMs?: number
+  /** Page cache of each of the two connections. Default 16 MiB. */
+  cacheBytes?: number
+  /** Default 0: see ConnectionOptions. */
+  mmapBytes?: number
+  /** Default 4000 pages, 16 MiB of log. */
+  checkpointPages?: number
+}
+
+/** Between two tries to become the writer of a file another process writes to. */
+const MIN_RETRY_MS = 1
+const MAX_RETRY_MS = 30
+
+export function openSqlite<DB>(path: string, options: SqliteOptions = {}): Database<DB> {
+  return new SqliteDatabase<DB>(path, options)
+}
+
+class SqliteDatabase<DB> implements Database<DB> {
+  readonly dialect = 'sqlite'
+  readonly name: string
+  readonly query: Kysely<DB>
+  readonly #reader: Connection
+  readonly #writer: Connection | null
+  readonly #busyTimeoutMs: number
+  readonly #inside = new AsyncLocalStorage<{ running: boolean }>()
+  #closed = false
+
+  constructor(path: string, options: SqliteOptions) {
+    const { readOnly = false, busyTimeoutMs = 10_000 } = options
+    const { cacheBytes = 16 * 1024 * 1024, mmapBytes = 0, checkpointPages = 4000 } = options
+    const common: Omit<ConnectionOptions, 'readOnly'> = { cacheBytes, mmapBytes, checkpointPages }
+    if (!readOnly) mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    this.#writer = readOnly ? null : new Connection(path, { ...common, readOnly: false })
+    this.#reader = new Connection(path, { ...common, readOnly: true })
+    this.#busyTimeoutMs = busyTimeoutMs
+    this.name = realpathSync(path)
+    this.query = new Kysely<DB>({ dialect: sqliteDialect(this.#reader) })
+  }
+
+  prepare: Database<DB>['prepare'] = (build) => prepare(this.query, build)
+
+  async all<Params, Row>(prepared: Prepared<Params, Row>, params: Params): Promise<Row[]> {
+    return this.#reader.execute(prepared.sql, prepared.bind(params)).rows as Row[] // as the query builder typed them
+  }
+
+  async first<Params, Row>(prepared: Prepared<Params, Row>, params: Params): Promise<Row | undefined> {
+    return (await this.all(prepared, params))[0]
+  }
+
+  async transaction<R>(work: (transaction: Transaction<DB>) => Promise<R>): Promise<R> {
+    const writer = this.#writer
+    if (writer === null) throw new Error(`${this.name}: opened for reading only`)
+    if (this.#closed) throw new Error(`${this.name}: closed`)
+    // It would wait for itself for ever.
+    if (this.#inside.getStore()?.running) throw new Error(`${this.name}: a transaction inside a transaction`)
+    const done = await takeTurn(this.name)
+    const mark = { running: true }
+    try {
+      await this.#begin(writer)
+      return await this.#inside.run(mark, () => complete(writer, work))
+    } finally {
+      mark.running = false
+      done()
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    const done = await takeTurn(this.name)
+    this.#reader.close()
+    this.#writer?.close()
+    done()
+  }
+
+  /** IMMEDIATE: the only statement that may find the file busy is the first one, and trying that again is harmless. */
+  async #begin(writer: Connection): Promise<void> {
+    const deadline = performance.now() + this.#busyTimeoutMs
+    for (let pauseMs = MIN_RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_RETRY_MS)) {
+      try {
+        return writer.exec('BEGIN IMMEDIATE')
+      } catch (error) {
+        if (!(error instanceof StorageBusy) || performance.now() > deadline) throw error
+      }
+      await sleep(pauseMs * (0.5 + Math.random()))
+    }
+  }
+}
+
+async function complete<DB, R>(writer: Connection, work: (transaction: Transaction<DB>) => Promise<R>): Promise<R> {
+  const transaction = new SqliteTransaction<DB>(writer)
+  try {
+    const result = await work(transaction)
+    const failure = transaction.end()
+    if (failure !== undefined) throw failure
+    writer.exec('COMMIT')
+    return result
+  } catch (error) {
+    transaction.end()
+    // A full disk or an I/O error has rolled back already.
+    if (writer.inTransaction) writer.exec('ROLLBACK')
+    throw error
+  }
+}
