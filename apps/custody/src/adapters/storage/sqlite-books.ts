@@ -1,0 +1,286 @@
+/** The books in SQL tables. Everything is asked in pages along an index, so that a million open recipients cost no more at once. */
+import type { MailAccepted, QueueId, Status } from '@postbus/contracts'
+import type { Database, Transaction } from '@postbus/sql'
+import { sql } from 'kysely'
+
+import { type Books, type BooksWriter, type MessagePage, type Overdue, Superseded } from '../../tracking/books.ts'
+import { applyRecord, applyStatus, originalsIn, recipientsIn } from '../../tracking/sheet.ts'
+import { entryIn, recipientIn, trackedIn } from './rows.ts'
+import { loadSheet, saveSheet, type SheetOptions } from './sheets.ts'
+import { type Statements, statements } from './statements.ts'
+import { BURIED, FREED, PHASES, SETTLED, type Tables } from './tables.ts'
+
+export type BooksOptions = SheetOptions
+
+export function sqlBooks(db: Database<Tables>, options: BooksOptions): Books {
+  return {
+    find: (queueId) => find(db, queueId),
+    async count() {
+      const rows = await db.query
+        .selectFrom('message')
+        .select(['phase', (select) => select.fn.countAll<number>().as('count')])
+        .where('phase', '<', sql.lit(FREED))
+        .groupBy('phase')
+        .execute()
+      const open = await db.query
+        .selectFrom('recipient')
+        .select((select) => select.fn.countAll<number>().as('count'))
+        .where('open', '=', sql.lit(1))
+        .executeTakeFirstOrThrow()
+      const phases = { open: 0, reportDue: 0, settled: 0, buried: 0 }
+      for (const { phase, count } of rows) {
+        const name = PHASES[phase]
+        if (name !== undefined && name !== 'freed') phases[name] = count
+      }
+      return { phases, openRecipients: open.count }
+    },
+    async lead(revision) {
+      const epoch = await db.transaction(async ({ query }) => {
+        const row = await query
+          .updateTable('leadership')
+          .set((column) => ({ epoch: sql`${column.ref('epoch')} + 1`, lease_revision: revision }))
+          .returning('epoch')
+          .executeTakeFirstOrThrow()
+        return row.epoch
+      })
+      return new SqlBooksWriter(db, epoch, options)
+    },
+    close: () => db.close(),
+  }
+}
+
+class SqlBooksWriter implements BooksWriter {
+  readonly #db: Database<Tables>
+  readonly #epoch: number
+  readonly #options: BooksOptions
+  readonly #statements: Statements
+
+  constructor(db: Database<Tables>, epoch: number, options: BooksOptions) {
+    this.#db = db
+    this.#epoch = epoch
+    this.#options = options
+    this.#statements = statements(db)
+  }
+
+  /** Every write begins by finding out whether we still are the one who writes. */
+  #write<Result>(work: (transaction: Transaction<Tables>) => Promise<Result>): Promise<Result> {
+    return this.#db.transaction(async (transaction) => {
+      const leader = await transaction.first(this.#statements.epoch, {})
+      if (leader?.epoch !== this.#epoch) throw new Superseded(`epoch ${leader?.epoch} leads, this is ${this.#epoch}`)
+      return work(transaction)
+    })
+  }
+
+  record(statuses: readonly Status[]): Promise<QueueId[]> {
+    return this.#write(async (transaction) => {
+      const changed: QueueId[] = []
+      for (const [queueId, group] of Map.groupBy(statuses, (status) => status.queueId)) {
+        const loaded = await loadSheet(transaction, this.#statements, queueId, originalsIn(group), recipientsIn(group))
+        if (loaded === 'buried') continue
+        for (const status of group) applyStatus(loaded.sheet, status)
+        const { message, originals, pages, recipients } = loaded.sheet.changed
+        if (!message && originals.size + pages.size + recipients.size === 0 && loaded.row !== null) continue
+        await saveSheet(transaction, this.#statements, loaded, this.#options)
+        changed.push(queueId)
+      }
+      return changed
+    })
+  }
+
+  adopt(records: readonly MailAccepted[]): Promise<void> {
+    return this.#write(async (transaction) => {
+      for (const accepted of records) {
+        const { queueId, envelope } = accepted
+        const loaded = await loadSheet(transaction, this.#statements, queueId, [...envelope.recipients.keys()])
+        if (loaded === 'buried' || loaded.sheet.message.entry !== null) continue
+        applyRecord(loaded.sheet, accepted)
+        // Whoever looks into the spool has waited already.
+        await saveSheet(transaction, this.#statements, loaded, { ...this.#options, overdueMs: 0 })
+      }
+    })
+  }
+
+  bury(limit: number): Promise<QueueId[]> {
+    return this.#write(async ({ query }) => {
+      const waiting = await query
+        .selectFrom('tombstone')
+        .select('queue_id')
+        .where('freed_at', 'is', null)
+        .orderBy('queue_id')
+        .limit(limit)
+        .execute()
+      const settled = await query
+        .selectFrom('message')
+        .select('queue_id')
+        .where('phase', '=', sql.lit(SETTLED))
+        .where('phase', '<', sql.lit(FREED))
+        .orderBy('queue_id')
+        .limit(limit - waiting.length)
+        .execute()
+      const buriedAt = this.#options.now()
+      if (settled.length > 0) {
+        await query
+          .insertInto('tombstone')
+          .values(settled.map(({ queue_id }) => ({ queue_id, buried_at: buriedAt, freed_at: null })))
+          .execute()
+        await query
+          .updateTable('message')
+          .set({ phase: BURIED })
+          .where(
+            'queue_id',
+            'in',
+            settled.map(({ queue_id }) => queue_id),
+          )
+          .execute()
+      }
+      return [...waiting, ...settled].map(({ queue_id }) => queue_id as QueueId)
+    })
+  }
+
+  freed(queueIds: readonly QueueId[], at: Date): Promise<void> {
+    return this.#write(async ({ query }) => {
+      if (queueIds.length === 0) return
+      const freedAt = { freed_at: at.getTime() }
+      await query.updateTable('tombstone').set(freedAt).where('queue_id', 'in', queueIds).execute()
+      await query
+        .updateTable('message')
+        .set({ ...freedAt, phase: FREED })
+        .where('queue_id', 'in', queueIds)
+        .execute()
+    })
+  }
+
+  prune(freedBefore: Date, buriedBefore: Date, limit: number): Promise<number> {
+    return this.#write(async ({ query }) => {
+      const messages = await query
+        .selectFrom('message')
+        .select('queue_id')
+        .where('freed_at', '<', freedBefore.getTime())
+        .orderBy('freed_at')
+        .limit(limit)
+        .execute()
+      const ids = messages.map(({ queue_id }) => queue_id)
+      if (ids.length > 0) {
+        for (const table of ['message', 'original', 'routed_page', 'recipient'] as const) {
+          await query.deleteFrom(table).where('queue_id', 'in', ids).execute()
+        }
+      }
+      const tombstones = await query
+        .selectFrom('tombstone')
+        .select('queue_id')
+        .where('freed_at', 'is not', null)
+        .where('buried_at', '<', buriedBefore.getTime())
+        .orderBy('buried_at')
+        .limit(limit)
+        .execute()
+      const old = tombstones.map(({ queue_id }) => queue_id)
+      if (old.length > 0) await query.deleteFrom('tombstone').where('queue_id', 'in', old).execute()
+      return ids.length + old.length
+    })
+  }
+
+  async overdueMessages(now: Date, limit: number): Promise<{ queueId: QueueId; incarnation: number }[]> {
+    const rows = await this.#db.query
+      .selectFrom('message')
+      .select(['queue_id', 'incarnation'])
+      .where('unrouted_due_at', '<=', now.getTime())
+      .orderBy('unrouted_due_at')
+      .limit(limit)
+      .execute()
+    return rows.map(({ queue_id, incarnation }) => ({ queueId: queue_id as QueueId, incarnation }))
+  }
+
+  async overdueRecipients(now: Date, limit: number): Promise<Overdue[]> {
+    const rows = await this.#db.query
+      .selectFrom('recipient')
+      .innerJoin('message', 'message.queue_id', 'recipient.queue_id')
+      .innerJoin('original', (join) =>
+        join
+          .onRef('original.queue_id', '=', 'recipient.queue_id')
+          .onRef('original.original', '=', 'recipient.original'),
+      )
+      .select(['recipient.queue_id', 'n', 'listing', 'status', 'first_attempt_at'])
+      .select(['message.entry', 'message.incarnation', 'original.recipient'])
+      .where('due_at', '<=', now.getTime())
+      // Where the facts are missing the message is overdue as a whole.
+      .where('message.entry', 'is not', null)
+      .where('original.recipient', 'is not', null)
+      .orderBy('due_at')
+      .limit(limit)
+      .execute()
+    return rows.flatMap((row) => {
+      const entry = entryIn(row.entry)
+      const original = recipientIn(row.recipient)
+      if (entry === null || original === null) return []
+      const { incarnation } = row
+      return [{ queueId: row.queue_id as QueueId, entry, incarnation, original, tracked: trackedIn(row) }]
+    })
+  }
+
+  postponeMessages(queueIds: readonly QueueId[], dueAt: Date): Promise<void> {
+    return this.#write(async ({ query }) => {
+      if (queueIds.length === 0) return
+      await query
+        .updateTable('message')
+        .set({ unrouted_due_at: dueAt.getTime() })
+        .where('queue_id', 'in', queueIds)
+        .where('unrouted_due_at', 'is not', null)
+        .execute()
+    })
+  }
+
+  postponeRecipients(recipients: readonly { queueId: QueueId; n: string }[], dueAt: Date): Promise<void> {
+    return this.#write(async ({ query }) => {
+      for (const { queueId, n } of recipients) {
+        await query
+          .updateTable('recipient')
+          .set({ due_at: dueAt.getTime() })
+          .where('queue_id', '=', queueId)
+          .where('n', '=', n)
+          .where('due_at', 'is not', null)
+          .execute()
+      }
+    })
+  }
+
+  raiseIncarnation(queueId: QueueId, from: number): Promise<number | null> {
+    return this.#write(async ({ query }) => {
+      const { numUpdatedRows } = await query
+        .updateTable('message')
+        .set({ incarnation: from + 1 })
+        .where('queue_id', '=', queueId)
+        .where('incarnation', '=', from)
+        .where('phase', '<', BURIED)
+        .executeTakeFirst()
+      return numUpdatedRows === 1n ? from + 1 : null
+    })
+  }
+}
+
+async function find(db: Database<Tables>, queueId: QueueId): Promise<MessagePage | null> {
+  const row = await db.query.selectFrom('message').selectAll().where('queue_id', '=', queueId).executeTakeFirst()
+  const entry = entryIn(row?.entry ?? null)
+  if (row === undefined || entry === null) return null
+  const originals = await db.query
+    .selectFrom('original')
+    .selectAll()
+    .where('queue_id', '=', queueId)
+    .orderBy('original')
+    .execute()
+  const recipients = await db.query
+    .selectFrom('recipient')
+    .select(['n', 'listing', 'status', 'first_attempt_at'])
+    .where('queue_id', '=', queueId)
+    .where('listing', 'is not', null)
+    .orderBy('n')
+    .execute()
+  return {
+    queueId,
+    entry,
+    phase: PHASES[row.phase] ?? 'open',
+    incarnation: row.incarnation,
+    freedAt: row.freed_at === null ? null : new Date(row.freed_at),
+    originals: originals.map(({ recipient, routed }) => ({ recipient: recipientIn(recipient), routed: routed === 1 })),
+    recipients: recipients.map(trackedIn),
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * What custody keeps, and the only way to it.
+ *
+ * Any replica may read. One writes: who begins to lead makes every earlier leader's writes fail, so that one that was
+ * paused and does not know that it lost its lease cannot change anything. All writes are durable when they resolve.
+ */
+import type { MailAccepted, MessageEntry, QueueId, Recipient, RecipientKey, Status } from '@postbus/contracts'
+
+import type { Tracked } from './sheet.ts'
+
+/** Somebody else leads now; nothing was written. */
+export class Superseded extends Error {
+  override readonly name = 'Superseded'
+}
+
+/** Where a message stands as a whole. */
+export type Phase =
+  /** Recipients are open, or not all of them are known. */
+  | 'open'
+  /** All have ended, and a report is due that is not in custody yet. */
+  | 'reportDue'
+  /** Nothing holds the record any more. */
+  | 'settled'
+  /** A tombstone is durable: the record is never brought back, and may go. */
+  | 'buried'
+  | 'freed'
+
+export interface MessagePage {
+  queueId: QueueId
+  entry: MessageEntry
+  phase: Phase
+  incarnation: number
+  freedAt: Date | null
+  /** By index; those nobody has told us about yet are missing at the end, or null. */
+  originals: { recipient: Recipient | null; routed: boolean }[]
+  /** Those a `routed` has named. */
+  recipients: Tracked[]
+}
+
+/** An open recipient whose time is over, with what is needed to make its task again. */
+export interface Overdue {
+  queueId: QueueId
+  entry: MessageEntry
+  incarnation: number
+  original: Recipient
+  tracked: Tracked
+}
+
+export interface Books {
+  find(queueId: QueueId): Promise<MessagePage | null>
+  /** Numbers of messages whose record is not freed, by phase, and of open recipients; for metrics. */
+  count(): Promise<{ phases: Record<Exclude<Phase, 'freed'>, number>; openRecipients: number }>
+  /** @param revision of the lease that lets us lead; noted for operators */
+  lead(revision: number): Promise<BooksWriter>
+  close(): Promise<void>
+}
+
+export interface BooksWriter {
+  /** All or none. Returns the messages whose page changed. Statuses of buried messages change nothing. */
+  record(statuses: readonly Status[]): Promise<QueueId[]>
+  /**
+   * Records found in the spool: unknown ones get a page, known ones get the facts they lack. Nothing changes for those that
+   * are complete or buried.
+   */
+  adopt(records: readonly MailAccepted[]): Promise<void>
+
+  /** Commits tombstones for settled messages; returns the buried ones whose record is not known to be freed, oldest first. */
+  bury(limit: number): Promise<QueueId[]>
+  /** Their records are gone. */
+  freed(queueIds: readonly QueueId[], at: Date): Promise<void>
+  /** Forgets pages freed before `freedBefore`, and tombstones older than `buriedBefore`; returns how many rows of either went. */
+  prune(freedBefore: Date, buriedBefore: Date, limit: number): Promise<number>
+
+  /** Messages whose recipients are not all known and that should have been routed by `now`, longest overdue first. */
+  overdueMessages(now: Date, limit: number): Promise<{ queueId: QueueId; incarnation: number }[]>
+  /** Open recipients that should have moved on by `now`, longest overdue first. */
+  overdueRecipients(now: Date, limit: number): Promise<Overdue[]>
+  /** Looks at them again at `dueAt`. */
+  postponeMessages(queueIds: readonly QueueId[], dueAt: Date): Promise<void>
+  postponeRecipients(recipients: readonly { queueId: QueueId; n: RecipientKey }[], dueAt: Date): Promise<void>
+  /** Compare-and-set: the message's incarnation becomes `from + 1`. Null if it is no longer `from`, or the message is buried. */
+  raiseIncarnation(queueId: QueueId, from: number): Promise<number | null>
+}

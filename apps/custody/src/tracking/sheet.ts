@@ -1,0 +1,222 @@
+/**
+ * The page of the books about one message, and how a status changes it.
+ *
+ * Applying a set of statuses gives the same page whatever their order and however often each comes. A status about a
+ * recipient that no `routed` has named yet is kept beside the page, and counts once it is named.
+ */
+import {
+  entryOf,
+  type FinalRecipient,
+  type MailAccepted,
+  type MessageEntry,
+  type QueueId,
+  type Recipient,
+  type RecipientKey,
+  type RecipientState,
+  type Status,
+} from '@postbus/contracts'
+
+import { isEnd, type RecipientStatus, supersedes } from './order.ts'
+
+export interface TrackedMessage {
+  queueId: QueueId
+  /** Unknown until page 1 of the first original's `routed`, or the spool record, has been seen. */
+  entry: MessageEntry | null
+  /** How many original recipients; unknown until one of them was routed. */
+  originals: number | null
+  /** The highest incarnation seen or made. */
+  incarnation: number
+}
+
+export interface Original {
+  recipient: Recipient | null
+  /** All pages of one run's `routed` have come. */
+  routed: boolean
+}
+
+export interface Page {
+  original: number
+  incarnation: number
+  page: number
+}
+
+export interface Tracked {
+  n: RecipientKey
+  /** Null while only statuses have come: such a recipient is not in the books yet. */
+  listing: Listing | null
+  status: RecipientStatus | null
+  /** When the first attempt that is known of ended. */
+  firstAttemptAt: string | null
+}
+
+export interface Listing {
+  original: number
+  incarnation: number
+  at: string
+  final: FinalRecipient
+}
+
+/** Everything `applyStatus` may need to see, loaded before; what it changed is noted in `changed`. */
+export interface Sheet {
+  message: TrackedMessage
+  originals: Map<number, Original>
+  /** Pages of runs that are not complete yet, by `pageKey`. */
+  pages: Map<string, Page>
+  recipients: Map<RecipientKey, Tracked>
+  changed: {
+    message: boolean
+    originals: Set<number>
+    pages: Set<string>
+    recipients: Set<RecipientKey>
+  }
+}
+
+export function emptySheet(queueId: QueueId): Sheet {
+  return {
+    message: { queueId, entry: null, originals: null, incarnation: 0 },
+    originals: new Map(),
+    pages: new Map(),
+    recipients: new Map(),
+    changed: { message: false, originals: new Set(), pages: new Set(), recipients: new Set() },
+  }
+}
+
+export const pageKey = ({ original, incarnation, page }: Page): string => `${original}/${incarnation}/${page}`
+
+export function applyStatus(sheet: Sheet, status: Status): void {
+  const { message, changed } = sheet
+  if (status.incarnation > message.incarnation) {
+    message.incarnation = status.incarnation
+    changed.message = true
+  }
+  if (status.kind === 'routed') applyRouted(sheet, status)
+  else applyRecipientStatus(sheet, status)
+}
+
+/** What the spool record says, for a message whose `routed` was not seen. */
+export function applyRecord({ message, originals, changed }: Sheet, accepted: MailAccepted): void {
+  message.entry = { ...entryOf(accepted), incarnation: 0 }
+  message.originals = accepted.envelope.recipients.length
+  changed.message = true
+  for (const [index, recipient] of accepted.envelope.recipients.entries()) {
+    originals.set(index, { recipient, routed: originals.get(index)?.routed ?? false })
+    changed.originals.add(index)
+  }
+}
+
+/** What `applyStatus` will look at. */
+export function originalsIn(statuses: readonly Status[]): Set<number> {
+  return new Set(statuses.flatMap((status) => (status.kind === 'routed' ? [status.original] : [])))
+}
+
+export function recipientsIn(statuses: readonly Status[]): Set<RecipientKey> {
+  return new Set(
+    statuses.flatMap((status) => (status.kind === 'routed' ? status.recipients.map(({ n }) => n) : [status.n])),
+  )
+}
+
+function applyRouted(sheet: Sheet, routed: Extract<Status, { kind: 'routed' }>): void {
+  const { message, changed } = sheet
+  if (message.originals === null) {
+    message.originals = routed.originals
+    changed.message = true
+  }
+  if (routed.message && message.entry === null) {
+    // Which run's copy it was must not show; `message.incarnation` counts.
+    message.entry = { ...routed.message, incarnation: 0 }
+    changed.message = true
+  }
+
+  const original = originalOf(sheet, routed.original)
+  if (routed.recipient && original.recipient === null) {
+    original.recipient = routed.recipient
+    changed.originals.add(routed.original)
+  }
+  if (!original.routed) {
+    keepPage(sheet, routed)
+    original.routed = runIsComplete(sheet, routed)
+    changed.originals.add(routed.original)
+  }
+
+  for (const final of routed.recipients) {
+    const tracked = trackedOf(sheet, final.n)
+    const listing = { original: routed.original, incarnation: routed.incarnation, at: routed.at, final }
+    if (tracked.listing === null || replacesListing(listing, tracked.listing)) {
+      tracked.listing = listing
+      changed.recipients.add(final.n)
+    }
+  }
+}
+
+function applyRecipientStatus(sheet: Sheet, status: RecipientStatus): void {
+  const tracked = trackedOf(sheet, status.n)
+  const { changed } = sheet
+  if (tracked.status === null || supersedes(status, tracked.status)) {
+    tracked.status = status
+    changed.recipients.add(status.n)
+  }
+  if (status.attempt > 0 && (tracked.firstAttemptAt === null || status.at < tracked.firstAttemptAt)) {
+    tracked.firstAttemptAt = status.at
+    changed.recipients.add(status.n)
+  }
+}
+
+function originalOf({ originals, changed }: Sheet, index: number): Original {
+  let original = originals.get(index)
+  if (original === undefined) {
+    original = { recipient: null, routed: false }
+    originals.set(index, original)
+    changed.originals.add(index)
+  }
+  return original
+}
+
+function trackedOf({ recipients }: Sheet, n: RecipientKey): Tracked {
+  let tracked = recipients.get(n)
+  if (tracked === undefined) {
+    tracked = { n, listing: null, status: null, firstAttemptAt: null }
+    recipients.set(n, tracked)
+  }
+  return tracked
+}
+
+function keepPage({ pages, changed }: Sheet, { original, incarnation, page, pages: count }: Routed): void {
+  if (count === 1) return
+  const kept = { original, incarnation, page }
+  const key = pageKey(kept)
+  if (pages.has(key)) return
+  pages.set(key, kept)
+  changed.pages.add(key)
+}
+
+function runIsComplete({ pages }: Sheet, { original, incarnation, pages: count }: Routed): boolean {
+  if (count === 1) return true
+  for (let page = 1; page <= count; page++) if (!pages.has(pageKey({ original, incarnation, page }))) return false
+  return true
+}
+
+type Routed = Extract<Status, { kind: 'routed' }>
+
+/**
+ * Two runs may have decided differently. Work that was published must end by itself, so it beats an end the router
+ * decided, and that beats being somebody's copy; then the later run counts.
+ */
+function replacesListing(listing: Listing, known: Listing): boolean {
+  const weight = { merged: 0, ended: 1, local: 2, remote: 2 } as const
+  const order =
+    weight[listing.final.destination.kind] - weight[known.final.destination.kind] ||
+    listing.incarnation - known.incarnation
+  if (order !== 0) return order > 0
+  if (listing.at !== known.at) return listing.at < known.at
+  return JSON.stringify(listing) > JSON.stringify(known)
+}
+
+/** Whether the message still waits for this recipient. One that nobody named, or that is somebody's copy, holds nothing up. */
+export function isOpen({ listing, status }: Tracked): boolean {
+  if (listing === null || listing.final.destination.kind === 'merged') return false
+  return status === null || !isEnd(status)
+}
+
+export function stateOf({ status }: Pick<Tracked, 'status'>): RecipientState {
+  return status === null || status.kind === 'released' ? 'routed' : status.kind
+}

@@ -1,0 +1,332 @@
+/** What any storage of the books must do. Each adapter's test runs this suite over itself. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+
+import { MAX_RECIPIENTS_PER_PAGE, type QueueId, type Status } from '@postbus/contracts'
+import fc from 'fast-check'
+
+import { type Books, type BooksWriter, Superseded } from '../src/tracking/books.ts'
+import {
+  acceptedMessage,
+  ended,
+  finalOf,
+  keyOf,
+  local,
+  queueIdOf,
+  remote,
+  routedOf,
+  statusOf,
+  time,
+} from './samples.ts'
+
+export interface BooksFixture {
+  books: Books
+  /** The same storage, opened by another process. */
+  again(): Promise<Books>
+}
+
+export type OpenBooks = (t: TestContext, options: { overdueMs: number; now(): number }) => Promise<BooksFixture>
+
+const OVERDUE_MS = 600_000
+const minute = (minutes: number): Date => new Date(time(minutes))
+
+export function booksContract(name: string, open: OpenBooks): void {
+  const clock = { minutes: 5 }
+  const options = { overdueMs: OVERDUE_MS, now: () => minute(clock.minutes).getTime() }
+
+  async function begin(t: TestContext): Promise<{ books: Books; writer: BooksWriter } & BooksFixture> {
+    clock.minutes = 5
+    const fixture = await open(t, options)
+    return { ...fixture, writer: await fixture.books.lead(1) }
+  }
+
+  const one = queueIdOf(1)
+  const accepted = acceptedMessage(one, ['jones@example.org', 'ann@far.test'])
+  const routed = [
+    routedOf(accepted, [finalOf('jones', local)], { original: 0 }),
+    routedOf(accepted, [finalOf('ann', remote)], { original: 1 }),
+  ]
+  const phaseOf = async (books: Books, queueId: QueueId) => (await books.find(queueId))?.phase
+
+  test(`${name}: a message is settled when all originals are routed and all finals have ended, not before`, async (t) => {
+    const { books, writer } = await begin(t)
+    const steps: [Status, string | undefined][] = [
+      [statusOf(one, 'ann', 'relayed', { attempt: 1 }), undefined],
+      [routed[0] as Status, 'open'],
+      [statusOf(one, 'jones', 'delivered'), 'open'],
+      [routed[1] as Status, 'settled'],
+    ]
+    for (const [status, phase] of steps) {
+      await writer.record([status])
+      assert.equal(await phaseOf(books, one), phase)
+    }
+  })
+
+  test(`${name}: a status that comes before its routed is kept, and counts once the recipient is named`, async (t) => {
+    const { books, writer } = await begin(t)
+    await writer.record([statusOf(one, 'jones', 'delivered'), routed[1] as Status])
+    await writer.adopt([accepted])
+    assert.deepEqual(
+      (await books.find(one))?.recipients.map(({ n }) => n),
+      [keyOf('ann')],
+    )
+    await writer.record([routed[0] as Status])
+    const jones = (await books.find(one))?.recipients.find(({ n }) => n === keyOf('jones'))
+    assert.equal(jones?.status?.kind, 'delivered')
+  })
+
+  test(`${name}: a recipient merged into another holds nothing up`, async (t) => {
+    const { books, writer } = await begin(t)
+    const merged = finalOf('also-jones', { kind: 'merged', into: keyOf('jones') })
+    await writer.record([
+      routed[0] as Status,
+      routedOf(accepted, [merged], { original: 1 }),
+      statusOf(one, 'jones', 'delivered'),
+    ])
+    assert.equal(await phaseOf(books, one), 'settled')
+    assert.equal((await books.find(one))?.recipients.length, 2)
+  })
+
+  test(`${name}: recipients of all runs count`, async (t) => {
+    const { books, writer } = await begin(t)
+    const later = [finalOf('brown', local)]
+    await writer.record([...routed, routedOf(accepted, later, { original: 0, incarnation: 1 })])
+    await writer.record([statusOf(one, 'jones', 'delivered'), statusOf(one, 'ann', 'relayed', { attempt: 1 })])
+    assert.equal(await phaseOf(books, one), 'open')
+    await writer.record([statusOf(one, 'brown', 'delivered', { incarnation: 1 })])
+    assert.equal(await phaseOf(books, one), 'settled')
+  })
+
+  test(`${name}: an ended recipient never reopens`, async (t) => {
+    const { books, writer } = await begin(t)
+    await writer.record([
+      ...routed,
+      statusOf(one, 'jones', 'delivered'),
+      statusOf(one, 'ann', 'relayed', { attempt: 1 }),
+    ])
+    await writer.record([statusOf(one, 'ann', 'deferred', { attempt: 7, incarnation: 3 })])
+    assert.equal(await phaseOf(books, one), 'settled')
+  })
+
+  test(`${name}: pages of different runs do not add up to one routed`, async (t) => {
+    const { books, writer } = await begin(t)
+    const message = acceptedMessage(one, ['list@example.org'])
+    const page = (number: number, incarnation: number, of: string): Status =>
+      routedOf(message, [finalOf(of, local)], { page: number, pages: 2, incarnation })
+    await writer.record([page(1, 0, 'a'), statusOf(one, 'a', 'delivered'), statusOf(one, 'b', 'delivered')])
+    await writer.record([page(2, 1, 'b')])
+    assert.equal(await phaseOf(books, one), 'open')
+    await writer.record([page(1, 1, 'a')])
+    assert.equal(await phaseOf(books, one), 'settled')
+  })
+
+  test(`${name}: any order and any repetition of the same statuses give the same books`, async (t) => {
+    const { books, writer } = await begin(t)
+    const message = (queueId: QueueId): Status[] => {
+      const event = acceptedMessage(queueId, ['list@example.org', 'ann@far.test'])
+      const members = [finalOf('jones', local), finalOf('green', ended), finalOf('brown', local)]
+      return [
+        routedOf(event, members.slice(0, 2), { page: 1, pages: 2 }),
+        routedOf(event, members.slice(2), { page: 2, pages: 2 }),
+        routedOf(event, [finalOf('ann', remote), finalOf('jones2', { kind: 'merged', into: keyOf('jones') })], {
+          original: 1,
+        }),
+        routedOf(event, [finalOf('ann', remote), finalOf('jones2', local)], { original: 1, incarnation: 1 }),
+        statusOf(queueId, 'green', 'failed', { rule: 'unknown' }),
+        statusOf(queueId, 'jones', 'delivered', { at: time(3) }),
+        statusOf(queueId, 'jones', 'delivered', { at: time(4) }),
+        statusOf(queueId, 'jones2', 'delivered', { incarnation: 1 }),
+        statusOf(queueId, 'brown', 'deferred', { attempt: 0 }),
+        statusOf(queueId, 'brown', 'dead'),
+        statusOf(queueId, 'ann', 'deferred', { attempt: 1 }),
+        statusOf(queueId, 'ann', 'deferred', { attempt: 2, nextAttemptAt: time(50) }),
+        statusOf(queueId, 'ann', 'held', { attempt: 3 }),
+        statusOf(queueId, 'ann', 'released', { attempt: 3 }),
+        statusOf(queueId, 'ann', 'relayed', { attempt: 3, incarnation: 1 }),
+        statusOf(queueId, 'ann', 'failed', { attempt: 3, incarnation: 1, status: '5.7.1' }),
+        statusOf(queueId, 'nobody', 'delivered'),
+      ]
+    }
+    let number = 100
+    const page = async (statuses: (queueId: QueueId) => Status[], cuts: number[]): Promise<string> => {
+      const queueId = queueIdOf(number++)
+      const all = statuses(queueId)
+      const batches = [0, ...cuts, all.length].sort((a, b) => a - b)
+      for (let index = 1; index < batches.length; index++) {
+        await writer.record(all.slice(batches[index - 1], batches[index]))
+      }
+      return JSON.stringify(await books.find(queueId)).replaceAll(queueId, 'it')
+    }
+    const expected = await page(message, [])
+    const indexes = message(one).map((_, index) => index)
+    const shuffled = fc
+      .array(fc.constantFrom(...indexes), { maxLength: 8 })
+      .chain((repeated) =>
+        fc.shuffledSubarray([...indexes, ...repeated], { minLength: indexes.length + repeated.length }),
+      )
+    await fc.assert(
+      fc.asyncProperty(shuffled, fc.array(fc.nat({ max: indexes.length }), { maxLength: 5 }), async (order, cuts) => {
+        const actual = await page((queueId) => order.map((index) => message(queueId)[index] as Status), cuts)
+        assert.equal(actual, expected)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test(`${name}: a record is free to go only with a durable tombstone, and stays so until it is known to be gone`, async (t) => {
+    const { books, writer, again } = await begin(t)
+    await writer.record([
+      ...routed,
+      statusOf(one, 'jones', 'delivered'),
+      statusOf(one, 'ann', 'relayed', { attempt: 1 }),
+    ])
+    assert.deepEqual(await writer.bury(10), [one])
+    assert.equal(await phaseOf(books, one), 'buried')
+    // Custody dies here; its successor finds the same work.
+    const successor = await (await again()).lead(2)
+    assert.deepEqual(await successor.bury(10), [one])
+    await successor.freed([one], minute(9))
+    assert.deepEqual(await successor.bury(10), [])
+    assert.deepEqual((await books.find(one))?.freedAt, minute(9))
+  })
+
+  test(`${name}: what is buried is never taken up again, not even when its page is forgotten`, async (t) => {
+    const { books, writer } = await begin(t)
+    const all = [...routed, statusOf(one, 'jones', 'delivered'), statusOf(one, 'ann', 'relayed', { attempt: 1 })]
+    await writer.record(all)
+    await writer.bury(10)
+    await writer.freed([one], minute(6))
+    for (const forgotten of [false, true]) {
+      if (forgotten) assert.equal(await writer.prune(minute(7), minute(0), 10), 1)
+      assert.deepEqual(await writer.record(all), [])
+      await writer.adopt([accepted])
+      assert.deepEqual(await writer.overdueMessages(minute(10_000), 10), [])
+      assert.equal(await writer.raiseIncarnation(one, 0), null)
+    }
+    assert.equal(await books.find(one), null)
+    clock.minutes = 5
+    assert.equal(await writer.prune(minute(7), minute(6), 10), 1)
+  })
+
+  test(`${name}: a message with a failure somebody must hear of keeps its record`, async (t) => {
+    const { books, writer } = await begin(t)
+    const cases: [object, object[], string][] = [
+      [{}, [{}], 'reportDue'],
+      [{}, [{ notify: ['FAILURE', 'DELAY'] }], 'reportDue'],
+      [{}, [{ notify: ['NEVER'] }], 'settled'],
+      [{}, [{ notify: ['SUCCESS'] }], 'settled'],
+      [{ reversePath: '' }, [{}], 'settled'],
+    ]
+    for (const [index, [changes, [parameters], phase]] of cases.entries()) {
+      const queueId = queueIdOf(10 + index)
+      const event = acceptedMessage(queueId, [], {
+        recipients: [{ forwardPath: 'green@example.org', ...parameters }],
+        ...changes,
+      })
+      const final = finalOf('green', ended, event.envelope.reversePath)
+      await writer.record([statusOf(queueId, 'green', 'failed'), routedOf(event, [final])])
+      assert.equal(await phaseOf(books, queueId), phase, JSON.stringify(cases[index]))
+    }
+    // What the author asked for says nothing about a list's own failures — RFC 3461 §5.2.7.3.
+    const queueId = queueIdOf(20)
+    const event = acceptedMessage(queueId, [], { recipients: [{ forwardPath: 'list@example.org', notify: ['NEVER'] }] })
+    await writer.record([
+      routedOf(event, [finalOf('green', ended, 'list-owner@example.org')]),
+      statusOf(queueId, 'green', 'failed'),
+    ])
+    assert.equal(await phaseOf(books, queueId), 'reportDue')
+  })
+
+  test(`${name}: a former leader cannot write`, async (t) => {
+    const { writer, books, again } = await begin(t)
+    const other = await again()
+    await other.lead(2)
+    const attempts = [
+      () => writer.record(routed),
+      () => writer.adopt([accepted]),
+      () => writer.bury(1),
+      () => writer.freed([one], minute(1)),
+      () => writer.prune(minute(1), minute(1), 1),
+      () => writer.postponeMessages([one], minute(1)),
+      () => writer.postponeRecipients([{ queueId: one, n: keyOf('ann') }], minute(1)),
+      () => writer.raiseIncarnation(one, 0),
+    ]
+    for (const attempt of attempts) await assert.rejects(attempt(), Superseded)
+    assert.equal(await books.find(one), null)
+  })
+
+  test(`${name}: a record nobody has told about is overdue at once; routing it ends that`, async (t) => {
+    const { books, writer } = await begin(t)
+    await writer.adopt([accepted])
+    assert.deepEqual(await writer.overdueMessages(minute(5), 10), [{ queueId: one, incarnation: 0 }])
+    assert.deepEqual(
+      (await books.find(one))?.originals.map(({ recipient, routed }) => [recipient?.forwardPath, routed]),
+      [
+        ['jones@example.org', false],
+        ['ann@far.test', false],
+      ],
+    )
+    await writer.postponeMessages([one], minute(8))
+    assert.deepEqual(await writer.overdueMessages(minute(7), 10), [])
+    await writer.record([routed[0] as Status])
+    assert.equal((await writer.overdueMessages(minute(8), 10)).length, 1)
+    await writer.record([routed[1] as Status])
+    assert.deepEqual(await writer.overdueMessages(minute(8), 10), [])
+  })
+
+  test(`${name}: a message known in part becomes overdue in time, with what the spool adds`, async (t) => {
+    const { books, writer } = await begin(t)
+    await writer.record([routed[1] as Status, statusOf(one, 'ann', 'relayed', { attempt: 1 })])
+    assert.equal(await books.find(one), null)
+    assert.deepEqual(await writer.overdueMessages(minute(14), 10), [])
+    assert.equal((await writer.overdueMessages(minute(15), 10)).length, 1)
+    await writer.adopt([accepted])
+    assert.equal((await books.find(one))?.recipients.length, 1)
+    assert.equal((await books.find(one))?.originals.length, 2)
+  })
+
+  test(`${name}: an open recipient is overdue some time after it should have moved`, async (t) => {
+    const { writer } = await begin(t)
+    await writer.record(routed)
+    const names = async (minutes: number) =>
+      (await writer.overdueRecipients(minute(minutes), 10)).map(({ tracked }) => tracked.n)
+    assert.deepEqual(await names(10), [])
+    assert.deepEqual(new Set(await names(11)), new Set([keyOf('jones'), keyOf('ann')]))
+    await writer.record([
+      statusOf(one, 'jones', 'delivered'),
+      statusOf(one, 'ann', 'deferred', { attempt: 1, nextAttemptAt: time(30) }),
+    ])
+    assert.deepEqual(await names(39), [])
+    const [ann] = await writer.overdueRecipients(minute(40), 10)
+    assert.equal(ann?.original.forwardPath, 'ann@far.test')
+    assert.equal(ann?.entry.queueId, one)
+    assert.equal(ann?.tracked.firstAttemptAt, time(2))
+    await writer.postponeRecipients([{ queueId: one, n: keyOf('ann') }], minute(50))
+    assert.deepEqual(await names(49), [])
+    for (const kind of ['held', 'dead'] as const) {
+      await writer.record([statusOf(one, 'ann', kind, { attempt: 2 })])
+      assert.deepEqual(await names(100_000), [], kind)
+    }
+  })
+
+  test(`${name}: an incarnation is raised by one only, whoever asks`, async (t) => {
+    const { writer } = await begin(t)
+    await writer.record(routed)
+    assert.deepEqual(await Promise.all([writer.raiseIncarnation(one, 0), writer.raiseIncarnation(one, 0)]), [1, null])
+    await writer.record([statusOf(one, 'ann', 'deferred', { attempt: 1, incarnation: 4 })])
+    assert.equal(await writer.raiseIncarnation(one, 1), null)
+    assert.equal(await writer.raiseIncarnation(one, 4), 5)
+  })
+
+  test(`${name}: the numbers are those of the books`, async (t) => {
+    const { books, writer } = await begin(t)
+    const big = acceptedMessage(queueIdOf(2), ['list@example.org'])
+    const finals = Array.from({ length: MAX_RECIPIENTS_PER_PAGE }, (_, index) => finalOf(`m${index}`, local))
+    await writer.record([...routed, routedOf(big, finals), statusOf(one, 'jones', 'delivered')])
+    await writer.record([statusOf(one, 'ann', 'relayed', { attempt: 1 })])
+    assert.deepEqual(await books.count(), {
+      phases: { open: 1, reportDue: 0, settled: 1, buried: 0 },
+      openRecipients: MAX_RECIPIENTS_PER_PAGE,
+    })
+  })
+}
