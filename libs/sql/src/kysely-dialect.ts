@@ -17,11 +17,18 @@ export interface Executor {
   iterate(sql: string, parameters: readonly unknown[]): Iterable<Record<string, unknown>>
 }
 
+/** Kysely would queue every query behind an open stream; statements here never interleave. */
+class Adapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true
+  }
+}
+
 export function sqliteDialect(executor: Executor): Dialect {
   return {
     createDriver: () => driverOver(executor),
     createQueryCompiler: () => new SqliteQueryCompiler(),
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new Adapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   }
 }

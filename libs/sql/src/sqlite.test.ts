@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { promisify } from 'node:util'
 
 import { sql } from 'kysely'
 
@@ -264,7 +264,7 @@ test('migrations run once, in order, whoever comes first', async (t) => {
   const more: Migration[] = [
     ...migrations,
     { name: '0002-row', sqlite: "insert into item (id, name) values (1, 'from a migration')" },
-    { name: '0003-work', sqlite: async ({ exec }) => exec("update item set name = 'worked over'") },
+    { name: '0003-work', sqlite: (transaction) => transaction.exec("update item set name = 'worked over'") },
   ]
   const taken = await Promise.all([migrate(one, more), migrate(two, more)])
   assert.deepEqual(taken.flat().sort(), ['0001-item', '0002-row', '0003-work'])
@@ -295,8 +295,8 @@ async function holdWriter(t: { after(clean: () => void): void }, path: string): 
     db.exec('begin immediate')
     console.log('held')
     process.stdin.on('end', () => db.exec('rollback')).resume()`
-  const child = promisify(execFile)(process.execPath, ['-e', script, path]).child
+  const child = spawn(process.execPath, ['-e', script, path], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => child.kill())
-  await new Promise((resolve) => child.stdout?.once('data', resolve))
-  return { letGo: () => child.stdin?.end() }
+  await once(child.stdout, 'data')
+  return { letGo: () => child.stdin.end() }
 }
