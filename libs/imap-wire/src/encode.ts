@@ -1,0 +1,46 @@
+/**
+ * Responses into text: atoms where they suffice, quoted strings where they can be, literals otherwise. The text is UTF-8
+ * on the wire, and every literal's length counts octets.
+ *
+ * STANDARDS  RFC 9051 §4.3, §9 (string, astring, nstring, literal)
+ */
+import { mailboxNameOnWire } from './mailbox-name.ts'
+
+// biome-ignore lint: TEXT-CHAR of 7 bits without control characters
+const QUOTABLE = /^[\u0020-\u007e]{0,1000}$/
+const ATOM = /^[^\u0000-\u0020\u007f-\uffff(){%*"\\]+$/
+
+export function encodeString(text: string): string {
+  if (!QUOTABLE.test(text)) return `${literalHeader(Buffer.byteLength(text))}${text}`
+  return `"${text.replace(/["\\]/g, '\\$&')}"`
+}
+
+export function encodeAstring(text: string): string {
+  // A bare NIL would be read as no string at all.
+  return ATOM.test(text) && text.toUpperCase() !== 'NIL' ? text : encodeString(text)
+}
+
+export function encodeNstring(text: string | null): string {
+  return text === null ? 'NIL' : encodeString(text)
+}
+
+export function encodeMailbox(name: string, options: { utf8?: boolean } = {}): string {
+  const wire = mailboxNameOnWire(name, options)
+  // Quoted strings may be UTF-8 to a client that asked for it — RFC 9051 §4.3.
+  if (options.utf8 && /[\u0080-\uffff]/.test(wire)) return `"${wire.replace(/["\\]/g, '\\$&')}"`
+  return encodeAstring(wire)
+}
+
+export function encodeList(items: readonly string[]): string {
+  return `(${items.join(' ')})`
+}
+
+/** `{n}` and the line end; exactly n octets must follow. */
+export function literalHeader(octets: number): string {
+  return `{${octets}}\r\n`
+}
+
+/** Text for a human, in one line, as a response ends with it. */
+export function responseText(text: string): string {
+  return text.replace(/[^\u0020-\u007e]+/g, ' ')
+}

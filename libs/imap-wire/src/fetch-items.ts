@@ -1,0 +1,139 @@
+/**
+ * What FETCH asks for — RFC 9051 §6.4.5 and §9 (fetch-att, section).
+ *
+ * A section keeps the label it is answered under, spelt as the client spelt it apart from case and the origin octet.
+ */
+import type { Arguments } from './arguments.ts'
+import { encodeAstring } from './encode.ts'
+import { ImapSyntaxError } from './syntax-error.ts'
+
+export interface SectionSpec {
+  /** '' is the whole message, else `1.2`. */
+  part: string
+  kind: 'all' | 'header' | 'text' | 'mime' | 'fields' | 'fieldsNot'
+  fields?: string[]
+  /** First octet and how many. */
+  partial?: [first: number, count: number]
+}
+
+export type FetchItem =
+  | { kind: 'uid' | 'flags' | 'internalDate' | 'size' | 'envelope' | 'body' | 'bodyStructure' }
+  | { kind: 'section'; section: SectionSpec; label: string; peek: boolean }
+
+const MAX_ITEMS = 100
+const MAX_FIELDS = 500
+const MAX_PARTS = 100
+
+const NAME = /[A-Za-z0-9][A-Za-z0-9.]*/y
+const PART = /[1-9][0-9]{0,9}(\.[1-9][0-9]{0,9})*/y
+const SECTION_NAME = /[A-Za-z][A-Za-z.]*/y
+
+const single: Record<string, FetchItem['kind'] & Exclude<FetchItem['kind'], 'section'>> = {
+  UID: 'uid',
+  FLAGS: 'flags',
+  INTERNALDATE: 'internalDate',
+  'RFC822.SIZE': 'size',
+  ENVELOPE: 'envelope',
+  BODYSTRUCTURE: 'bodyStructure',
+}
+
+/** RFC 3501 §6.4.5: what these are short for. */
+const legacy: Record<string, { section: SectionSpec; peek: boolean }> = {
+  RFC822: { section: { part: '', kind: 'all' }, peek: false },
+  'RFC822.HEADER': { section: { part: '', kind: 'header' }, peek: true },
+  'RFC822.TEXT': { section: { part: '', kind: 'text' }, peek: false },
+}
+
+const macros: Record<string, Exclude<FetchItem['kind'], 'section'>[]> = {
+  FAST: ['flags', 'internalDate', 'size'],
+  ALL: ['flags', 'internalDate', 'size', 'envelope'],
+  FULL: ['flags', 'internalDate', 'size', 'envelope', 'body'],
+}
+
+export function parseFetchItems(args: Arguments): FetchItem[] {
+  if (args.next('(')) return args.list(() => parseFetchItem(args), { max: MAX_ITEMS })
+  // A macro stands alone — RFC 9051 §6.4.5.
+  for (const [macro, kinds] of Object.entries(macros)) {
+    if (args.skipWord(macro)) return kinds.map((kind) => ({ kind }))
+  }
+  return [parseFetchItem(args)]
+}
+
+export function parseFetchItem(args: Arguments): FetchItem {
+  const name = args.pattern(NAME, 'a FETCH item').toUpperCase()
+  const old = legacy[name]
+  if (old) return { kind: 'section', label: name, ...old }
+  if (name === 'BODY' || name === 'BODY.PEEK') {
+    if (args.next('[')) return parseSectionItem(args, name === 'BODY.PEEK')
+    if (name === 'BODY') return { kind: 'body' }
+  }
+  const kind = single[name]
+  if (!kind) throw new ImapSyntaxError(`${name} is not a FETCH item`)
+  return { kind }
+}
+
+function parseSectionItem(args: Arguments, peek: boolean): FetchItem {
+  args.expect('[')
+  const section = parseSectionSpec(args)
+  args.expect(']')
+  const label = `BODY[${formatSectionSpec(section)}]`
+  if (!args.skip('<')) return { kind: 'section', section, label, peek }
+  const first = args.number64('the first octet')
+  args.expect('.')
+  const count = args.number64('how many octets')
+  if (count === 0) throw new ImapSyntaxError('A partial FETCH of no octets')
+  args.expect('>')
+  return { kind: 'section', section: { ...section, partial: [first, count] }, label: `${label}<${first}>`, peek }
+}
+
+function parseSectionSpec(args: Arguments): SectionSpec {
+  if (args.next(']')) return { part: '', kind: 'all' }
+  const part = /[0-9]/.test(peek(args)) ? args.pattern(PART, 'a part number such as 1.2') : ''
+  if (part.split('.').length > MAX_PARTS) throw new ImapSyntaxError(`More than ${MAX_PARTS} levels of parts`)
+  if (part !== '' && !args.skip('.')) return { part, kind: 'all' }
+  const name = args.pattern(SECTION_NAME, 'a section').toUpperCase()
+  switch (name) {
+    case 'HEADER':
+      return { part, kind: 'header' }
+    case 'TEXT':
+      return { part, kind: 'text' }
+    case 'MIME':
+      // MIME needs a part number — RFC 9051 §9 (section-text).
+      if (part !== '') return { part, kind: 'mime' }
+      break
+    case 'HEADER.FIELDS':
+    case 'HEADER.FIELDS.NOT':
+      args.space()
+      return {
+        part,
+        kind: name === 'HEADER.FIELDS' ? 'fields' : 'fieldsNot',
+        fields: args.list(() => parseFieldName(args), { max: MAX_FIELDS }),
+      }
+  }
+  throw new ImapSyntaxError(`${name} is not a section`)
+}
+
+function peek(args: Arguments): string {
+  for (const digit of '0123456789') if (args.next(digit)) return digit
+  return ''
+}
+
+function parseFieldName(args: Arguments): string {
+  const name = args.astring('a header field name')
+  // RFC 5322 §3.6.8 (ftext): anything else can be in no header.
+  if (!/^[!-9;-~]{1,998}$/.test(name)) throw new ImapSyntaxError('Not a header field name')
+  return name
+}
+
+function formatSectionSpec({ part, kind, fields }: SectionSpec): string {
+  const names = {
+    all: '',
+    header: 'HEADER',
+    text: 'TEXT',
+    mime: 'MIME',
+    fields: 'HEADER.FIELDS',
+    fieldsNot: 'HEADER.FIELDS.NOT',
+  }
+  const words = [part, names[kind]].filter((word) => word !== '').join('.')
+  return fields ? `${words} (${fields.map(encodeAstring).join(' ')})` : words
+}

@@ -1,0 +1,156 @@
+/**
+ * SEARCH programs as trees — RFC 9051 §6.4.4, RFC 3501 §6.4.4 (NEW, OLD, RECENT).
+ *
+ * Neutral: sets of numbers are as the client wrote them, strings are octets in the program's charset, so that whoever runs
+ * it resolves the ones and decodes the others.
+ */
+import type { Arguments } from './arguments.ts'
+import { parseDate } from './dates.ts'
+import { parseFlag } from './flags.ts'
+import type { SequenceSet } from './sequence-set.ts'
+import { ImapSyntaxError } from './syntax-error.ts'
+
+export type SearchProgram =
+  | { kind: 'all' | 'recent' }
+  | { kind: 'and' | 'or'; keys: SearchProgram[] }
+  | { kind: 'not'; key: SearchProgram }
+  | { kind: 'flag'; flag: string }
+  | { kind: 'numbers' | 'uids'; set: SequenceSet }
+  | { kind: 'header'; field: string; value: Uint8Array }
+  | { kind: 'body' | 'text'; value: Uint8Array }
+  | { kind: 'date'; of: 'internal' | 'sent'; is: 'before' | 'on' | 'since'; date: string }
+  | { kind: 'size'; is: 'larger' | 'smaller'; octets: number }
+
+export interface Search {
+  /** As the client named it. */
+  charset?: string
+  program: SearchProgram
+}
+
+/** Deeper programs are refused: whoever runs them recurses. */
+const MAX_DEPTH = 50
+const MAX_KEYS = 500
+
+const WORD = /[A-Za-z]+/y
+
+const flag = (name: string): SearchProgram => ({ kind: 'flag', flag: name })
+const not = (key: SearchProgram): SearchProgram => ({ kind: 'not', key })
+const recent: SearchProgram = { kind: 'recent' }
+
+const bare = new Map<string, SearchProgram>([
+  ['ALL', { kind: 'all' }],
+  ['ANSWERED', flag('\\Answered')],
+  ['DELETED', flag('\\Deleted')],
+  ['DRAFT', flag('\\Draft')],
+  ['FLAGGED', flag('\\Flagged')],
+  ['SEEN', flag('\\Seen')],
+  ['UNANSWERED', not(flag('\\Answered'))],
+  ['UNDELETED', not(flag('\\Deleted'))],
+  ['UNDRAFT', not(flag('\\Draft'))],
+  ['UNFLAGGED', not(flag('\\Flagged'))],
+  ['UNSEEN', not(flag('\\Seen'))],
+  ['RECENT', recent],
+  ['OLD', not(recent)],
+  ['NEW', { kind: 'and', keys: [recent, not(flag('\\Seen'))] }],
+])
+
+type Reader = (args: Arguments, budget: Budget, depth: number) => SearchProgram
+
+const date =
+  (of: 'internal' | 'sent', is: 'before' | 'on' | 'since'): Reader =>
+  (args) => ({ kind: 'date', of, is, date: parseDate(args) })
+const header =
+  (field: string): Reader =>
+  (args) => ({ kind: 'header', field, value: args.astringBytes('a string to search for') })
+
+const withArgument = new Map<string, Reader>([
+  ['BCC', header('Bcc')],
+  ['CC', header('Cc')],
+  ['FROM', header('From')],
+  ['SUBJECT', header('Subject')],
+  ['TO', header('To')],
+  ['HEADER', parseHeaderKey],
+  ['BODY', (args) => ({ kind: 'body', value: args.astringBytes('a string to search for') })],
+  ['TEXT', (args) => ({ kind: 'text', value: args.astringBytes('a string to search for') })],
+  ['KEYWORD', (args) => flag(parseKeyword(args))],
+  ['UNKEYWORD', (args) => not(flag(parseKeyword(args)))],
+  ['BEFORE', date('internal', 'before')],
+  ['ON', date('internal', 'on')],
+  ['SINCE', date('internal', 'since')],
+  ['SENTBEFORE', date('sent', 'before')],
+  ['SENTON', date('sent', 'on')],
+  ['SENTSINCE', date('sent', 'since')],
+  ['LARGER', (args) => ({ kind: 'size', is: 'larger', octets: args.number64('a size') })],
+  ['SMALLER', (args) => ({ kind: 'size', is: 'smaller', octets: args.number64('a size') })],
+  ['UID', (args) => ({ kind: 'uids', set: args.sequenceSet() })],
+  ['NOT', (args, budget, depth) => not(parseKey(args, budget, depth + 1))],
+  ['OR', parseOr],
+])
+
+/** What may still be spent on one program. */
+interface Budget {
+  keys: number
+}
+
+export function parseSearch(args: Arguments): Search {
+  const charset = parseCharset(args)
+  const program = conjunction(parseKeys(args, { keys: MAX_KEYS }, 0))
+  return charset === undefined ? { program } : { charset, program }
+}
+
+function parseCharset(args: Arguments): string | undefined {
+  if (!args.skipWord('CHARSET')) return undefined
+  const charset = args.space().astring('a charset')
+  args.space()
+  return charset
+}
+
+/** Keys in a row mean all of them — RFC 9051 §6.4.4. */
+function parseKeys(args: Arguments, budget: Budget, depth: number): SearchProgram[] {
+  const keys = [parseKey(args, budget, depth)]
+  while (args.skip(' ')) keys.push(parseKey(args, budget, depth))
+  return keys
+}
+
+function conjunction(keys: SearchProgram[]): SearchProgram {
+  const [only, ...others] = keys
+  return only && others.length === 0 ? only : { kind: 'and', keys }
+}
+
+function parseKey(args: Arguments, budget: Budget, depth: number): SearchProgram {
+  if (depth > MAX_DEPTH) throw new ImapSyntaxError(`SEARCH nested deeper than ${MAX_DEPTH}`)
+  if (--budget.keys < 0) throw new ImapSyntaxError(`SEARCH with more than ${MAX_KEYS} keys`)
+  if (args.skip('(')) {
+    const keys = parseKeys(args, budget, depth + 1)
+    args.expect(')')
+    return conjunction(keys)
+  }
+  if (startsSet(args)) return { kind: 'numbers', set: args.sequenceSet() }
+  const word = args.pattern(WORD, 'a SEARCH key').toUpperCase()
+  const simple = bare.get(word)
+  if (simple) return simple
+  const read = withArgument.get(word)
+  if (!read) throw new ImapSyntaxError(`${word} is not a SEARCH key`)
+  return read(args.space(), budget, depth)
+}
+
+function startsSet(args: Arguments): boolean {
+  return [...'123456789*$'].some((character) => args.next(character))
+}
+
+function parseOr(args: Arguments, budget: Budget, depth: number): SearchProgram {
+  const either = parseKey(args, budget, depth + 1)
+  const or = parseKey(args.space(), budget, depth + 1)
+  return { kind: 'or', keys: [either, or] }
+}
+
+function parseHeaderKey(args: Arguments): SearchProgram {
+  const field = args.astring('a header field name')
+  if (!/^[!-9;-~]{1,998}$/.test(field)) throw new ImapSyntaxError('Not a header field name')
+  return { kind: 'header', field, value: args.space().astringBytes('a string to search for') }
+}
+
+function parseKeyword(args: Arguments): string {
+  if (args.next('\\')) throw new ImapSyntaxError('A keyword does not begin with a backslash')
+  return parseFlag(args)
+}

@@ -1,0 +1,18 @@
+/** What STATUS asks for — RFC 9051 §6.3.11, RFC 3501 §6.3.10 (RECENT), RFC 8438 (SIZE). */
+import type { Arguments } from './arguments.ts'
+import { ImapSyntaxError } from './syntax-error.ts'
+
+export const STATUS_ITEMS = ['MESSAGES', 'RECENT', 'UIDNEXT', 'UIDVALIDITY', 'UNSEEN', 'DELETED', 'SIZE'] as const
+export type StatusItem = (typeof STATUS_ITEMS)[number]
+
+export function parseStatusItems(args: Arguments): StatusItem[] {
+  const items = args.list(() => parseStatusItem(args), { max: 2 * STATUS_ITEMS.length })
+  return [...new Set(items)]
+}
+
+function parseStatusItem(args: Arguments): StatusItem {
+  const name = args.keyword('a STATUS item')
+  const item = STATUS_ITEMS.find((known) => known === name)
+  if (!item) throw new ImapSyntaxError(`${name} is not a STATUS item`)
+  return item
+}

@@ -1,0 +1,4 @@
+/** What a client sent is not IMAP. The text says what was expected and goes out in a BAD response — RFC 9051 §7.1.3. */
+export class ImapSyntaxError extends Error {
+  override readonly name = 'ImapSyntaxError'
+}
