@@ -59,6 +59,7 @@ export interface Bus {
    * Resolves when the stream has the event (or had it: same message id). The publication carries `traceparent` and the queue id.
    * @throws BusFull the stream or the account is at its limit; nothing was stored
    * @throws BusUnavailable no confirmation until the deadline; the event may or may not be stored
+   * @throws BusRefused never to be stored; ZodError when the event does not match its contract
    */
   publish<S extends z.ZodType>(contract: EventContract<S>, event: z.input<S>, options?: PublishOptions): Promise<void>
   /** Handles events until stopped. Re-creates itself when its consumer or stream went away and came back. */
@@ -123,6 +124,11 @@ export interface Lease {
 /** The stream or the account is at its limit. Nothing was stored. */
 export class BusFull extends Error {
   override readonly name = 'BusFull'
+}
+
+/** The bus understood and will never take it: too large, not permitted, a schedule into another stream. A fault of ours. */
+export class BusRefused extends Error {
+  override readonly name = 'BusRefused'
 }
 
 /** No answer or no confirmation in time. Whether it happened is not known. */

@@ -1,0 +1,198 @@
+/** Puts the parts together: one connection, everything a service may do on it, one close. */
+import { streamNames, subjectFilter, type EventContract } from '@postbus/contracts'
+import type { Registry } from 'prom-client'
+
+import { BusUnavailable, type Bus, type Stoppable } from './bus.ts'
+import { Connection, type ConnectionOptions } from './connection.ts'
+import { Consumption } from './consume.ts'
+import { acquireLease } from './lease.ts'
+import { noMetrics, prometheusMetrics } from './metrics.ts'
+import { pause } from './pause.ts'
+import { Publisher } from './publish.ts'
+import { answerer, request } from './request.ts'
+import { answerRows, rows } from './rows.ts'
+import { Tried } from './tried.ts'
+
+export interface BusOptions extends ConnectionOptions {
+  /** Publications, handlers, requests are counted and timed here. */
+  metrics?: Registry | undefined
+  /** How long what is in hand may take at a stop before it is given back. */
+  drainDeadlineMs?: number | undefined
+  /** Shards of the sharded streams. Default 1. */
+  shards?: number | undefined
+}
+
+export interface ConnectedBus extends Bus {
+  /** Resolves when the connection has ended for good, with the reason if it was not `close`. */
+  readonly closed: Promise<Error | undefined>
+}
+
+const DEFAULT_DRAIN_DEADLINE_MS = 10_000
+const API_TIMEOUT_MS = 5_000
+const WAIT = { minMs: 50, maxMs: 1_000 }
+const NANOS = 1_000_000
+const NO_MESSAGE_FOUND = 10_037
+
+export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
+  const { log, drainDeadlineMs = DEFAULT_DRAIN_DEADLINE_MS, shards = 1 } = options
+  const connection = await Connection.open(options)
+  const metrics = options.metrics ? prometheusMetrics(options.metrics) : noMetrics
+  const publisher = new Publisher(connection, log, metrics)
+  const tried = new Tried(connection, log)
+  const closing = new AbortController()
+  const open = new Set<Stoppable>()
+
+  function owned(stoppable: Stoppable): Stoppable {
+    const own = {
+      async stop() {
+        open.delete(own)
+        await stoppable.stop()
+      },
+    }
+    open.add(own)
+    return own
+  }
+
+  const closed = connection.nats.closed().then((reason) => reason ?? undefined)
+
+  const bus: ConnectedBus = {
+    closed,
+
+    get connected() {
+      return connection.connected
+    },
+
+    publish: (contract, event, publishOptions) => publisher.publish(contract, event, publishOptions),
+
+    async consume(contract, consumer, consumeOptions, handler) {
+      const { stream, durable } = placeOf(contract, consumer, consumeOptions.tokens)
+      const ackWaitMs = await consumerReady(connection, stream, durable, closing.signal)
+      return owned(
+        new Consumption({
+          ...{ connection, publisher, tried, contract, stream, durable, ackWaitMs, drainDeadlineMs, handler, metrics },
+          maxInFlight: consumeOptions.maxInFlight,
+          log: log.child({ event: contract.name }),
+        }),
+      )
+    },
+
+    request: (contract, input, askOptions) => request(connection, metrics, contract, input, askOptions),
+
+    rows: (contract, input, askOptions) => rows(connection, metrics, contract, input, askOptions),
+
+    async answer(contract, handler) {
+      const stoppable = answerer({
+        ...{ connection, contract, log, metrics, drainDeadlineMs },
+        async respond(input, message, context) {
+          message.respond(JSON.stringify(contract.output.parse(await handler(input, context))))
+        },
+      })
+      await connection.flush()
+      return owned(stoppable)
+    },
+
+    async answerRows(contract, handler) {
+      const stoppable = answerRows({ connection, contract, log, metrics, drainDeadlineMs, handler })
+      await connection.flush()
+      return owned(stoppable)
+    },
+
+    hint(contract, value) {
+      const hint = contract.schema.parse(value)
+      if (connection.connected && !connection.nats.isClosed()) {
+        connection.nats.publish(contract.subject(hint), JSON.stringify(hint))
+      }
+    },
+
+    listen(contract, handler, tokens) {
+      const subscription = connection.nats.subscribe(subjectFilter(contract.pattern, tokens), {
+        callback: (err, message) => {
+          if (err) return log.error({ err, hint: contract.name }, 'may not listen')
+          try {
+            handler(contract.schema.parse(message.json()))
+          } catch (error) {
+            log.error({ err: error, hint: contract.name }, 'could not use a hint')
+          }
+        },
+      })
+      return owned({ stop: async () => subscription.unsubscribe() })
+    },
+
+    async provisioned(contracts, signal) {
+      const names = new Set(contracts.flatMap(({ stream }) => streamNames(stream, shards)))
+      const either = AbortSignal.any([signal, closing.signal])
+      await Promise.all([...names].map((name) => api(connection, `STREAM.INFO.${name}`, either)))
+    },
+
+    acquireLease: (name, { ttlMs, signal }) =>
+      acquireLease({ connection, log, name, ttlMs, signal: AbortSignal.any([signal, closing.signal]) }),
+
+    async holds(contract, subject, shard = 0) {
+      const stream = streamNames(contract.stream, shards)[shard]
+      // The leader's own copy, not a replica's: "not there" must mean it.
+      const outcome = await connection.ask(
+        `$JS.API.STREAM.MSG.GET.${stream}`,
+        JSON.stringify({ last_by_subj: subject }),
+        { timeoutMs: API_TIMEOUT_MS },
+      )
+      if (outcome.kind !== 'answer') throw new BusUnavailable(`cannot look into ${stream}: ${outcome.kind}`)
+      const { error } = outcome.message.json<ApiAnswer>()
+      if (!error) return true
+      if (error.err_code === NO_MESSAGE_FOUND) return false
+      throw new BusUnavailable(`cannot look into ${stream}: ${error.description}`)
+    },
+
+    onReconnect: (callback) => connection.onReconnect(callback),
+
+    async close() {
+      closing.abort(new BusUnavailable('the bus was closed'))
+      await Promise.all([...open].map((stoppable) => stoppable.stop()))
+      await connection.close()
+    },
+  }
+  void closed.then((err) => err && log.fatal({ err }, 'the connection to the bus ended'))
+  return bus
+}
+
+interface ApiAnswer {
+  config?: { ack_wait?: number }
+  error?: { err_code?: number; description?: string }
+}
+
+/** Asks until there is an answer without an error: what is asked about exists. */
+async function api(connection: Connection, verb: string, signal: AbortSignal): Promise<ApiAnswer> {
+  for (let attempt = 0; ; attempt++) {
+    signal.throwIfAborted()
+    if (await connection.whenConnected(API_TIMEOUT_MS, signal)) {
+      const outcome = await connection.ask(`$JS.API.${verb}`, '', { timeoutMs: API_TIMEOUT_MS })
+      if (outcome.kind === 'answer') {
+        const answer = outcome.message.json<ApiAnswer>()
+        if (!answer.error) return answer
+      }
+    }
+    await pause(attempt, { ...WAIT, signal })
+  }
+}
+
+/** @returns how long a message may be in hand without a sign of life */
+async function consumerReady(
+  connection: Connection,
+  stream: string,
+  durable: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const { config } = await api(connection, `CONSUMER.INFO.${stream}.${durable}`, signal)
+  if (!config?.ack_wait) throw new BusUnavailable(`consumer ${durable} of ${stream} has no ack_wait`)
+  return config.ack_wait / NANOS
+}
+
+function placeOf(
+  contract: EventContract,
+  party: string,
+  tokens: Record<string, string> = {},
+): { stream: string; durable: string } {
+  const consumer = contract.consumers.find((candidate) => candidate.party === party)
+  if (!consumer) throw new TypeError(`${contract.name} has no consumer ${party}`)
+  const stream = contract.stream.sharded ? `${contract.stream.name}_${tokens['shard']}` : contract.stream.name
+  return { stream, durable: subjectFilter(consumer.durable, tokens) }
+}

@@ -1,0 +1,204 @@
+/**
+ * Leases in a bucket on the bus: at most one holder of a name at a time, apart from one that was paused.
+ *
+ * No clocks are compared. Whoever wants a lease watches its entry: unchanged for the whole time-to-live, by the watcher's own
+ * monotonic clock, its holder is gone and a compare-and-set takes it over. The holder renews at thirds and gives up by its own
+ * clock, counted from before the last renewal that was confirmed, so it stops before any watcher can begin.
+ *
+ * The bucket is in memory on the bus and may vanish with its server. A holder renews at every reconnect, so it learns at once
+ * that its entry is gone, and has then lost the lease.
+ *
+ * The revision is what writes are fenced by. It must grow even when the bucket was made anew and counts from 1 again, so the
+ * bucket's time of creation is its upper part: milliseconds times 1024, plus the entry's number in the bucket. It stays a safe
+ * integer until the year 2248, and grows as long as the bucket takes fewer than a million writes a second.
+ */
+import { randomUUID } from 'node:crypto'
+
+import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream'
+import { Kvm, type KV, type KvEntry } from '@nats-io/kv'
+import { LEASE_BUCKET } from '@postbus/contracts'
+import type { Logger } from 'pino'
+
+import { BusUnavailable, type Lease, type Stoppable } from './bus.ts'
+import type { Connection } from './connection.ts'
+import { sleep } from './pause.ts'
+
+const WRITES_PER_MS = 1024
+const RENEWALS_PER_TTL = 3
+/** How often somebody who waits for a lease looks. */
+const LOOK_MS = { min: 100, max: 1_000 }
+const ASK_TIMEOUT_MS = 5_000
+const FREE = 'free'
+
+export interface LeaseOptions {
+  connection: Connection
+  log: Logger
+  name: string
+  ttlMs: number
+  signal: AbortSignal
+}
+
+export async function acquireLease({ connection, log, name, ttlMs, signal }: LeaseOptions): Promise<Lease> {
+  const key = `${connection.party}.${name}`
+  const holder = randomUUID()
+  const lookMs = Math.min(LOOK_MS.max, Math.max(LOOK_MS.min, ttlMs / 10))
+  let seen: { revision: number; since: number } | undefined
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      const bucket = await openBucket(connection)
+      const entry = await bucket.get(key)
+      if (entry?.revision !== seen?.revision)
+        seen = entry ? { revision: entry.revision, since: performance.now() } : undefined
+      if (isFree(entry) || (seen && performance.now() - seen.since >= ttlMs)) {
+        const created = await createdMs(connection)
+        const asked = performance.now()
+        const taken = await take(bucket, key, holder, entry)
+        if (taken !== undefined) {
+          const revision = created * WRITES_PER_MS + taken
+          log.info({ lease: name, revision }, 'took a lease')
+          return new Held({ connection, log, name, ttlMs, bucket, key, holder, revision, entryRevision: taken, asked })
+        }
+      }
+    } catch (err) {
+      log.debug({ err, lease: name }, 'cannot look for a lease')
+    }
+    await sleep(lookMs * (0.8 + Math.random() * 0.4), signal)
+  }
+}
+
+/** Opened each time anew, which asks nothing of the server: the bucket may have been made again meanwhile. */
+const openBucket = (connection: Connection): Promise<KV> =>
+  new Kvm(connection.nats).open(LEASE_BUCKET, { allow_direct: true, bindOnly: true })
+
+const isFree = (entry: KvEntry | null): boolean =>
+  entry === null || entry.operation !== 'PUT' || entry.string() === FREE
+
+/** @returns the entry's revision, or undefined when another was faster */
+async function take(bucket: KV, key: string, holder: string, entry: KvEntry | null): Promise<number | undefined> {
+  try {
+    return entry ? await bucket.update(key, holder, entry.revision) : await bucket.create(key, holder)
+  } catch (error) {
+    if (isWrongRevision(error)) return undefined
+    throw error
+  }
+}
+
+const isWrongRevision = (error: unknown): boolean =>
+  error instanceof JetStreamApiError &&
+  (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
+    error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
+
+async function createdMs(connection: Connection): Promise<number> {
+  const outcome = await connection.ask(`$JS.API.STREAM.INFO.KV_${LEASE_BUCKET}`, '', { timeoutMs: ASK_TIMEOUT_MS })
+  if (outcome.kind !== 'answer') throw new BusUnavailable(`the lease bucket cannot be asked: ${outcome.kind}`)
+  const created = Date.parse(outcome.message.json<{ created?: string }>().created ?? '')
+  if (Number.isNaN(created)) throw new BusUnavailable('the lease bucket does not say when it was made')
+  return created
+}
+
+interface HeldOptions extends Omit<LeaseOptions, 'signal'> {
+  bucket: KV
+  key: string
+  holder: string
+  revision: number
+  entryRevision: number
+  /** When taking it was asked for: its time runs from there. */
+  asked: number
+}
+
+class Held implements Lease {
+  readonly revision: number
+  readonly #options: HeldOptions
+  readonly #lost = new AbortController()
+  readonly #renewals: NodeJS.Timeout
+  readonly #reconnect: Stoppable
+  #end: NodeJS.Timeout
+  #entryRevision: number
+  #renewing: Promise<void> | undefined
+  #over = false
+
+  constructor(options: HeldOptions) {
+    this.#options = options
+    this.revision = options.revision
+    this.#entryRevision = options.entryRevision
+    this.#end = this.#endAt(options.asked)
+    this.#renewals = setInterval(() => void this.#renew(), options.ttlMs / RENEWALS_PER_TTL)
+    this.#reconnect = options.connection.onReconnect(() => void this.#renew())
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal
+  }
+
+  async release(): Promise<void> {
+    if (this.#over) return
+    this.#finish()
+    await this.#renewing
+    const { bucket, key, name, log } = this.#options
+    try {
+      await bucket.update(key, FREE, this.#entryRevision)
+      log.info({ lease: name }, 'released a lease')
+    } catch (err) {
+      log.debug({ err, lease: name }, 'a lease could not be released, it runs out by itself')
+    }
+  }
+
+  #renew(): Promise<void> {
+    this.#renewing ??= this.#renewOnce().finally(() => {
+      this.#renewing = undefined
+    })
+    return this.#renewing
+  }
+
+  async #renewOnce(): Promise<void> {
+    const { bucket, key, holder, ttlMs } = this.#options
+    const sent = performance.now()
+    try {
+      this.#entryRevision = await bucket.update(key, holder, this.#entryRevision, ttlMs / RENEWALS_PER_TTL)
+      this.#confirmed(sent)
+    } catch (error) {
+      // Not confirmed is not lost: time decides. Another's entry, or none, is.
+      if (isWrongRevision(error)) await this.#lookAgain(sent)
+    }
+  }
+
+  /** A renewal whose confirmation got lost left our own value under a newer revision. */
+  async #lookAgain(sent: number): Promise<void> {
+    const { bucket, key, holder } = this.#options
+    try {
+      const entry = await bucket.get(key)
+      if (entry?.operation !== 'PUT' || entry.string() !== holder)
+        return this.#lose('somebody else holds it, or its bucket was made anew')
+      this.#entryRevision = entry.revision
+      this.#confirmed(sent)
+    } catch {
+      // Not known; time decides.
+    }
+  }
+
+  #confirmed(sent: number): void {
+    clearTimeout(this.#end)
+    if (!this.#over) this.#end = this.#endAt(sent)
+  }
+
+  #endAt(from: number): NodeJS.Timeout {
+    const leftMs = from + this.#options.ttlMs - performance.now()
+    return setTimeout(() => this.#lose('not confirmed in time'), Math.max(0, leftMs))
+  }
+
+  #lose(why: string): void {
+    if (this.#over) return
+    this.#finish()
+    const { name, log } = this.#options
+    log.warn({ lease: name, why }, 'lost a lease')
+    this.#lost.abort(new BusUnavailable(`lost the lease ${name}: ${why}`))
+  }
+
+  #finish(): void {
+    this.#over = true
+    clearTimeout(this.#end)
+    clearInterval(this.#renewals)
+    void this.#reconnect.stop()
+  }
+}
