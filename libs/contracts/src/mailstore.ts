@@ -236,7 +236,12 @@ export const storeFlags = defineRows({
     unchangedSince: Modseq.optional(),
   }),
   row: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('stored'), ...FlagsRow.shape }),
+    z.object({
+      kind: z.literal('stored'),
+      ...FlagsRow.shape,
+      /** The MODSEQ before; the same as `modseq` when nothing changed. Shows a session whether somebody else was there first. */
+      previousModseq: Modseq.optional(),
+    }),
     z.object({ kind: z.literal('conflict'), uids: UidSet }),
   ]),
 })
