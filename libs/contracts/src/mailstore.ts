@@ -18,6 +18,9 @@ const front = { answerer: 'mailstore', askers: ['imap', 'pop3'] } as const
 /** Above this a row names a blob instead of carrying the bytes. */
 export const MAX_INLINE_BYTES = 64 * 1024
 
+/** Front ends stage APPEND literals in libs/blobs under keys that begin so; only those are taken. What stays there is swept by age. */
+export const STAGED_PREFIX = 'staged/'
+
 /** Ascending, without overlaps; '' is the empty set. */
 export const UidSet = z.string().regex(/^([1-9][0-9]*(:[1-9][0-9]*)?(,[1-9][0-9]*(:[1-9][0-9]*)?)*)?$/)
 export type UidSet = z.infer<typeof UidSet>
@@ -292,7 +295,7 @@ export const appendMessages = defineRequest({
       .array(
         z.object({
           /** A staged blob; mailstore copies or adopts it and takes the staged one away. */
-          blob: z.string().max(200),
+          blob: z.string().startsWith(STAGED_PREFIX).max(200),
           size: z.int().nonnegative(),
           flags: z.array(Flag).max(100),
           internalDate: Timestamp.optional(),
