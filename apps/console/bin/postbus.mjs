@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+/** Runs the `postbus` command under the pinned Node of the checkout, whatever `node` on PATH is. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const pinned = join(here, '..', '..', '..', 'node_modules', '.bin', 'node')
+const main = join(here, '..', 'src', 'cli', 'main.ts')
+const { status, signal } = spawnSync(existsSync(pinned) ? pinned : process.execPath, [main, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+})
+process.exitCode = status ?? (signal ? 130 : 70)

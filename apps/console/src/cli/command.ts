@@ -1,0 +1,72 @@
+/** What every command of `postbus` is made of. */
+import type { Bus } from '@postbus/bus'
+import type { ParseArgsConfig } from 'node:util'
+
+export type OptionValues = Record<string, string | boolean | string[] | undefined>
+
+export interface CommandContext {
+  bus: Bus
+  /** What stands after the command's name. */
+  args: string[]
+  options: OptionValues
+}
+
+/** What a command answers: the value for `--json`, and the same for a person. */
+export interface Answer {
+  value: unknown
+  text: string
+}
+
+export interface Command {
+  /** `account add` */
+  name: string
+  /** What stands after the name, for the usage line. */
+  takes: string
+  summary: string
+  /** A paragraph for `--help`, where the summary is not enough. */
+  details?: string
+  options?: Record<string, NonNullable<ParseArgsConfig['options']>[string] & { help: string }>
+  run(context: CommandContext): Promise<Answer>
+}
+
+/** The command was called wrongly; exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** Exactly as many arguments as named, or a usage error. */
+export function take<const Names extends readonly string[]>(
+  args: string[],
+  ...names: Names
+): { [K in keyof Names]: string } {
+  if (args.length !== names.length) throw new UsageError(`wanted: ${names.join(' ') || 'no arguments'}`)
+  return args as { [K in keyof Names]: string }
+}
+
+export const textOption = (options: OptionValues, name: string): string | undefined => {
+  const value = options[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+export const listOption = (options: OptionValues, name: string): string[] | undefined => {
+  const value = options[name]
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : undefined
+}
+
+/** `none` takes a limit away. */
+export function limitOption(options: OptionValues, name: string): number | null | undefined {
+  const text = textOption(options, name)
+  if (text === undefined) return undefined
+  if (text === 'none') return null
+  const [, digits, unit = ''] = /^(\d{1,12})([KMGT]?)$/i.exec(text) ?? []
+  if (digits === undefined)
+    throw new UsageError(`--${name}: a number, with K, M, G or T for bytes, or none; not ${text}`)
+  return Number(digits) * 1024 ** ' KMGT'.indexOf(unit === '' ? ' ' : unit.toUpperCase())
+}
+
+/** Only what was given: a setting that is not named stays as it is. */
+export function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}

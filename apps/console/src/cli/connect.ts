@@ -1,0 +1,49 @@
+/** The operator's way onto the bus: named by the environment, or left by an embedded profile in its data directory. */
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+
+import { connectBus, type Bus } from '@postbus/bus'
+import { pino } from 'pino'
+import { z } from 'zod'
+
+import { UsageError } from './command.ts'
+
+/** `postbus.json` of a data directory. */
+const Profile = z.object({ natsUrl: z.string(), operatorNkeyFile: z.string() })
+
+/** How long to wait for a bus that is not there. */
+const CONNECT_MS = 5000
+
+/** No bus, or nobody on it; exit code 69. */
+export class NotRunning extends Error {
+  override readonly name = 'NotRunning'
+}
+
+export async function connectOperator(dataOption: string | undefined, env: NodeJS.ProcessEnv): Promise<Bus> {
+  const { natsUrl, operatorNkeyFile } = await profile(dataOption, env)
+  try {
+    return await connectBus({
+      servers: natsUrl,
+      party: 'operator',
+      nkeyFile: operatorNkeyFile,
+      log: pino({ level: 'silent' }),
+      signal: AbortSignal.timeout(CONNECT_MS),
+    })
+  } catch (cause) {
+    throw new NotRunning(`no bus at ${natsUrl}; is Postbus running?`, { cause })
+  }
+}
+
+async function profile(dataOption: string | undefined, env: NodeJS.ProcessEnv): Promise<z.infer<typeof Profile>> {
+  const { NATS_URL: natsUrl, NATS_NKEY_FILE: operatorNkeyFile } = env
+  if (dataOption === undefined && natsUrl !== undefined && operatorNkeyFile !== undefined)
+    return { natsUrl, operatorNkeyFile }
+  const data = resolve(dataOption ?? join(import.meta.dirname, '..', '..', '..', '..', 'data'))
+  let text: string
+  try {
+    text = await readFile(join(data, 'postbus.json'), 'utf8')
+  } catch (cause) {
+    throw new UsageError(`no postbus.json in ${data}: say --data DIR, or set NATS_URL and NATS_NKEY_FILE`, { cause })
+  }
+  return Profile.parse(JSON.parse(text))
+}

@@ -1,0 +1,62 @@
+/** Where a password comes from: standard input, a prompt without echo, or made here. From an argument only when asked for in so many words. */
+import { randomBytes } from 'node:crypto'
+import { createInterface } from 'node:readline'
+
+import { UsageError, textOption, type Command, type OptionValues } from './command.ts'
+
+export const passwordOptions = {
+  'password-stdin': { type: 'boolean', help: 'read the password from standard input' },
+  'generate-password': { type: 'boolean', help: 'make one and print it' },
+  password: { type: 'string', help: 'the password itself; others on this machine can see it while the command runs' },
+} satisfies Command['options']
+
+/** 96 bits, without look-alikes of a shell's special characters. */
+const GENERATED_BYTES = 12
+
+export interface Chosen {
+  password: string | undefined
+  /** To be shown, because nobody knows it yet. */
+  generated: boolean
+}
+
+/** `ask`: prompt when no option says otherwise and there is a terminal. */
+export async function choosePassword(options: OptionValues, ask: boolean): Promise<Chosen> {
+  const ways = ['password-stdin', 'generate-password', 'password'].filter((name) => options[name] !== undefined)
+  if (ways.length > 1) throw new UsageError(`only one of --${ways.join(', --')}`)
+  if (options['generate-password'])
+    return { password: randomBytes(GENERATED_BYTES).toString('base64url'), generated: true }
+  if (options['password-stdin']) return { password: await firstLine(), generated: false }
+  const argument = textOption(options, 'password')
+  if (argument !== undefined || !ask || !process.stdin.isTTY) return { password: argument, generated: false }
+  const password = await prompt('password: ')
+  if ((await prompt('again: ')) !== password) throw new UsageError('the two are not the same')
+  return { password, generated: false }
+}
+
+async function firstLine(): Promise<string> {
+  for await (const line of createInterface({ input: process.stdin })) return line
+  throw new UsageError('standard input is empty')
+}
+
+function prompt(question: string): Promise<string> {
+  const { stdin, stderr } = process
+  stderr.write(question)
+  stdin.setRawMode(true)
+  stdin.setEncoding('utf8').resume()
+  return new Promise((resolve, reject) => {
+    let typed = ''
+    const finish = (): void => {
+      stdin.setRawMode(false)
+      stdin.pause().off('data', onData)
+      stderr.write('\n')
+    }
+    const onData = (text: string): void => {
+      for (const key of text) {
+        if (key === '\r' || key === '\n') return (finish(), resolve(typed))
+        if (key === '\u0003') return (finish(), reject(new UsageError('cancelled')))
+        typed = key === '\u007f' || key === '\b' ? typed.slice(0, -1) : typed + key
+      }
+    }
+    stdin.on('data', onData)
+  })
+}
