@@ -29,7 +29,7 @@ import { Gate } from './gate.ts'
 import { Loners } from './loners.ts'
 import { delivered, type Delivered } from './message.ts'
 import type { BusMetrics } from './metrics.ts'
-import { pauseMs, sleep } from './pause.ts'
+import { pauseMs, sleep, within } from './pause.ts'
 import type { Publisher } from './publish.ts'
 import { Puller } from './pull.ts'
 import { inTrace } from './trace.ts'
@@ -83,7 +83,7 @@ export class Consumption<S extends z.ZodType> implements Stoppable {
     this.#options = options
     this.#gate = new Gate((closedForMs) => {
       metrics.paused(contract.name)
-      setTimeout(() => this.#puller.pull(), closedForMs)
+      setTimeout(() => this.#puller.pull(), closedForMs).unref()
     })
     this.#keepAlive = setInterval(() => {
       for (const { message } of this.#hand) message.working()
@@ -111,9 +111,7 @@ export class Consumption<S extends z.ZodType> implements Stoppable {
       this.#emptied = resolve
       if (this.#hand.size === 0) resolve()
     })
-    const deadline = new AbortController()
-    await Promise.race([emptied, sleep(drainDeadlineMs, deadline.signal)])
-    deadline.abort()
+    await within(drainDeadlineMs, emptied)
     clearInterval(this.#keepAlive)
     if (this.#hand.size > 0) log.warn({ count: this.#hand.size }, 'not done by the drain deadline, given back')
     await Promise.all([...this.#hand].map((item) => this.#giveBack(item, 0)))

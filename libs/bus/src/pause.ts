@@ -25,3 +25,14 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     // Aborted; whoever aborted it looks at the signal.
   }
 }
+
+/** Waits for the work, but not longer. @returns whether it ended in time; the work itself goes on */
+export async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const timeout = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => timeout.resolve(false), ms)
+  try {
+    return await Promise.race([work.then(() => true), timeout.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -12,7 +12,7 @@ import type { z } from 'zod'
 import { BusUnavailable, RequestRefused, type AnswerContext, type Stoppable } from './bus.ts'
 import type { Connection } from './connection.ts'
 import type { BusMetrics } from './metrics.ts'
-import { sleep } from './pause.ts'
+import { within } from './pause.ts'
 import { semaphore } from './semaphore.ts'
 import { inTrace, nextTraceparent } from './trace.ts'
 
@@ -189,7 +189,7 @@ export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stop
     async stop() {
       // Whoever asks from now on is served by another of the queue group, or told at once that there is none.
       await subscription.drain().catch(() => undefined)
-      await Promise.race([Promise.all(working), sleep(drainDeadlineMs)])
+      await within(drainDeadlineMs, Promise.all(working))
       stopping.abort()
     },
   }

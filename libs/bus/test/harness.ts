@@ -5,7 +5,13 @@ import { MailAccepted, MailLocal, QueueId, type Party } from '@postbus/contracts
 import { startNatsServer, type NatsServer, type NatsServerOptions } from '@postbus/testkit'
 import { pino, type Logger } from 'pino'
 
-import { connectBus, keepProvisioned, type BusOptions, type ConnectedBus, type ProvisionerOptions } from '../src/index.ts'
+import {
+  connectBus,
+  keepProvisioned,
+  type BusOptions,
+  type ConnectedBus,
+  type ProvisionerOptions,
+} from '../src/index.ts'
 
 /** Silent, unless POSTBUS_TEST_LOG names a level. */
 export const log: Logger = pino({ level: process.env['POSTBUS_TEST_LOG'] ?? 'silent' })

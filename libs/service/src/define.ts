@@ -1,5 +1,6 @@
 /** A service: a name, its settings, and what it starts. Code inside never knows whether others share its process. */
 import type { Bus } from '@postbus/bus'
+import type { Party } from '@postbus/contracts'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { z } from 'zod'
@@ -19,7 +20,8 @@ export interface ServiceContext<Config> {
 }
 
 export interface ServiceDefinition<Config = unknown> {
-  readonly name: string
+  /** Also its identity on the bus. */
+  readonly name: Party
   readonly config: z.ZodType<Config>
   start(context: ServiceContext<Config>): Promise<void>
 }

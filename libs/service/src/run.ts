@@ -1,0 +1,115 @@
+/**
+ * Runs one service or many in this process, until a signal.
+ *
+ *   78  a setting cannot be used; all of them are named, nothing was started (EX_CONFIG)
+ *   70  a service could not start, or something was thrown that nobody caught (EX_SOFTWARE)
+ *    1  not closed by the drain deadline, or a second signal
+ *    0  stopped as asked
+ *
+ * All services start at once: those that need another wait for it themselves, and readiness says so.
+ */
+import type { Logger } from 'pino'
+import { z } from 'zod'
+
+import type { ServiceDefinition } from './define.ts'
+import { createLog } from './log.ts'
+import { commonConfig, readSettings, type CommonConfig, type Environment } from './settings.ts'
+import { startService, type RunningService } from './start.ts'
+
+const EX_SOFTWARE = 70
+const EX_CONFIG = 78
+const LEFT_OPEN_MS = 2_000
+
+export interface Run {
+  definition: ServiceDefinition
+  env?: Environment
+}
+
+interface Prepared {
+  definition: ServiceDefinition
+  config: unknown
+  common: CommonConfig
+  log: Logger
+}
+
+const Common = z.object(commonConfig)
+
+export const runService = (definition: ServiceDefinition, env: Environment = process.env): Promise<void> =>
+  runServices([{ definition, env }])
+
+/** Resolves when everything was stopped, with `process.exitCode` set; leaves by `process.exit` when it could not be. */
+export async function runServices(runs: readonly Run[]): Promise<void> {
+  const prepared = prepare(runs)
+  if (!prepared) {
+    process.exitCode = EX_CONFIG
+    return
+  }
+  const stop = Promise.withResolvers<number>()
+  onSignals(prepared[0]?.log, stop.resolve)
+
+  const services: RunningService[] = []
+  try {
+    for (const { definition, config, common, log } of prepared) {
+      const service = await startService(definition, config, common, log)
+      services.push(service)
+      void service.failed.then((err) => {
+        log.fatal({ err }, 'cannot go on')
+        stop.resolve(EX_SOFTWARE)
+      })
+    }
+  } catch (err) {
+    // A health port in use, for example.
+    prepared[services.length]?.log.fatal({ err }, 'could not start')
+    stop.resolve(EX_SOFTWARE)
+  }
+
+  const code = await stop.promise
+  const inTime = await Promise.all(services.map((service) => service.stop()))
+  if (inTime.includes(false)) process.exit(code || 1)
+  process.exitCode = code
+  // Something that keeps the event loop alive now is a leak; it must not keep the process.
+  setTimeout(() => {
+    const left = process.getActiveResourcesInfo()
+    prepared[0]?.log.warn({ left }, 'something was left open; leaving all the same')
+    process.exit(code)
+  }, LEFT_OPEN_MS).unref()
+}
+
+/** @returns undefined when a setting cannot be used; the problems of all services have been written then */
+function prepare(runs: readonly Run[]): Prepared[] | undefined {
+  const prepared: Prepared[] = []
+  let usable = true
+  for (const { definition, env = process.env } of runs) {
+    const common = readSettings(Common, env)
+    const own = readSettings(definition.config, env)
+    if (common.ok && own.ok) {
+      const log = createLog(definition.name, common.config.LOG_LEVEL)
+      prepared.push({ definition, config: own.config, common: common.config, log })
+      continue
+    }
+    usable = false
+    const problems = new Map(
+      [common, own].flatMap((result) => (result.ok ? [] : result.problems)).map(({ setting, text }) => [setting, text]),
+    )
+    process.stderr.write(`${definition.name}: settings that cannot be used:\n`)
+    for (const text of problems.values()) process.stderr.write(`  ${text}\n`)
+  }
+  return usable ? prepared : undefined
+}
+
+function onSignals(log: Logger | undefined, stop: (code: number) => void): void {
+  let signals = 0
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (++signals === 1) return stop(0)
+      log?.error({ signal }, 'second signal: leaving without waiting for what is in hand')
+      process.exit(1)
+    })
+  }
+  const crash = (err: unknown): never => {
+    log?.fatal({ err }, 'something was thrown that nobody caught')
+    process.exit(EX_SOFTWARE)
+  }
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', crash)
+}

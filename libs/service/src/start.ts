@@ -1,0 +1,126 @@
+/**
+ * One service from its settings to its end: log, health port, bus, the service itself; and the same backwards.
+ *
+ * The health port is there first and goes last, so that an orchestrator sees why a service is not ready. Whatever a service
+ * opened is closed in reverse order, inside the drain deadline.
+ */
+import { connectBus, type ConnectedBus } from '@postbus/bus'
+import type { Logger } from 'pino'
+import { Registry } from 'prom-client'
+
+import type { ServiceDefinition } from './define.ts'
+import { serveHealth } from './health.ts'
+import type { CommonConfig } from './settings.ts'
+
+export interface RunningService {
+  readonly name: string
+  readonly healthPort: number
+  /** Resolves when the service has started; rejects when it cannot. */
+  readonly started: Promise<void>
+  /** Resolves with the reason when it can go on no longer. Never rejects. */
+  readonly failed: Promise<unknown>
+  /** Readiness off, then everything closed. @returns false when the deadline came first */
+  stop(): Promise<boolean>
+}
+
+/** Of the drain deadline, for what the bus has in hand; the rest is for closing databases and sockets. */
+const SHARE_FOR_HANDLERS = 0.7
+
+type Close = () => Promise<void> | void
+
+export async function startService<Config>(
+  definition: ServiceDefinition<Config>,
+  config: Config,
+  common: CommonConfig,
+  log: Logger,
+): Promise<RunningService> {
+  const stopping = new AbortController()
+  const metrics = new Registry()
+  const closes: Close[] = []
+  const checks: (() => string | null)[] = []
+  let phase: 'starting' | 'running' | 'stopping' = 'starting'
+  let bus: ConnectedBus | undefined
+
+  const health = await serveHealth({
+    host: common.HEALTH_HOST,
+    port: common.HEALTH_PORT,
+    metrics,
+    reasons: () => [
+      ...(phase === 'running' ? [] : [phase]),
+      ...(bus?.connected ? [] : ['not connected to the bus']),
+      ...checks.map((check) => check()).filter((reason) => reason !== null),
+    ],
+  })
+  closes.push(() => health.close())
+  log.info({ healthPort: health.port, pid: process.pid }, 'starting')
+
+  const failure = Promise.withResolvers<unknown>()
+
+  async function start(): Promise<void> {
+    const connected = await connectBus({
+      servers: common.NATS_URL.split(',').map((server) => server.trim()),
+      party: definition.name,
+      nkeyFile: common.NATS_NKEY_FILE,
+      ...(common.NATS_CA_FILE && {
+        tls: { caFile: common.NATS_CA_FILE, certFile: common.NATS_CERT_FILE, keyFile: common.NATS_KEY_FILE },
+      }),
+      log,
+      metrics,
+      shards: common.MAIL_OUT_SHARDS,
+      drainDeadlineMs: common.DRAIN_DEADLINE_MS * SHARE_FOR_HANDLERS,
+      signal: stopping.signal,
+    })
+    bus = connected
+    closes.push(() => connected.close())
+    void connected.closed.then((reason) => reason && failure.resolve(reason))
+    await definition.start({
+      config,
+      log,
+      bus: connected,
+      metrics,
+      defer: (close) => void closes.push(close),
+      readiness: (check) => void checks.push(check),
+      signal: stopping.signal,
+    })
+    if (phase === 'starting') phase = 'running'
+    log.info('started')
+  }
+
+  async function closeAll(): Promise<void> {
+    for (let close = closes.pop(); close; close = closes.pop()) {
+      try {
+        await close()
+      } catch (err) {
+        log.error({ err }, 'could not close something cleanly')
+      }
+    }
+  }
+
+  async function stop(): Promise<boolean> {
+    phase = 'stopping'
+    log.info('stopping')
+    stopping.abort()
+    const timer = Promise.withResolvers<boolean>()
+    const timeout = setTimeout(() => timer.resolve(false), common.DRAIN_DEADLINE_MS)
+    // A start that hangs is not waited for: what it opened so far is closed under it.
+    const inTime = await Promise.race([closeAll().then(() => true), timer.promise])
+    clearTimeout(timeout)
+    if (inTime) log.info('stopped')
+    else log.error({ deadlineMs: common.DRAIN_DEADLINE_MS }, 'not closed by the drain deadline')
+    return inTime
+  }
+
+  const started = start().catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error
+  })
+  started.catch((error: unknown) => failure.resolve(error))
+
+  let stopped: Promise<boolean> | undefined
+  return {
+    name: definition.name,
+    healthPort: health.port,
+    started,
+    failed: failure.promise,
+    stop: () => (stopped ??= stop()),
+  }
+}
