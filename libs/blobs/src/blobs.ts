@@ -14,6 +14,11 @@ export interface Blobs {
   size(key: string): Promise<number>
   /** The same bytes under a second key, without copying where the store can; durable when it resolves. Idempotent. */
   link(from: string, to: string): Promise<void>
+  /**
+   * A file nobody changes any more as a new blob, without copying (a hard link); durable when it resolves. False where the store
+   * cannot: it has no files, or the file lies on another file system. Then put its bytes.
+   */
+  adopt?(key: string, path: string): Promise<boolean>
   /** Idempotent. */
   delete(key: string): Promise<void>
   list(prefix: string): AsyncIterable<{ key: string; size: number; modifiedAt: Date }>
