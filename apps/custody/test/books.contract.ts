@@ -258,7 +258,10 @@ export function booksContract(name: string, open: OpenBooks): void {
   test(`${name}: a record nobody has told about is overdue at once; routing it ends that`, async (t) => {
     const { books, writer } = await begin(t)
     await writer.adopt([accepted])
-    assert.deepEqual(await writer.overdueMessages(minute(5), 10), [{ queueId: one, incarnation: 0 }])
+    assert.deepEqual(await writer.overdueMessages(minute(5), 10), [
+      { queueId: one, incarnation: 0, origin: 'submission', seenAt: minute(5) },
+    ])
+    assert.equal(await books.findUnrouted(one), 0)
     assert.deepEqual(
       (await books.find(one))?.originals.map(({ recipient, routed }) => [recipient?.forwardPath, routed]),
       [
@@ -303,10 +306,11 @@ export function booksContract(name: string, open: OpenBooks): void {
     assert.equal(ann?.tracked.firstAttemptAt, time(2))
     await writer.postponeRecipients([{ queueId: one, n: keyOf('ann') }], minute(50))
     assert.deepEqual(await names(49), [])
-    for (const kind of ['held', 'dead'] as const) {
-      await writer.record([statusOf(one, 'ann', kind, { attempt: 2 })])
-      assert.deepEqual(await names(100_000), [], kind)
-    }
+    await writer.record([statusOf(one, 'ann', 'held', { attempt: 2, at: time(40) })])
+    assert.deepEqual(await names(49), [])
+    assert.deepEqual(await names(50), [keyOf('ann')])
+    await writer.record([statusOf(one, 'ann', 'dead', { attempt: 2 })])
+    assert.deepEqual(await names(100_000), [])
   })
 
   test(`${name}: an incarnation is raised by one only, whoever asks`, async (t) => {

@@ -4,7 +4,7 @@
  * Any replica may read. One writes: who begins to lead makes every earlier leader's writes fail, so that one that was
  * paused and does not know that it lost its lease cannot change anything. All writes are durable when they resolve.
  */
-import type { MailAccepted, MessageEntry, QueueId, Recipient, RecipientKey, Status } from '@postbus/contracts'
+import type { MailAccepted, MessageEntry, Origin, QueueId, Recipient, RecipientKey, Status } from '@postbus/contracts'
 
 import type { Tracked } from './sheet.ts'
 
@@ -37,6 +37,16 @@ export interface MessagePage {
   recipients: Tracked[]
 }
 
+/** A message whose recipients should all be known by now. */
+export interface OverdueMessage {
+  queueId: QueueId
+  incarnation: number
+  /** Unknown as long as nobody told us the message's facts. */
+  origin: Origin | null
+  /** When custody first heard of it. */
+  seenAt: Date
+}
+
 /** An open recipient whose time is over, with what is needed to make its task again. */
 export interface Overdue {
   queueId: QueueId
@@ -48,6 +58,9 @@ export interface Overdue {
 
 export interface Books {
   find(queueId: QueueId): Promise<MessagePage | null>
+  findRecipient(queueId: QueueId, n: RecipientKey): Promise<{ incarnation: number; tracked: Tracked } | null>
+  /** The incarnation of a message whose recipients are not all known; null of any other. */
+  findUnrouted(queueId: QueueId): Promise<number | null>
   /** Numbers of messages whose record is not freed, by phase, and of open recipients; for metrics. */
   count(): Promise<{ phases: Record<Exclude<Phase, 'freed'>, number>; openRecipients: number }>
   /** @param revision of the lease that lets us lead; noted for operators */
@@ -72,7 +85,7 @@ export interface BooksWriter {
   prune(freedBefore: Date, buriedBefore: Date, limit: number): Promise<number>
 
   /** Messages whose recipients are not all known and that should have been routed by `now`, longest overdue first. */
-  overdueMessages(now: Date, limit: number): Promise<{ queueId: QueueId; incarnation: number }[]>
+  overdueMessages(now: Date, limit: number): Promise<OverdueMessage[]>
   /** Open recipients that should have moved on by `now`, longest overdue first. */
   overdueRecipients(now: Date, limit: number): Promise<Overdue[]>
   /** Looks at them again at `dueAt`. */

@@ -1,7 +1,7 @@
 /** When a recipient that has not moved becomes suspicious. Before that nobody looks for its task on the bus. */
 import { isOpen, type Tracked } from './sheet.ts'
 
-/** Null: not before a full comparison with the streams. Held and dead recipients wait for a person. */
+/** Null: nothing to look for. A dead task waits for a person, and its payload cannot be made again. */
 export function dueAt(tracked: Tracked, overdueMs: number): Date | null {
   if (!isOpen(tracked)) return null
   const { listing, status } = tracked
@@ -9,6 +9,7 @@ export function dueAt(tracked: Tracked, overdueMs: number): Date | null {
   switch (status.kind) {
     case 'deferred':
       return new Date(Date.parse(status.nextAttemptAt) + overdueMs)
+    case 'held':
     case 'released':
       return new Date(Date.parse(status.at) + overdueMs)
     default:

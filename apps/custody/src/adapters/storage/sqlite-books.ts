@@ -3,7 +3,14 @@ import type { MailAccepted, QueueId, Status } from '@postbus/contracts'
 import type { Database, Transaction } from '@postbus/sql'
 import { sql } from 'kysely'
 
-import { type Books, type BooksWriter, type MessagePage, type Overdue, Superseded } from '../../tracking/books.ts'
+import {
+  type Books,
+  type BooksWriter,
+  type MessagePage,
+  type Overdue,
+  type OverdueMessage,
+  Superseded,
+} from '../../tracking/books.ts'
 import { applyRecord, applyStatus, originalsIn, recipientsIn } from '../../tracking/sheet.ts'
 import { entryIn, recipientIn, trackedIn } from './rows.ts'
 import { loadSheet, saveSheet, type SheetOptions } from './sheets.ts'
@@ -15,6 +22,25 @@ export type BooksOptions = SheetOptions
 export function sqlBooks(db: Database<Tables>, options: BooksOptions): Books {
   return {
     find: (queueId) => find(db, queueId),
+    async findRecipient(queueId, n) {
+      const row = await db.query
+        .selectFrom('recipient')
+        .innerJoin('message', 'message.queue_id', 'recipient.queue_id')
+        .select(['n', 'listing', 'status', 'first_attempt_at', 'incarnation'])
+        .where('recipient.queue_id', '=', queueId)
+        .where('n', '=', n)
+        .executeTakeFirst()
+      return row === undefined ? null : { incarnation: row.incarnation, tracked: trackedIn(row) }
+    },
+    async findUnrouted(queueId) {
+      const row = await db.query
+        .selectFrom('message')
+        .select('incarnation')
+        .where('queue_id', '=', queueId)
+        .where('unrouted_due_at', 'is not', null)
+        .executeTakeFirst()
+      return row?.incarnation ?? null
+    },
     async count() {
       const rows = await db.query
         .selectFrom('message')
@@ -87,9 +113,11 @@ class SqlBooksWriter implements BooksWriter {
     })
   }
 
-  adopt(records: readonly MailAccepted[]): Promise<void> {
-    return this.#write(async (transaction) => {
-      for (const accepted of records) {
+  async adopt(records: readonly MailAccepted[]): Promise<void> {
+    const unknown = await this.#withoutEntry(records)
+    if (unknown.length === 0) return
+    await this.#write(async (transaction) => {
+      for (const accepted of unknown) {
         const { queueId, envelope } = accepted
         const loaded = await loadSheet(transaction, this.#statements, queueId, [...envelope.recipients.keys()])
         if (loaded === 'buried' || loaded.sheet.message.entry !== null) continue
@@ -98,6 +126,20 @@ class SqlBooksWriter implements BooksWriter {
         await saveSheet(transaction, this.#statements, loaded, { ...this.#options, overdueMs: 0 })
       }
     })
+  }
+
+  /** Nearly all records of a spool are known: found out by reading, so that no writer waits for it. */
+  async #withoutEntry(records: readonly MailAccepted[]): Promise<MailAccepted[]> {
+    const ids = records.map(({ queueId }) => queueId)
+    if (ids.length === 0) return []
+    const rows = await this.#db.query
+      .selectFrom('message')
+      .select('queue_id')
+      .where('queue_id', 'in', ids)
+      .where('entry', 'is not', null)
+      .execute()
+    const known = new Set(rows.map(({ queue_id }) => queue_id))
+    return records.filter(({ queueId }) => !known.has(queueId))
   }
 
   bury(limit: number): Promise<QueueId[]> {
@@ -179,15 +221,20 @@ class SqlBooksWriter implements BooksWriter {
     })
   }
 
-  async overdueMessages(now: Date, limit: number): Promise<{ queueId: QueueId; incarnation: number }[]> {
+  async overdueMessages(now: Date, limit: number): Promise<OverdueMessage[]> {
     const rows = await this.#db.query
       .selectFrom('message')
-      .select(['queue_id', 'incarnation'])
+      .select(['queue_id', 'incarnation', 'entry', 'seen_at'])
       .where('unrouted_due_at', '<=', now.getTime())
       .orderBy('unrouted_due_at')
       .limit(limit)
       .execute()
-    return rows.map(({ queue_id, incarnation }) => ({ queueId: queue_id as QueueId, incarnation }))
+    return rows.map(({ queue_id, incarnation, entry, seen_at }) => ({
+      queueId: queue_id as QueueId,
+      incarnation,
+      origin: entryIn(entry)?.origin ?? null,
+      seenAt: new Date(seen_at),
+    }))
   }
 
   async overdueRecipients(now: Date, limit: number): Promise<Overdue[]> {

@@ -1,0 +1,63 @@
+import { commonConfig } from '@postbus/service'
+import { z } from 'zod'
+
+const positive = z.coerce.number().int().positive()
+
+export const CustodyConfig = z.object({
+  ...commonConfig,
+  CUSTODY_DATABASE: z.string().min(1).default('custody.sqlite').describe('File of the books.'),
+  SPOOL_DIR: z
+    .string()
+    .min(1)
+    .default('spool')
+    .describe('Directory of the spool; the same for all services of a machine.'),
+  CUSTODY_PROVISIONER_NKEY_FILE: z
+    .string()
+    .optional()
+    .describe("File with the provisioner's secret nkey. Without it this custody makes no streams, and another must."),
+  CUSTODY_STREAM_REPLICAS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(5)
+    .default(1)
+    .describe('Copies of each stream: 1 on a single server, 3 in a cluster.'),
+  CUSTODY_MAX_IN_FLIGHT: positive
+    .max(10_000)
+    .default(512)
+    .describe('Messages of MAIL_STATUS taken at once; those that arrive together share one commit.'),
+  CUSTODY_LEASE_MS: positive
+    .min(1000)
+    .default(15_000)
+    .describe("Time to live of the leader's lease (ms): how soon another takes over after a death."),
+  CUSTODY_FREE_MS: positive
+    .default(1000)
+    .describe('Between two rounds of giving back spool records that are no longer needed (ms).'),
+  CUSTODY_RECONCILE_MS: positive.default(15_000).describe('Between two looks for what the bus may have lost (ms).'),
+  CUSTODY_SCAN_MS: positive
+    .default(60_000)
+    .describe(
+      'Between two comparisons of the spool with the books (ms); at least twenty times as long as the last one took.',
+    ),
+  CUSTODY_RECORD_AGE_MS: positive
+    .default(60_000)
+    .describe('A spool record younger than this is taken to be on its way (ms).'),
+  CUSTODY_CHECK_GAP_MS: positive
+    .default(60_000)
+    .describe('Between the two looks after which something counts as lost (ms).'),
+  CUSTODY_OVERDUE_MS: positive
+    .default(600_000)
+    .describe('A recipient that has not moved for this long after it should have is looked for (ms).'),
+  CUSTODY_LOOK_AGAIN_MAX_MS: positive
+    .default(86_400_000)
+    .describe('What waits on the bus for long is looked for ever more rarely, but at least this often (ms).'),
+  CUSTODY_HISTORY: positive.default(14 * 86_400).describe('How long a finished message can still be looked up (s).'),
+  CUSTODY_TOMBSTONES: positive
+    .default(90 * 86_400)
+    .describe('How long it is remembered that a record was freed (s); longer than anything may be restored from.'),
+  CUSTODY_COMPACT_AGE: positive
+    .default(3600)
+    .describe('Records that wait are copied out of spool segments older than this (s).'),
+  CUSTODY_SWEEP_AGE: positive.default(86_400).describe('Unfinished spool records older than this are removed (s).'),
+})
+export type CustodyConfig = z.infer<typeof CustodyConfig>

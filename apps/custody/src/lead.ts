@@ -1,0 +1,161 @@
+/**
+ * What the one leading replica does, from taking the lease to losing it: read MAIL_STATUS into the books, free records,
+ * look for what was lost, and keep house. Everything stops when the lease is lost, and could not write any more if it did not.
+ */
+import type { Bus, Lease } from '@postbus/bus'
+import {
+  CustodyChanged,
+  MailAccepted,
+  MailHold,
+  MailLocal,
+  MailOut,
+  MailOutLater,
+  MailStatus,
+  type QueueId,
+} from '@postbus/contracts'
+import type { SpoolKeeper } from '@postbus/spool'
+import type { Logger } from 'pino'
+
+import type { CustodyConfig } from './config.ts'
+import { freeRecords } from './ending/free-records.ts'
+import { onMailStatus } from './handlers/mail-status.ts'
+import type { CustodyMetrics } from './metrics.ts'
+import { pass } from './reconcile/pass.ts'
+import { scanSpool } from './reconcile/scan-spool.ts'
+import { Suspects } from './reconcile/suspects.ts'
+import type { Place, Publication } from './reconcile/task.ts'
+import { keepRound, type Round } from './rounds.ts'
+import type { Books, BooksWriter } from './tracking/books.ts'
+
+const PAGE = 500
+const PAGES_PER_PASS = 200
+const MAX_SUSPECTS = 100_000
+/** A scan may take this share of the time between two. */
+const SCAN_SHARE = 20
+const HOUSEKEEPING_MS = 600_000
+
+export interface LeadOptions {
+  bus: Bus
+  config: CustodyConfig
+  log: Logger
+  metrics: CustodyMetrics
+  books: Books
+  keeper: SpoolKeeper
+  record(queueId: QueueId): Promise<MailAccepted | null>
+}
+
+/** Resolves when the lease is lost or the signal aborts, and nothing of it runs any more. */
+export async function lead(lease: Lease, options: LeadOptions, signal: AbortSignal): Promise<void> {
+  const { bus, config, log, metrics, books } = options
+  const over = AbortSignal.any([signal, lease.lost])
+  const writer = await books.lead(lease.revision)
+  log.info({ revision: lease.revision }, 'leads the books')
+  metrics.leading(true)
+  const reading = await bus.consume(
+    MailStatus,
+    'custody',
+    { maxInFlight: config.CUSTODY_MAX_IN_FLIGHT },
+    onMailStatus({
+      record: (statuses) => writer.record(statuses),
+      changed: (queueIds) => {
+        for (const queueId of queueIds) bus.hint(CustodyChanged, { queueId })
+      },
+      recorded: metrics.recorded,
+    }),
+  )
+  try {
+    await keepRound(roundsOf(options, writer), over, (round, err) => log.error({ err, round }, 'a round failed'))
+  } finally {
+    await reading.stop()
+    metrics.leading(false)
+    log.info('leads the books no more')
+  }
+}
+
+function roundsOf({ bus, config, log, metrics, books, keeper, record }: LeadOptions, writer: BooksWriter): Round[] {
+  const now = (): Date => new Date()
+  const ago = (ms: number): Date => new Date(Date.now() - ms)
+  const suspects = new Suspects({
+    gapMs: config.CUSTODY_CHECK_GAP_MS,
+    max: MAX_SUSPECTS,
+    now: () => performance.now(),
+  })
+  const ports = {
+    ...{ books, writer, suspects, record, now },
+    holds: ({ contract, subject, shard }: Place) => bus.holds(contract, subject, shard),
+    publish: (publication: Publication) => publishAgain(bus, publication),
+    publishAccepted: (event: MailAccepted) => bus.publish(MailAccepted, event),
+  }
+  const limits = {
+    page: PAGE,
+    pages: PAGES_PER_PASS,
+    gapMs: config.CUSTODY_CHECK_GAP_MS,
+    againMs: { min: config.CUSTODY_OVERDUE_MS, max: config.CUSTODY_LOOK_AGAIN_MAX_MS },
+  }
+  return [
+    {
+      name: 'free',
+      pauseMs: config.CUSTODY_FREE_MS,
+      async turn(signal) {
+        const free = (queueIds: readonly QueueId[]) => keeper.free(queueIds)
+        metrics.freed(await freeRecords({ writer, free, now }, PAGE, signal))
+        return undefined
+      },
+    },
+    {
+      name: 'reconcile',
+      pauseMs: config.CUSTODY_RECONCILE_MS,
+      async turn(signal) {
+        const result = await pass(ports, limits, signal)
+        metrics.passed(result)
+        if (result.republished > 0) log.warn({ ...result }, 'published again what the bus had lost')
+        for (const queueId of result.recordMissing) {
+          log.error({ queueId }, 'a message that was never routed has no spool record')
+        }
+        return undefined
+      },
+    },
+    {
+      name: 'scan',
+      pauseMs: config.CUSTODY_SCAN_MS,
+      async turn(signal) {
+        const begun = performance.now()
+        const olderThan = ago(config.CUSTODY_RECORD_AGE_MS)
+        const records = await scanSpool({ list: () => keeper.list(), writer }, { olderThan, page: PAGE }, signal)
+        const tookMs = performance.now() - begun
+        metrics.scanned(records, tookMs / 1000)
+        return tookMs * SCAN_SHARE
+      },
+    },
+    {
+      name: 'housekeeping',
+      pauseMs: HOUSEKEEPING_MS,
+      async turn(signal) {
+        const swept = await keeper.sweep(ago(config.CUSTODY_SWEEP_AGE * 1000))
+        const compacted = await keeper.compact(ago(config.CUSTODY_COMPACT_AGE * 1000))
+        let pruned = 0
+        const [freedBefore, buriedBefore] = [ago(config.CUSTODY_HISTORY * 1000), ago(config.CUSTODY_TOMBSTONES * 1000)]
+        for (let rows = 1; rows > 0 && !signal.aborted; pruned += rows) {
+          rows = await writer.prune(freedBefore, buriedBefore, PAGE)
+        }
+        log.info({ swept, ...compacted, pruned }, 'kept house')
+        return undefined
+      },
+    },
+  ]
+}
+
+function publishAgain(bus: Bus, publication: Publication): Promise<void> {
+  switch (publication.kind) {
+    case 'local':
+      return bus.publish(MailLocal, publication.event)
+    case 'out':
+      return bus.publish(MailOut, publication.event)
+    case 'hold':
+      return bus.publish(MailHold, publication.event)
+    case 'later': {
+      const { event, at } = publication
+      return bus.publish(MailOutLater, event, { schedule: { at, target: MailOut.subject(event) } })
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import type { Status } from '@postbus/contracts'
+import { Counter, Gauge, type Registry } from 'prom-client'
+
+import type { PassResult } from './reconcile/pass.ts'
+import type { Books } from './tracking/books.ts'
+
+export interface CustodyMetrics {
+  recorded(statuses: readonly Status[]): void
+  freed(records: number): void
+  passed(result: PassResult): void
+  scanned(records: number, seconds: number): void
+  leading(leads: boolean): void
+}
+
+export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>): CustodyMetrics {
+  const registers = [registry]
+  /** kind: as in the contract of mail.status */
+  const statuses = new Counter({
+    name: 'mail_custody_statuses_total',
+    help: 'Statuses entered in the books, repetitions included.',
+    labelNames: ['kind'],
+    registers,
+  })
+  const freed = new Counter({ name: 'mail_custody_freed_records_total', help: 'Spool records given back.', registers })
+  /** finding: found, suspect, republished, recordMissing */
+  const looked = new Counter({
+    name: 'mail_custody_overdue_total',
+    help: 'Overdue messages and recipients looked for, by what was found.',
+    labelNames: ['finding'],
+    registers,
+  })
+  const scanned = new Gauge({ name: 'mail_custody_spool_records', help: 'Records seen by the last scan.', registers })
+  const scanSeconds = new Gauge({ name: 'mail_custody_scan_seconds', help: 'How long the last scan took.', registers })
+  const leading = new Gauge({ name: 'mail_custody_leading', help: '1 while this replica leads.', registers })
+  const openRecipients = new Gauge({
+    name: 'mail_custody_open_recipients',
+    help: 'Final recipients that have not ended.',
+    registers,
+  })
+  /** phase: open, reportDue, settled, buried */
+  new Gauge({
+    name: 'mail_custody_messages',
+    help: 'Messages whose record is not freed, by phase.',
+    labelNames: ['phase'],
+    registers,
+    async collect() {
+      const count = await books.count()
+      for (const [phase, messages] of Object.entries(count.phases)) this.set({ phase }, messages)
+      openRecipients.set(count.openRecipients)
+    },
+  })
+  return {
+    recorded(all) {
+      for (const { kind } of all) statuses.inc({ kind })
+    },
+    freed: (records) => freed.inc(records),
+    passed(result) {
+      looked.inc({ finding: 'found' }, result.found)
+      looked.inc({ finding: 'suspect' }, result.suspects)
+      looked.inc({ finding: 'republished' }, result.republished)
+      looked.inc({ finding: 'recordMissing' }, result.recordMissing.length)
+    },
+    scanned(records, seconds) {
+      scanned.set(records)
+      scanSeconds.set(seconds)
+    },
+    leading: (leads) => leading.set(leads ? 1 : 0),
+  }
+}
