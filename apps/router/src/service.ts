@@ -1,0 +1,46 @@
+import { statusWriter } from '@postbus/bus'
+import { MailAccepted, MailLocal, MailOut, MailStatus } from '@postbus/contracts'
+import { defineService } from '@postbus/service'
+
+import { directoryOver } from './adapters/directory.ts'
+import { RouterConfig } from './config.ts'
+import { onMailAccepted } from './handlers/mail-accepted.ts'
+import { routerMetrics } from './metrics.ts'
+import { type RouteLimits, routeMessage } from './routing/route-message.ts'
+
+export const routerService = defineService<RouterConfig>({
+  name: 'router',
+  config: RouterConfig,
+  async start({ config, bus, metrics, defer, signal }) {
+    await bus.provisioned([MailAccepted, MailStatus, MailLocal, MailOut], signal)
+    const directory = directoryOver(bus, {
+      cacheEntries: config.ROUTER_CACHE_ENTRIES,
+      cacheMs: config.ROUTER_CACHE_MS,
+      now: () => performance.now(),
+    })
+    defer(() => directory.close())
+    const statuses = statusWriter(bus)
+    const { routed } = routerMetrics(metrics)
+    const limits: RouteLimits = {
+      maxDepth: config.ROUTER_MAX_DEPTH,
+      maxAddresses: config.ROUTER_MAX_ADDRESSES,
+      maxRecipients: config.ROUTER_MAX_RECIPIENTS,
+      maxQueueTimeMs: config.ROUTER_MAX_QUEUE_TIME * 1000,
+      shards: config.MAIL_OUT_SHARDS,
+    }
+    const ports = { resolve: directory.resolve, now: () => new Date() }
+
+    const accepted = await bus.consume(
+      MailAccepted,
+      'router',
+      { maxInFlight: config.ROUTER_MAX_IN_FLIGHT },
+      onMailAccepted({
+        route: (event) => routeMessage(event, ports, limits),
+        writeStatuses: statuses.write,
+        publish: (contract, event, options) => bus.publish(contract, event, options),
+        routed,
+      }),
+    )
+    defer(() => accepted.stop())
+  },
+})
