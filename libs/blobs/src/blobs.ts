@@ -3,7 +3,10 @@
  * Local files now; S3 and PostgreSQL pass the same contract suite later.
  */
 export interface Blobs {
-  /** Streams bytes into a new blob, durable (file and directory synced) when it resolves unless `durable` is false. Replaces nothing: an existing key is an error. */
+  /**
+   * Streams bytes into a new blob, durable (file and directory synced) when it resolves unless `durable` is false.
+   * @throws BlobExists nothing is ever replaced @throws BlobTooLarge @throws whatever `body` throws; nothing is kept
+   */
   put(
     key: string,
     body: AsyncIterable<Uint8Array>,
@@ -11,16 +14,19 @@ export interface Blobs {
   ): Promise<{ size: number }>
   /** The bytes `[offset, offset + length)`; to the end without a length. @throws NoSuchBlob */
   read(key: string, range?: { offset: number; length?: number }): AsyncIterable<Uint8Array>
+  /** @throws NoSuchBlob */
   size(key: string): Promise<number>
-  /** The same bytes under a second key, without copying where the store can; durable when it resolves. Idempotent. */
+  /** The same bytes under a second key, without copying where the store can; durable when it resolves, also if the first was not. Idempotent. @throws NoSuchBlob @throws BlobExists other bytes are there */
   link(from: string, to: string): Promise<void>
   /**
    * A file nobody changes any more as a new blob, without copying (a hard link); durable when it resolves. False where the store
-   * cannot: it has no files, or the file lies on another file system. Then put its bytes.
+   * cannot: it has no files, or the file lies on another file system. Then put its bytes. Idempotent.
+   * @throws NoSuchBlob the file is gone @throws BlobExists other bytes are there
    */
   adopt?(key: string, path: string): Promise<boolean>
-  /** Idempotent. */
+  /** Idempotent. A reader that has begun may finish. */
   delete(key: string): Promise<void>
+  /** Every blob whose key begins with the prefix, in no order. Blobs put or deleted meanwhile may be missing or there. */
   list(prefix: string): AsyncIterable<{ key: string; size: number; modifiedAt: Date }>
 }
 
@@ -34,4 +40,9 @@ export class BlobExists extends Error {
 
 export class BlobTooLarge extends Error {
   override readonly name = 'BlobTooLarge'
+}
+
+/** A fault of ours: keys are never made from what a client says. */
+export class InvalidBlobKey extends Error {
+  override readonly name = 'InvalidBlobKey'
 }

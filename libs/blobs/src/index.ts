@@ -1,2 +1,6 @@
-/** @postbus/blobs — message bytes under keys: local files now, S3 and PostgreSQL by the same contract. */
-export * from './blobs.ts'
+/**
+ * @postbus/blobs — message bytes under keys: local files now, S3 and PostgreSQL by the same contract suite
+ * (`@postbus/blobs/contract`).
+ */
+export { BlobExists, type Blobs, BlobTooLarge, InvalidBlobKey, NoSuchBlob } from './blobs.ts'
+export { localBlobs, type LocalBlobs } from './local-blobs.ts'
