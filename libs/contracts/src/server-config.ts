@@ -12,6 +12,8 @@ export interface ServerConfigOptions {
   storeDir: string
   /** Public nkeys. A party without one cannot log in; two keys of one party allow an exchange without a gap. */
   users: Partial<Record<Identity, string | readonly string[]>>
+  /** Public nkeys of people who may do everything in the account, with the `nats` tool. None by default. */
+  administrators?: readonly string[]
   shards: number
   /**
    * Everything the mail streams may occupy on disk. At this bound publishers are refused and SMTP answers 452. It must exceed
@@ -34,7 +36,7 @@ const MAX_PAYLOAD_BYTES = MIB
 const DEFAULT_MAX_MEMORY_BYTES = 64 * MIB
 
 export function serverConfig(options: ServerConfigOptions): string {
-  const { host, port, storeDir, users, shards, maxFileBytes, monitoring, syncAlways } = options
+  const { host, port, storeDir, users, administrators = [], shards, maxFileBytes, monitoring, syncAlways } = options
   const maxMemoryBytes = options.maxMemoryBytes ?? DEFAULT_MAX_MEMORY_BYTES
   const accounts = [...allPermissions({ shards })].flatMap(([identity, { publish, subscribe, allowResponses }]) =>
     [users[identity] ?? []].flat().map((nkey) => ({
@@ -63,7 +65,10 @@ export function serverConfig(options: ServerConfigOptions): string {
     system_account: 'SYS',
     accounts: {
       SYS: {},
-      MAIL: { jetstream: { max_file: maxFileBytes, max_mem: maxMemoryBytes }, users: accounts },
+      MAIL: {
+        jetstream: { max_file: maxFileBytes, max_mem: maxMemoryBytes },
+        users: [...accounts, ...administrators.map((nkey) => ({ nkey }))],
+      },
     },
   }
   return `${JSON.stringify(config, null, 2)}\n`

@@ -28,6 +28,8 @@ export interface NatsServer {
   readonly port: number
   /** The secret nkey each party logs in with. */
   readonly seeds: Readonly<Record<Identity, string>>
+  /** The secret nkey of an administrator: for tests that break things. */
+  readonly adminSeed: string
   /** Resolves when the process is gone. */
   kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>
   /** After `kill`: same port, same store unless it is to be wiped. Resolves when it answers. */
@@ -58,6 +60,7 @@ export async function startNatsServer(t: TestContext, options: NatsServerOptions
   await mkdir(portsFileDir)
   const keys = identities.map((identity) => ({ identity, pair: createUser() }))
   const users = Object.fromEntries(keys.map(({ identity, pair }) => [identity, pair.getPublicKey()]))
+  const admin = createUser()
   const decoder = new TextDecoder()
   // One entry per identity by construction.
   const seeds = Object.fromEntries(
@@ -72,6 +75,7 @@ export async function startNatsServer(t: TestContext, options: NatsServerOptions
         port,
         storeDir,
         users,
+        administrators: [admin.getPublicKey()],
         shards: options.shards ?? 1,
         maxFileBytes: options.maxFileBytes ?? 6 * 1024 ** 3,
         portsFileDir,
@@ -119,6 +123,7 @@ export async function startNatsServer(t: TestContext, options: NatsServerOptions
     url: `nats://127.0.0.1:${port}`,
     port,
     seeds,
+    adminSeed: decoder.decode(admin.getSeed()),
     kill,
     async start({ wipe = false } = {}) {
       if (wipe) await rm(storeDir, { recursive: true, force: true })

@@ -1,0 +1,149 @@
+/** Every party, against a real server with the generated permissions: what its contracts say it can do, and the rest it cannot. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { connect, nkeyAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import {
+  contracts,
+  identities,
+  inboxPrefix,
+  parties,
+  subjectFilter,
+  type Identity,
+  type Party,
+} from '@postbus/contracts'
+import type { NatsServer } from '@postbus/testkit'
+
+import { platform } from './harness.ts'
+
+/** A connection whose refusals can be read. */
+async function knock(
+  nats: NatsServer,
+  identity: Identity,
+): Promise<{ nc: NatsConnection; denied(act: () => void): Promise<string[]> }> {
+  const nc = await connect({
+    servers: nats.url,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(nats.seeds[identity])),
+    inboxPrefix: inboxPrefix(identity),
+  })
+  const refused: string[] = []
+  void (async () => {
+    for await (const status of nc.status()) if (status.type === 'error') refused.push(status.error.message)
+  })()
+  return {
+    nc,
+    async denied(act) {
+      refused.length = 0
+      act()
+      // The server says no before it answers the ping behind it.
+      await nc.flush()
+      await new Promise((resolve) => setImmediate(resolve))
+      return [...refused]
+    },
+  }
+}
+
+const concrete = (pattern: string, tokens = {}): string => subjectFilter(pattern, tokens).replaceAll('*', 'x')
+
+test('each party may publish, ask and hear exactly what the contracts give it', async (t) => {
+  const { nats } = await platform(t, { shards: 2 })
+  for (const party of parties) {
+    const { nc, denied } = await knock(nats, party)
+    t.after(() => nc.close())
+    for (const contract of contracts) {
+      const speaks = await denied(() => {
+        const subject =
+          contract.kind === 'event' || contract.kind === 'hint'
+            ? concrete(contract.pattern, contract.kind === 'event' ? contract.narrow?.[party] : {})
+            : contract.subject
+        nc.publish(subject, '{}')
+      })
+      assert.equal(
+        speaks.length === 0,
+        maySpeak(contract, party),
+        `${party} publishing ${contract.name}: ${speaks.join()}`,
+      )
+      if (contract.kind === 'event') continue
+      const hears = await denied(() => {
+        const subject = contract.kind === 'hint' ? subjectFilter(contract.pattern) : contract.subject
+        nc.subscribe(subject, { callback: () => undefined, ...(contract.kind !== 'hint' && { queue: party }) })
+      })
+      assert.equal(hears.length === 0, mayHear(contract, party), `${party} hearing ${contract.name}: ${hears.join()}`)
+    }
+  }
+})
+
+function maySpeak(contract: (typeof contracts)[number], party: Party): boolean {
+  return (contract.kind === 'event' || contract.kind === 'hint' ? contract.producers : contract.askers).includes(party)
+}
+
+function mayHear(contract: (typeof contracts)[number], party: Party): boolean {
+  if (contract.kind === 'hint') return contract.consumers.includes(party)
+  return contract.kind !== 'event' && contract.answerer === party
+}
+
+test('nobody may delete or purge a stream, create a consumer, or hear everything', async (t) => {
+  const { nats } = await platform(t)
+  for (const identity of identities) {
+    const { nc, denied } = await knock(nats, identity)
+    t.after(() => nc.close())
+    const forbidden = [
+      '$JS.API.STREAM.DELETE.MAIL_ACCEPTED',
+      '$JS.API.STREAM.PURGE.MAIL_ACCEPTED',
+      '$JS.API.STREAM.MSG.DELETE.MAIL_ACCEPTED',
+      '$JS.API.CONSUMER.DELETE.MAIL_ACCEPTED.router',
+      ...(identity === 'provisioner' ? [] : ['$JS.API.STREAM.CREATE.X', '$JS.API.CONSUMER.CREATE.MAIL_ACCEPTED.own']),
+    ]
+    for (const subject of forbidden) {
+      assert.equal((await denied(() => nc.publish(subject, ''))).length, 1, `${identity} on ${subject}`)
+    }
+    for (const subject of ['>', 'mail.>', '_INBOX.>', '$JS.ACK.>', '$KV.>']) {
+      const refused = await denied(() => void nc.subscribe(subject, { callback: () => undefined }))
+      assert.equal(refused.length, 1, `${identity} hearing ${subject}`)
+    }
+  }
+})
+
+test('nobody hears or fills the inbox of another, or pulls from its consumer', async (t) => {
+  const { nats } = await platform(t)
+  const consumers: Partial<Record<Party, string>> = {
+    router: 'MAIL_ACCEPTED.router',
+    mailstore: 'MAIL_LOCAL.mailstore',
+    delivery: 'MAIL_OUT_0.lane-00',
+    custody: 'MAIL_STATUS.custody',
+  }
+  for (const identity of identities) {
+    const { nc, denied } = await knock(nats, identity)
+    t.after(() => nc.close())
+    for (const other of identities.filter((candidate) => candidate !== identity)) {
+      const inbox = `${inboxPrefix(other)}.x`
+      assert.equal(
+        (await denied(() => void nc.subscribe(inbox, { callback: () => undefined }))).length,
+        1,
+        `${identity} hearing ${inbox}`,
+      )
+      assert.equal((await denied(() => nc.publish(inbox, ''))).length, 1, `${identity} filling ${inbox}`)
+    }
+    for (const [owner, consumer] of Object.entries(consumers)) {
+      for (const subject of [`$JS.API.CONSUMER.MSG.NEXT.${consumer}`, `$JS.ACK.${consumer}.1.1.1.1.1`]) {
+        const refused = await denied(() => nc.publish(subject, ''))
+        assert.equal(refused.length === 0, owner === identity, `${identity} on ${subject}`)
+      }
+    }
+  }
+})
+
+test('an intake publishes only its own origin', async (t) => {
+  const { nats } = await platform(t)
+  const { nc, denied } = await knock(nats, 'inbound')
+  t.after(() => nc.close())
+  assert.equal((await denied(() => nc.publish('mail.accepted.v1.submission.X', '{}'))).length, 1)
+  assert.equal((await denied(() => nc.publish('mail.accepted.v1.report.X', '{}'))).length, 1)
+})
+
+test('a key the server does not know is refused', async (t) => {
+  const { nats } = await platform(t)
+  const { createUser } = await import('@nats-io/nkeys')
+  const stranger = nkeyAuthenticator(createUser().getSeed())
+  await assert.rejects(connect({ servers: nats.url, authenticator: stranger }), { name: 'AuthorizationError' })
+})

@@ -1,0 +1,53 @@
+/** A certificate for one test, in files as a service reads them. */
+import 'reflect-metadata' // @peculiar/x509 needs it before itself
+
+import { webcrypto } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+import * as x509 from '@peculiar/x509'
+
+export interface TestCertificate {
+  certFile: string
+  keyFile: string
+  /** PEM, for clients that verify. */
+  ca: string
+  /** Writes another pair into the same files. Resolves with the new PEM. */
+  renew(): Promise<string>
+}
+
+const DAY_MS = 24 * 3600 * 1000
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+
+/** Self-signed, for `localhost`. */
+export async function testCertificate(t: TestContext): Promise<TestCertificate> {
+  const directory = await mkdtemp(join(tmpdir(), 'postbus-certificate-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  const certFile = join(directory, 'cert.pem')
+  const keyFile = join(directory, 'key.pem')
+  const renew = async (): Promise<string> => {
+    const { cert, key } = await issue()
+    await Promise.all([writeFile(certFile, cert), writeFile(keyFile, key)])
+    return cert
+  }
+  return { certFile, keyFile, ca: await renew(), renew }
+}
+
+async function issue(): Promise<{ cert: string; key: string }> {
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      name: 'CN=localhost',
+      notBefore: new Date(Date.now() - DAY_MS),
+      notAfter: new Date(Date.now() + DAY_MS),
+      signingAlgorithm: algorithm,
+      keys,
+      extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'localhost' }])],
+    },
+    webcrypto,
+  )
+  const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY')
+  return { cert: certificate.toString('pem'), key }
+}
