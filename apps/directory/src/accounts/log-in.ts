@@ -1,0 +1,94 @@
+/**
+ * One login: who, and is it the password. An account that is unknown, disabled or without a password costs the same time and
+ * gets the same answer as a wrong password; only the log says which it was.
+ */
+import { parseName } from '../addresses/names.ts'
+import type { AccountRecord, Credential, DomainRecord, Name } from '../store.ts'
+import { type Hasher, HasherBusy } from './hasher.ts'
+import type { LoginMemory } from './login-memory.ts'
+import { type HashParameters, hashPassword, isOutdated, preparePassword, verifyPassword } from './password.ts'
+import type { Throttle } from './throttle.ts'
+
+export interface LoginPorts {
+  domains(names: readonly string[]): Promise<DomainRecord[]>
+  accountNamed(name: Name): Promise<AccountRecord | undefined>
+  credential(account: string): Promise<Credential | undefined>
+  replaceHash(account: string, from: string, to: string): Promise<void>
+}
+
+export interface LoginTools {
+  throttle: Throttle
+  hasher: Hasher
+  memory: LoginMemory
+  parameters: HashParameters
+  /** A hash of a password nobody has, for accounts that do not exist. */
+  dummyHash: string
+}
+
+export type LoginCause = 'noSuchAccount' | 'disabled' | 'noPassword' | 'wrongPassword'
+
+export type Login =
+  | { kind: 'accepted'; account: AccountRecord }
+  | { kind: 'refused'; delayMs: number; cause: LoginCause }
+  | { kind: 'throttled'; retryAfterMs: number; by: 'pair' | 'address' | 'account' | 'load' }
+
+/** When more logins wait for their hash than will be answered in time. */
+const BUSY_RETRY_MS = 5000
+
+export async function logIn(
+  { username, password, clientAddress }: { username: string; password: string; clientAddress: string },
+  ports: LoginPorts,
+  tools: LoginTools,
+): Promise<Login> {
+  const name = await loginName(username, ports)
+  const admission = tools.throttle.admit(
+    name ? `${name.localPart}@${name.domain}` : username.toLowerCase(),
+    clientAddress,
+  )
+  if (admission.kind === 'throttled') return admission
+  const { attempt } = admission
+  try {
+    const checked = await checkPassword(name, preparePassword(password), ports, tools)
+    if (typeof checked === 'string') return { kind: 'refused', delayMs: attempt.failed(), cause: checked }
+    attempt.succeeded()
+    return { kind: 'accepted', account: checked }
+  } catch (error) {
+    attempt.withdraw()
+    if (error instanceof HasherBusy) return { kind: 'throttled', retryAfterMs: BUSY_RETRY_MS, by: 'load' }
+    throw error
+  }
+}
+
+/** A username is the account's address, through an alias domain too. Null where it is no address. */
+async function loginName(username: string, ports: LoginPorts): Promise<Name | null> {
+  const name = parseName(username.trim())
+  if (name === null) return null
+  const [domain] = await ports.domains([name.domain])
+  return domain?.kind === 'alias' && domain.target !== null ? { ...name, domain: domain.target } : name
+}
+
+/** @param password prepared; null where preparation prohibits it, so that nobody can have it */
+async function checkPassword(
+  name: Name | null,
+  password: string | null,
+  ports: LoginPorts,
+  { memory, hasher, dummyHash, parameters }: LoginTools,
+): Promise<AccountRecord | LoginCause> {
+  const account = name === null ? undefined : await ports.accountNamed(name)
+  const credential = account?.enabled ? await ports.credential(account.account) : undefined
+  if (account === undefined || credential === undefined || password === null) {
+    await hasher.run(() => verifyPassword(password ?? '', dummyHash))
+    if (account === undefined) return 'noSuchAccount'
+    if (!account.enabled) return 'disabled'
+    return password === null ? 'wrongPassword' : 'noPassword'
+  }
+  if (memory.knows(account.account, account.credentialVersion, password)) return account
+  const right = await hasher.run(() => verifyPassword(password, credential.passwordHash))
+  if (!right) return 'wrongPassword'
+  if (isOutdated(credential.passwordHash, parameters)) {
+    const hash = await hasher.run(() => hashPassword(password, parameters))
+    await ports.replaceHash(account.account, credential.passwordHash, hash)
+  }
+  memory.remember(account.account, account.credentialVersion, password)
+  return account
+}

@@ -1,0 +1,94 @@
+/**
+ * Passwords as they are kept: argon2id in a PHC string, the parameters beside the hash, so that raising them needs nobody's
+ * password; and the SCRAM keys, which cannot be made later.
+ *
+ * Passwords are prepared with SASLprep before either (RFC 4616 §2, RFC 5802 §2.2), code points newer than Unicode 3.2
+ * allowed: a password typed on another keyboard or system is the same password. One that SASLprep prohibits (control
+ * characters, mixed directions) cannot be set.
+ *
+ * STANDARDS  RFC 9106 (argon2id), RFC 4013 (SASLprep), RFC 5802, RFC 7677 (SCRAM-SHA-256)
+ */
+import { argon2, createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+
+import saslprep from '@mongodb-js/saslprep'
+
+import type { Credential } from '../store.ts'
+
+const argon2Async = promisify(argon2)
+const pbkdf2Async = promisify(pbkdf2)
+
+export interface HashParameters {
+  memoryKiB: number
+  passes: number
+}
+
+const SALT_BYTES = 16 // RFC 9106 §3.1: recommended
+const TAG_BYTES = 32
+const PARALLELISM = 1
+const SCRAM_KEY_BYTES = 32 // SHA-256
+
+/** What SASLprep makes of it; null where it prohibits the password. */
+export function preparePassword(password: string): string | null {
+  try {
+    const prepared = saslprep(password, { allowUnassigned: true })
+    return prepared === '' ? null : prepared
+  } catch {
+    return null
+  }
+}
+
+/** @param password prepared */
+export async function hashPassword(password: string, { memoryKiB, passes }: HashParameters): Promise<string> {
+  const salt = randomBytes(SALT_BYTES)
+  const hash = await argon2id(password, { salt, memoryKiB, passes, parallelism: PARALLELISM, tagBytes: TAG_BYTES })
+  return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${PARALLELISM}$${unpadded(salt)}$${unpadded(hash)}`
+}
+
+/** @param password prepared */
+export async function verifyPassword(password: string, phc: string): Promise<boolean> {
+  const { hash, ...parameters } = parsePhc(phc)
+  return timingSafeEqual(await argon2id(password, { ...parameters, tagBytes: hash.length }), hash)
+}
+
+/** Made under other parameters than are wanted now. */
+export function isOutdated(phc: string, { memoryKiB, passes }: HashParameters): boolean {
+  const parameters = parsePhc(phc)
+  return parameters.memoryKiB !== memoryKiB || parameters.passes !== passes
+}
+
+/** RFC 5802 §3: what a server keeps. @param password prepared */
+export async function scramKeys(password: string, iterations: number): Promise<Credential['scram']> {
+  const salt = randomBytes(SALT_BYTES)
+  const salted = await pbkdf2Async(password, salt, iterations, SCRAM_KEY_BYTES, 'sha256')
+  const clientKey = createHmac('sha256', salted).update('Client Key').digest()
+  const serverKey = createHmac('sha256', salted).update('Server Key').digest()
+  return { salt, iterations, storedKey: createHash('sha256').update(clientKey).digest(), serverKey }
+}
+
+interface Argon2 extends HashParameters {
+  salt: Buffer
+  parallelism: number
+}
+
+function argon2id(password: string, { salt, memoryKiB, passes, parallelism, tagBytes }: Argon2 & { tagBytes: number }) {
+  const parameters = { message: password, nonce: salt, parallelism, tagLength: tagBytes, memory: memoryKiB, passes }
+  return argon2Async('argon2id', parameters)
+}
+
+const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
+
+function parsePhc(phc: string): Argon2 & { hash: Buffer } {
+  const [, memory, passes, parallelism, salt, hash] = PHC.exec(phc) ?? []
+  if (salt === undefined || hash === undefined) throw new Error('not an argon2id PHC string')
+  return {
+    memoryKiB: Number(memory),
+    passes: Number(passes),
+    parallelism: Number(parallelism),
+    salt: Buffer.from(salt, 'base64'),
+    hash: Buffer.from(hash, 'base64'),
+  }
+}
+
+/** PHC strings carry base64 without padding. */
+const unpadded = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '')

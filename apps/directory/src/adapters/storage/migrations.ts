@@ -1,0 +1,77 @@
+/** The directory's tables. `name` holds every address of ours once: an account and an alias can never share one. */
+import type { Migration } from '@postbus/sql'
+
+export const migrations: readonly Migration[] = [
+  {
+    name: '0001-directory',
+    sqlite: `
+      create table domain (
+        id integer primary key autoincrement,
+        domain text not null unique,
+        kind text not null check (kind in ('local', 'alias', 'rewrite')),
+        target text,
+        subaddress_separator text,
+        catch_all text,
+        created_at text not null
+      ) strict;
+
+      create table account (
+        id integer primary key autoincrement,
+        account text not null unique,
+        name text not null,
+        enabled integer not null,
+        quota_bytes integer,
+        recipients_per_hour integer,
+        messages_per_hour integer,
+        credential_version integer not null,
+        created_at text not null
+      ) strict;
+
+      create table credential (
+        account text primary key references account (account) on delete cascade,
+        password_hash text not null,
+        scram_salt blob not null,
+        scram_iterations integer not null,
+        scram_stored_key blob not null,
+        scram_server_key blob not null
+      ) strict, without rowid;
+
+      create table name (
+        domain text not null references domain (domain),
+        local_part text not null,
+        kind text not null check (kind in ('account', 'alias', 'group', 'list', 'discard')),
+        account text unique references account (account) on delete cascade,
+        owner text,
+        created_at text not null,
+        primary key (domain, local_part),
+        check ((kind = 'account') = (account is not null))
+      ) strict, without rowid;
+
+      create table member (
+        domain text not null,
+        local_part text not null,
+        position integer not null,
+        forward_path text not null,
+        primary key (domain, local_part, position),
+        foreign key (domain, local_part) references name (domain, local_part) on delete cascade
+      ) strict, without rowid;
+
+      create table sending (
+        account text not null,
+        minute integer not null,
+        messages integer not null,
+        recipients integer not null,
+        primary key (account, minute)
+      ) strict, without rowid;
+
+      create table signing_key (
+        kid text primary key,
+        private_key text not null,
+        public_key text not null,
+        created_at text not null
+      ) strict, without rowid;
+
+      create table revision (value integer not null) strict;
+      insert into revision (value) values (1);`,
+  },
+]

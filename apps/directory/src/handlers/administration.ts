@@ -1,0 +1,107 @@
+/** The operator's requests. Every change is one transaction, a line in the log, and a hint to those who keep answers. */
+import type { Bus, Stoppable } from '@postbus/bus'
+import * as contracts from '@postbus/contracts'
+import type { Logger } from 'pino'
+
+import { type CredentialSettings, makeCredential } from '../accounts/credentials.ts'
+import type { Hasher } from '../accounts/hasher.ts'
+import { deleteAccount, accountView, insertAccount, updateAccount } from '../administration/accounts.ts'
+import { aliasView, deleteAlias, insertAlias, updateAlias } from '../administration/aliases.ts'
+import { deleteDomain, domainView, insertDomain, updateDomain } from '../administration/domains.ts'
+import { domainField, nameField } from '../administration/fields.ts'
+import type { DirectoryMetrics } from '../metrics.ts'
+import type { DirectoryStore, DirectoryWriter, Name } from '../store.ts'
+import type { Answer } from './answer.ts'
+
+interface Tools {
+  store: DirectoryStore
+  hasher: Hasher
+  credentials: CredentialSettings
+  metrics: DirectoryMetrics
+  hint: Bus['hint']
+}
+
+export function answerAdministration(answer: Answer, tools: Tools): Promise<Stoppable>[] {
+  const { store, hasher, credentials, metrics, hint } = tools
+
+  async function changed<R>(
+    { name }: { name: string },
+    log: Logger,
+    what: object,
+    work: (writer: DirectoryWriter) => Promise<R>,
+  ): Promise<R> {
+    const { result, revision } = await store.change(work)
+    const operation = name.slice(name.indexOf('.') + 1)
+    metrics.changed(operation)
+    log.info({ operation, revision, ...what }, 'directory changed')
+    hint(contracts.DirectoryChanged, { revision })
+    return result
+  }
+
+  const credentialOf = async (password: string | undefined) =>
+    password === undefined ? null : makeCredential(password, credentials, hasher)
+
+  const { addDomain, changeDomain, removeDomain, listDomains } = contracts
+  const { addAccount, changeAccount, removeAccount, listAccounts } = contracts
+  const { addAlias, changeAlias, removeAlias, listAliases } = contracts
+
+  return [
+    answer(addDomain, (input, { log }) =>
+      changed(addDomain, log, { domain: input.domain }, (writer) => insertDomain(input, writer, new Date())),
+    ),
+    answer(changeDomain, (input, { log }) =>
+      changed(changeDomain, log, { domain: input.domain }, (writer) => updateDomain(input, writer)),
+    ),
+    answer(removeDomain, ({ domain }, { log }) =>
+      changed(removeDomain, log, { domain }, (writer) => deleteDomain(domain, writer)),
+    ),
+    answer(listDomains, async ({ after = '', limit }) => {
+      const { items, more } = pageOf(await store.domainPage(after, limit + 1), limit)
+      return { domains: items.map(domainView), more }
+    }),
+
+    answer(addAccount, async (input, { log }) => {
+      const credential = await credentialOf(input.password)
+      const { address } = input
+      return changed(addAccount, log, { address }, (writer) => insertAccount(input, credential, writer, new Date()))
+    }),
+    answer(changeAccount, async (input, { log }) => {
+      const credential = await credentialOf(input.password)
+      const { address } = input
+      return changed(changeAccount, log, { address }, (writer) => updateAccount(input, credential, writer))
+    }),
+    answer(removeAccount, ({ address }, { log }) =>
+      changed(removeAccount, log, { address }, (writer) => deleteAccount(address, writer)),
+    ),
+    answer(listAccounts, async ({ domain, after, limit }) => {
+      const rows = await store.accountPage(optionalDomain(domain), afterName(after), limit + 1)
+      const { items, more } = pageOf(rows, limit)
+      return { accounts: items.map(accountView), more }
+    }),
+
+    answer(addAlias, (input, { log }) =>
+      changed(addAlias, log, { address: input.address }, (writer) => insertAlias(input, writer, new Date())),
+    ),
+    answer(changeAlias, (input, { log }) =>
+      changed(changeAlias, log, { address: input.address }, (writer) => updateAlias(input, writer)),
+    ),
+    answer(removeAlias, ({ address }, { log }) =>
+      changed(removeAlias, log, { address }, (writer) => deleteAlias(address, writer)),
+    ),
+    answer(listAliases, async ({ domain, after, limit }) => {
+      const rows = await store.aliasPage(optionalDomain(domain), afterName(after), limit + 1)
+      const { items, more } = pageOf(rows, limit)
+      return { aliases: items.map(aliasView), more }
+    }),
+  ]
+}
+
+/** Rows were asked for one more than a page holds. */
+function pageOf<Row>(rows: readonly Row[], limit: number): { items: Row[]; more: boolean } {
+  return { items: rows.slice(0, limit), more: rows.length > limit }
+}
+
+const optionalDomain = (domain: string | undefined) => (domain === undefined ? null : domainField('domain', domain))
+
+const afterName = (after: string | undefined): Name =>
+  after === undefined ? { domain: '', localPart: '' } : nameField('after', after)

@@ -1,0 +1,137 @@
+/**
+ * What the directory keeps, and the port its decisions use. Adapters must pass adapters/storage/store-contract.ts.
+ *
+ * Domains are lower-case A-labels, local parts unquoted, NFC and lower case: whoever asks has folded them (addresses/names.ts).
+ */
+import type { Account, Alias, Domain } from '@postbus/contracts'
+
+export interface Name {
+  domain: string
+  localPart: string
+}
+
+/** A domain of ours, with what decides about its local parts. */
+export interface DomainRecord {
+  domain: string
+  kind: Domain['kind']
+  target: string | null
+  subaddressSeparator: string | null
+  catchAll: string | null
+  createdAt: string
+}
+
+export type NameRecord =
+  | (Name & { kind: 'account'; account: string; enabled: boolean })
+  | (Name & { kind: Alias['kind']; owner: string | null; members: string[] })
+
+export interface AccountRecord extends Name {
+  account: string
+  name: string
+  enabled: boolean
+  quotaBytes: number | null
+  recipientsPerHour: number | null
+  messagesPerHour: number | null
+  /** Raised when the password changes or the account is disabled: tokens and remembered logins of before are worth nothing. */
+  credentialVersion: number
+  createdAt: string
+}
+
+export interface AliasRecord extends Name {
+  kind: Alias['kind']
+  members: string[]
+  owner: string | null
+  createdAt: string
+}
+
+/** What is kept of a password. */
+export interface Credential {
+  /** PHC string. */
+  passwordHash: string
+  /** RFC 5802 §3. */
+  scram: { salt: Uint8Array; iterations: number; storedKey: Uint8Array; serverKey: Uint8Array }
+}
+
+export interface SigningKey {
+  kid: string
+  /** JSON Web Keys. */
+  privateKey: string
+  publicKey: string
+  createdAt: string
+}
+
+export interface SendingLimits {
+  messages: number
+  recipients: number
+}
+
+export interface Spending {
+  account: string
+  recipients: number
+  /** Where the account has none of its own. */
+  defaults: SendingLimits
+  /** Minutes since 1970. */
+  minute: number
+}
+
+export type Spent =
+  | { kind: 'granted' }
+  /** Room comes when the minute `until` begins. */
+  | { kind: 'refused'; limit: 'messages' | 'recipients'; untilMinute: number }
+
+export interface DirectoryReader {
+  /** Grows with every change. */
+  revision(): Promise<number>
+  /** Those that are ours, in any order. */
+  domains(names: readonly string[]): Promise<DomainRecord[]>
+  /** Those that exist, in any order. */
+  names(names: readonly Name[]): Promise<NameRecord[]>
+  /** The first one added that holds mailboxes. */
+  primaryDomain(): Promise<DomainRecord | undefined>
+  /** The enabled account that was added first: of the domain if it has one, else of all. */
+  oldestAccount(domain: string): Promise<Name | undefined>
+  /** The primary one first, then by name. */
+  domainNames(): Promise<string[]>
+
+  account(account: string): Promise<AccountRecord | undefined>
+  accountNamed(name: Name): Promise<AccountRecord | undefined>
+  credential(account: string): Promise<Credential | undefined>
+  alias(name: Name): Promise<AliasRecord | undefined>
+
+  /** Pages: names after `after`, in order. */
+  domainPage(after: string, limit: number): Promise<DomainRecord[]>
+  accountPage(domain: string | null, after: Name, limit: number): Promise<AccountRecord[]>
+  aliasPage(domain: string | null, after: Name, limit: number): Promise<AliasRecord[]>
+}
+
+/** Inside one change; what it reads cannot be changed by others before it is committed. */
+export interface DirectoryWriter extends DirectoryReader {
+  insertDomain(domain: DomainRecord): Promise<void>
+  updateDomain(domain: DomainRecord): Promise<void>
+  deleteDomain(domain: string): Promise<void>
+  /** Somebody who still needs the domain: an address of it, or a domain that points to it. */
+  userOfDomain(domain: string): Promise<string | undefined>
+  insertAccount(account: AccountRecord): Promise<void>
+  updateAccount(account: AccountRecord): Promise<void>
+  deleteAccount(account: string): Promise<void>
+  putCredential(account: string, credential: Credential): Promise<void>
+  insertAlias(alias: AliasRecord): Promise<void>
+  updateAlias(alias: AliasRecord): Promise<void>
+  deleteAlias(name: Name): Promise<void>
+}
+
+export interface DirectoryStore extends DirectoryReader {
+  /** All or nothing; durable when it resolves, and the revision has grown by one. */
+  change<R>(work: (writer: DirectoryWriter) => Promise<R>): Promise<{ result: R; revision: number }>
+  /** The same password under newer parameters: changes nothing anybody could see. Left alone if the hash is no longer `from`. */
+  replaceHash(account: string, from: string, to: string): Promise<void>
+  /** Each in turn, against what is left after those before; exact over all processes. */
+  spend(spendings: readonly Spending[]): Promise<Spent[]>
+  /** Newest first. */
+  signingKeys(): Promise<SigningKey[]>
+  /** Adds a key unless one was added after `newerThan`, and forgets those older than `olderThan`. */
+  rotateSigningKey(key: SigningKey, newerThan: string, olderThan: string): Promise<void>
+  close(): Promise<void>
+}
+
+/** A slot of the sending counters is one minute; a limit is over this many. */
+export const SENDING_WINDOW_MINUTES = 60
