@@ -1,0 +1,129 @@
+/** The ledger in a table. Entries of many transactions share one commit. */
+import { gather } from '@postbus/batch'
+import { QueueId, RecipientKey } from '@postbus/contracts'
+import { migrate, type Database, type Migration } from '@postbus/sql'
+
+import type { Ledger, LedgerEntry } from '../../attempt/ledger.ts'
+import { Outcome } from '../../attempt/outcome.ts'
+
+export interface Tables {
+  attempt: {
+    queue_id: string
+    n: string
+    attempt: number
+    incarnation: number
+    outcome: string
+    ended: number
+    at: string
+  }
+}
+
+const migrations: Migration[] = [
+  {
+    name: '0001-attempt',
+    sqlite: `
+      create table attempt (
+        queue_id text not null,
+        n text not null,
+        attempt integer not null,
+        incarnation integer not null,
+        outcome text not null,
+        ended integer not null,
+        at text not null,
+        primary key (queue_id, n)
+      ) strict, without rowid;
+      create index attempt_at on attempt (at);
+    `,
+  },
+]
+
+const MAX_ENTRIES_PER_COMMIT = 500
+/** Far above what can be in hand at once. */
+const MAX_WAITING = 20_000
+
+export async function sqlLedger(db: Database<Tables>): Promise<Ledger> {
+  await migrate(db, migrations)
+  const find = db.prepare<{ queueId: string; n: string }, Tables['attempt']>((query, param) =>
+    query.selectFrom('attempt').selectAll().where('queue_id', '=', param('queueId')).where('n', '=', param('n')),
+  )
+  const put = db.prepare<Tables['attempt'], unknown>((query, param) =>
+    query
+      .insertInto('attempt')
+      .values({
+        queue_id: param('queue_id'),
+        n: param('n'),
+        attempt: param('attempt'),
+        incarnation: param('incarnation'),
+        outcome: param('outcome'),
+        ended: param('ended'),
+        at: param('at'),
+      })
+      .onConflict((conflict) =>
+        conflict
+          .columns(['queue_id', 'n'])
+          .doUpdateSet((row) => ({
+            attempt: row.ref('excluded.attempt'),
+            incarnation: row.ref('excluded.incarnation'),
+            outcome: row.ref('excluded.outcome'),
+            ended: row.ref('excluded.ended'),
+            at: row.ref('excluded.at'),
+          }))
+          .where('attempt.ended', '=', 0),
+      ),
+  )
+  const commits = gather<LedgerEntry, undefined>(
+    async (entries) => {
+      await db.transaction((transaction) => transaction.runEach(put, entries.map(rowOf)))
+      return entries.map(() => undefined)
+    },
+    { maxItems: MAX_ENTRIES_PER_COMMIT, maxWaiting: MAX_WAITING },
+  )
+  return {
+    async find(key) {
+      const row = await db.first(find, key)
+      return row === undefined ? null : entryOf(row)
+    },
+    commit: (entry) => commits.add(entry),
+    async prune(before, limit) {
+      return db.transaction(async ({ query }) => {
+        const old = query
+          .selectFrom('attempt')
+          .select(['queue_id', 'n'])
+          .where('at', '<', before.toISOString())
+          .orderBy('at')
+          .limit(limit)
+        const { numDeletedRows } = await query
+          .deleteFrom('attempt')
+          .where(({ eb, refTuple }) => eb(refTuple('queue_id', 'n'), 'in', old.$asTuple('queue_id', 'n')))
+          .executeTakeFirst()
+        return Number(numDeletedRows)
+      })
+    },
+    async close() {
+      await commits.idle()
+      await db.close()
+    },
+  }
+}
+
+function rowOf({ queueId, n, attempt, incarnation, outcome }: LedgerEntry): Tables['attempt'] {
+  return {
+    queue_id: queueId,
+    n,
+    attempt,
+    incarnation,
+    outcome: JSON.stringify(outcome),
+    ended: outcome.kind === 'deferred' ? 0 : 1,
+    at: outcome.at,
+  }
+}
+
+function entryOf({ queue_id, n, attempt, incarnation, outcome }: Tables['attempt']): LedgerEntry {
+  return {
+    queueId: QueueId.parse(queue_id),
+    n: RecipientKey.parse(n),
+    attempt,
+    incarnation,
+    outcome: Outcome.parse(JSON.parse(outcome)),
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Which hosts to try for a site, in order.
+ *
+ * STANDARDS  RFC 5321 §5.1 (MX, implicit MX, equal preferences at random, no loops), RFC 7505 (null MX),
+ *            RFC 5321 §4.1.3 (address literals)
+ */
+import { isIP } from 'node:net'
+
+export interface MxRecord {
+  preference: number
+  exchange: string
+}
+
+/** What is asked of DNS. `null`: the name does not exist (NXDOMAIN). Throws when DNS cannot say: that is temporary. */
+export interface DnsPorts {
+  mx(domain: string): Promise<MxRecord[] | null>
+  /** IPv4 and IPv6; empty when the name has none. */
+  addresses(host: string): Promise<string[]>
+}
+
+export interface Host {
+  /** As in the MX record; what TLS certificates and reports name. */
+  name: string
+  address: string
+  port: number
+}
+
+export type Destination =
+  | { kind: 'hosts'; hosts: Host[] }
+  | { kind: 'impossible'; status: `5.${number}.${number}`; reason: string }
+  | { kind: 'temporary'; status: `4.${number}.${number}`; reason: string }
+
+export interface DestinationRules {
+  port: number
+  smarthost: { host: string; port: number } | null
+  /** Loopback and private addresses may be next hops. */
+  allowPrivate: boolean
+  /** Names and addresses that are ourselves, lower case: an MX among them ends the list before it — RFC 5321 §5.1. */
+  ourselves: ReadonlySet<string>
+  random(): number
+}
+
+/** More hosts than this of one MX set are not looked at. */
+const MAX_HOSTS = 20
+const MAX_ADDRESSES_PER_HOST = 4
+
+export async function destinationOf(site: string, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
+  if (rules.smarthost !== null) return hostsOf([rules.smarthost.host], rules.smarthost.port, dns, { ...rules, allowPrivate: true })
+  if (site.startsWith('[')) {
+    const address = site.slice(1, -1).replace(/^ipv6:/i, '')
+    if (isIP(address) === 0) return { kind: 'impossible', status: '5.1.2', reason: 'Not an address literal we can use' }
+    return hostsOf([address], rules.port, dns, rules)
+  }
+  const records = await dns.mx(site)
+  if (records === null) return { kind: 'impossible', status: '5.1.2', reason: 'The domain does not exist' }
+  if (records.some(({ exchange }) => exchange === '' || exchange === '.')) {
+    // RFC 7505 §3: a null MX stands alone and means no mail, ever.
+    if (records.length === 1) return { kind: 'impossible', status: '5.1.10', reason: 'The domain accepts no mail (null MX)' }
+    return { kind: 'temporary', status: '4.4.4', reason: 'A null MX beside other MX records' }
+  }
+  // RFC 5321 §5.1: without MX records the domain itself is its only MX.
+  const names = records.length === 0 ? [site] : ordered(records, rules)
+  if (names === null) return { kind: 'impossible', status: '5.4.6', reason: 'Mail for this domain loops back to us' }
+  return hostsOf(names.slice(0, MAX_HOSTS), rules.port, dns, rules)
+}
+
+/** By preference, equal ones shuffled; from ourselves on cut off. Null when that leaves nobody. */
+function ordered(records: readonly MxRecord[], { ourselves, random }: DestinationRules): string[] | null {
+  const own = records.filter(({ exchange }) => ourselves.has(normal(exchange)))
+  const limit = Math.min(Infinity, ...own.map(({ preference }) => preference))
+  const usable = records.filter(({ preference }) => preference < limit)
+  if (usable.length === 0) return null
+  return usable
+    .map((record) => ({ ...record, chance: random() }))
+    .sort((a, b) => a.preference - b.preference || a.chance - b.chance)
+    .map(({ exchange }) => normal(exchange))
+}
+
+const normal = (name: string): string => name.toLowerCase().replace(/\.$/, '')
+
+async function hostsOf(names: readonly string[], port: number, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
+  const hosts: Host[] = []
+  let refused = 0
+  let failure: unknown
+  for (const name of names) {
+    try {
+      const addresses = isIP(name) === 0 ? await dns.addresses(name) : [name]
+      for (const address of addresses.slice(0, MAX_ADDRESSES_PER_HOST)) {
+        if (!rules.allowPrivate && isPrivate(address)) refused++
+        else hosts.push({ name, address, port })
+      }
+    } catch (error) {
+      // Another host of the set may do; only when none is left is this what we say.
+      failure = error
+    }
+  }
+  if (hosts.length > 0) return { kind: 'hosts', hosts }
+  if (failure !== undefined) throw failure
+  if (refused > 0) return { kind: 'temporary', status: '4.4.4', reason: 'The next hop has only private addresses' }
+  return { kind: 'temporary', status: '4.4.4', reason: 'No host of the domain has an address' }
+}
+
+/** RFC 6890: addresses that lead nowhere, or to ourselves and our own networks. */
+export function isPrivate(address: string): boolean {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
+  if (mapped) return isPrivate(mapped[1] as string)
+  if (isIP(address) === 4) {
+    const [a = 0, b = 0] = address.split('.').map(Number)
+    return (
+      a === 0 || a === 10 || a === 127 || a >= 224 ||
+      (a === 100 && b >= 64 && b < 128) || (a === 169 && b === 254) || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168)
+    )
+  }
+  return /^(::1?$|fe[89ab]|f[cd]|ff)/i.test(address)
+}

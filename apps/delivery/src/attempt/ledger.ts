@@ -1,0 +1,28 @@
+/**
+ * The attempt ledger: the last outcome of every task. Written right after the peer's answer and before any step on the bus, so
+ * that a task that comes again is answered from here and not delivered twice — but for the moment between the peer's 250 and
+ * this write (RFC 1047).
+ */
+import type { QueueId, RecipientKey } from '@postbus/contracts'
+
+import type { Outcome } from './outcome.ts'
+
+export interface LedgerKey {
+  queueId: QueueId
+  n: RecipientKey
+}
+
+export interface LedgerEntry extends LedgerKey {
+  attempt: number
+  incarnation: number
+  outcome: Outcome
+}
+
+export interface Ledger {
+  find(key: LedgerKey): Promise<LedgerEntry | null>
+  /** Durable when it resolves. Replaces the entry of an earlier attempt; an ended one is never replaced. */
+  commit(entry: LedgerEntry): Promise<void>
+  /** Removes at most `limit` entries older than `before`; returns how many. */
+  prune(before: Date, limit: number): Promise<number>
+  close(): Promise<void>
+}
