@@ -2,46 +2,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { connect, headers, nkeyAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { jetstreamManager } from '@nats-io/jetstream'
-import { MailAccepted, MailDead, MailLocal } from '@postbus/contracts'
-import type { NatsServer } from '@postbus/testkit'
+import { headers } from '@nats-io/transport-node'
+import { MailAccepted, MailLocal } from '@postbus/contracts'
 
 import { accepted, local, platform, queueIdOf, until } from './harness.ts'
-
-async function raw(nats: NatsServer, party: 'submission' | 'custody' | 'provisioner'): Promise<NatsConnection> {
-  return connect({
-    servers: nats.url,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(nats.seeds[party])),
-    inboxPrefix: `_INBOX_${party}`,
-  })
-}
-
-/** Everything in MAIL_DEAD, as custody may read it. */
-async function dead(nats: NatsServer): Promise<MailDead[]> {
-  const nc = await raw(nats, 'custody')
-  try {
-    const jsm = await jetstreamManager(nc, { checkAPI: false })
-    const { state } = await jsm.streams.info('MAIL_DEAD')
-    const found: MailDead[] = []
-    for (let seq = state.first_seq; found.length < state.messages; seq++) {
-      const message = await jsm.streams.getMessage('MAIL_DEAD', { seq })
-      if (message) found.push(MailDead.schema.parse(message.json()))
-    }
-    return found
-  } finally {
-    await nc.close()
-  }
-}
-
-async function messagesIn(nats: NatsServer, stream: string): Promise<number> {
-  const nc = await raw(nats, 'provisioner')
-  try {
-    return (await (await jetstreamManager(nc, { checkAPI: false })).streams.info(stream)).state.messages
-  } finally {
-    await nc.close()
-  }
-}
+import { dead, messagesIn, raw } from './raw.ts'
 
 test('an event that matches no contract is copied whole, taken off its stream, and does not come again', async (t) => {
   const { nats, bus } = await platform(t)
@@ -92,11 +58,7 @@ test('an event its handler rejects is copied once and not handled again', async 
 test('nothing is taken off its stream before its copy is confirmed', async (t) => {
   const { nats, bus } = await platform(t, { ackWaitMs: 1000 })
   const router = await bus('router')
-  const provisioner = await connect({
-    servers: nats.url,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(nats.seeds.provisioner)),
-    inboxPrefix: '_INBOX_provisioner',
-  })
+  const provisioner = await raw(nats, 'provisioner')
   t.after(() => provisioner.close())
   const jsm = await jetstreamManager(provisioner, { checkAPI: false })
   // No room for the copy: MAIL_DEAD takes nothing.

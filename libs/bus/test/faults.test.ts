@@ -139,7 +139,7 @@ test('streams deleted under load: publishing and consuming recover, and nothing 
   const router = await bus('router')
   const seen = new Set<string>()
   await router.consume(MailAccepted, 'router', { maxInFlight: 16 }, async ({ queueId }) => {
-    await delay(20)
+    await delay(10)
     seen.add(queueId)
     return { kind: 'done' }
   })
@@ -157,6 +157,7 @@ test('streams deleted under load: publishing and consuming recover, and nothing 
         const begun = performance.now()
         await submission.publish(MailAccepted, event)
         published.set(event.queueId, begun)
+        await delay(20)
       }
     }),
   )

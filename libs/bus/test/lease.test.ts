@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { platform, until } from './harness.ts'
+
+test('a lease has one holder at a time, and each later one has a higher revision', async (t) => {
+  const { bus } = await platform(t)
+  const buses = await Promise.all(Array.from({ length: 4 }, () => bus('custody')))
+  let holders = 0
+  const revisions: number[] = []
+  await Promise.all(
+    buses.map(async (one) => {
+      const lease = await one.acquireLease('leader', { ttlMs: 2000, signal: t.signal })
+      assert.equal(++holders, 1)
+      revisions.push(lease.revision)
+      await delay(100)
+      assert.equal(lease.lost.aborted, false)
+      holders--
+      await lease.release()
+    }),
+  )
+  assert.deepEqual(
+    revisions,
+    revisions.toSorted((a, b) => a - b),
+  )
+  assert.equal(new Set(revisions).size, 4)
+  assert.ok(revisions.every(Number.isSafeInteger))
+})
+
+test('a lease is renewed for as long as it is held', async (t) => {
+  const { bus } = await platform(t)
+  const [holder, other] = await Promise.all([bus('delivery'), bus('delivery')])
+  const lease = await holder.acquireLease('lane-07', { ttlMs: 600, signal: t.signal })
+  const waiting = new AbortController()
+  const never = other.acquireLease('lane-07', { ttlMs: 600, signal: waiting.signal })
+  await delay(2000)
+  assert.equal(lease.lost.aborted, false)
+  waiting.abort(new Error('waited long enough'))
+  await assert.rejects(never, /waited long enough/)
+})
+
+test('a lease whose holder went silent is taken over, and the holder knew before', async (t) => {
+  const { nats, bus } = await platform(t)
+  const [holder, other] = await Promise.all([bus('custody'), bus('custody')])
+  const lease = await holder.acquireLease('leader', { ttlMs: 800, signal: t.signal })
+  const lostAt = new Promise<number>((resolve) =>
+    lease.lost.addEventListener('abort', () => resolve(performance.now())),
+  )
+  const taken = other.acquireLease('leader', { ttlMs: 800, signal: t.signal }).then(() => performance.now())
+  // The broker says nothing for longer than the lease lives; neither side can renew or look.
+  nats.pause()
+  await delay(1200)
+  assert.equal(lease.lost.aborted, true)
+  nats.resume()
+  assert.ok((await lostAt) < (await taken))
+})
+
+test('a broker that lost its memory: the holder learns it, and the next revision is higher all the same', async (t) => {
+  const { nats, bus } = await platform(t)
+  const custody = await bus('custody')
+  const lease = await custody.acquireLease('leader', { ttlMs: 5000, signal: t.signal })
+  await nats.kill()
+  await nats.start({ wipe: true })
+  await until(() => lease.lost.aborted)
+  const next = await custody.acquireLease('leader', { ttlMs: 5000, signal: t.signal })
+  assert.ok(next.revision > lease.revision)
+})
