@@ -1,0 +1,21 @@
+import type { Blobs } from '@postbus/blobs'
+
+import type { MailDatabase, ReadOperations } from './operation.ts'
+import { known, namedBlobs } from './reads/deliveries.ts'
+import { fetch } from './reads/fetch.ts'
+import { account, list, open, status } from './reads/lists.ts'
+import { sync } from './reads/sync.ts'
+
+export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
+  return {
+    known: known(db),
+    account,
+    list,
+    status,
+    open,
+    sync,
+    fetch: fetch(db, blobs),
+    search: async () => null,
+    namedBlobs,
+  }
+}

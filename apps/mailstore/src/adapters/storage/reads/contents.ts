@@ -1,0 +1,73 @@
+/** The bytes of one email: fields put in front, header, and the rest from the database or its blob. */
+import type { Blobs } from '@postbus/blobs'
+import type { Reader } from '@postbus/sql'
+
+import type { HeldContent } from '../../../mailbox/sections.ts'
+import type { MailDatabase } from '../operation.ts'
+import type { Tables } from '../schema.ts'
+
+interface ContentRow {
+  prefix: Uint8Array
+  content: number
+  size: number
+  header_size: number
+  structure: string
+  header: Uint8Array
+  blob: string | null
+  blob_offset: number
+}
+
+/** Null when the email went away meanwhile. `needsBody`: otherwise only the header is read from the database. */
+export function heldContents(db: MailDatabase, blobs: Blobs) {
+  const contentRow = db.prepare<{ email: number }, ContentRow>((query, param) =>
+    query
+      .selectFrom('emails')
+      .innerJoin('contents', 'contents.id', 'emails.content')
+      .select(['emails.prefix', 'emails.content', 'contents.size', 'contents.header_size', 'contents.structure'])
+      .select(['contents.header', 'contents.blob', 'contents.blob_offset'])
+      .where('emails.id', '=', param('email')),
+  )
+  const bodyRow = db.prepare<{ content: number }, { bytes: Uint8Array }>((query, param) =>
+    query.selectFrom('bodies').select('bytes').where('content', '=', param('content')),
+  )
+  return async (reader: Reader<Tables>, email: number, needsBody: boolean): Promise<HeldContent | null> => {
+    const row = await reader.first(contentRow, { email })
+    if (row === undefined) return null
+    const { prefix, size, header_size: headerSize, structure, header, blob, blob_offset: offset } = row
+    const common = { prefix, size, headerSize, structure, header }
+    if (blob !== null) {
+      const read = (start: number, end: number) => readBlob(blobs, blob, offset + start, end - start)
+      return { ...common, blob: { key: blob, offset }, read }
+    }
+    const body = needsBody ? (await reader.first(bodyRow, { content: row.content }))?.bytes : undefined
+    const read = async (start: number, end: number) => {
+      if (body === undefined && end > headerSize) throw new Error(`content ${row.content} has no body to read`)
+      return join(header, body ?? NOTHING, headerSize, start, end)
+    }
+    return { ...common, blob: null, read }
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** `[start, end)` of header and body, as bytes of their own. */
+function join(header: Uint8Array, body: Uint8Array, headerSize: number, start: number, end: number): Uint8Array {
+  const bytes = new Uint8Array(end - start)
+  if (start < headerSize) bytes.set(header.subarray(start, Math.min(end, headerSize)))
+  if (end > headerSize) {
+    const from = Math.max(start - headerSize, 0)
+    bytes.set(body.subarray(from, end - headerSize), from + headerSize - start)
+  }
+  return bytes
+}
+
+async function readBlob(blobs: Blobs, key: string, offset: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length)
+  let filled = 0
+  for await (const chunk of blobs.read(key, { offset, length })) {
+    bytes.set(chunk, filled)
+    filled += chunk.length
+  }
+  if (filled !== length) throw new Error(`blob ${key} ends ${length - filled} octets early`)
+  return bytes
+}

@@ -1,0 +1,44 @@
+/**
+ * A SQLite file (WAL, synchronous=FULL) behind the storage port: one thread writes, several read. A search never stalls a
+ * delivery, and neither of them stalls the event loop. Several processes may use one file.
+ */
+import { migrate, openSqlite } from '@postbus/sql'
+
+import type { MailStorage, Outcome, Reads, Writes } from '../../mailbox/storage.ts'
+import { migrations } from './migrations.ts'
+import { defaultLimits, type StorageLimits } from './operation.ts'
+import { StorageThread } from './threads.ts'
+
+export interface SqliteStorageOptions {
+  path: string
+  /** Directory of libs/blobs, for reading sections and searching large messages. */
+  blobs: string
+  readThreads?: number
+  cacheBytes?: number
+  limits?: Partial<StorageLimits>
+}
+
+export async function openSqliteStorage(options: SqliteStorageOptions): Promise<MailStorage> {
+  const { path, blobs, readThreads = 2, cacheBytes = 32 * 1024 * 1024 } = options
+  const setup = openSqlite(path)
+  await migrate(setup, migrations)
+  await setup.close()
+
+  const data = { path, blobs, cacheBytes, limits: { ...defaultLimits, ...options.limits } }
+  const writer = new StorageThread({ ...data, role: 'write' })
+  const readers = Array.from({ length: readThreads }, () => new StorageThread({ ...data, role: 'read' }))
+
+  const leastBusy = (): StorageThread => readers.reduce((least, reader) => (reader.busy < least.busy ? reader : least))
+  return {
+    async read<Kind extends keyof Reads>(kind: Kind, input: Reads[Kind]['input']) {
+      // The far end is thread.ts, with the types of the port.
+      return (await leastBusy().call(kind, input)) as Reads[Kind]['output']
+    },
+    async write<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']) {
+      return (await writer.call(kind, input)) as Outcome<Writes[Kind]['output']>
+    },
+    async close() {
+      await Promise.all([writer, ...readers].map((thread) => thread.close()))
+    },
+  }
+}

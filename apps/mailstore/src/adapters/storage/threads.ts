@@ -1,0 +1,78 @@
+/** The near end of worker threads: calls in, answers out, a new thread for one that died. */
+import { Worker } from 'node:worker_threads'
+
+import { StorageUnavailable } from '../../mailbox/storage.ts'
+import type { Failure, ThreadData } from './thread.ts'
+
+interface Waiting {
+  resolve(result: unknown): void
+  reject(error: Error): void
+}
+
+export class StorageThread {
+  readonly #data: ThreadData
+  readonly #waiting = new Map<number, Waiting>()
+  #worker: Worker | undefined
+  #lastId = 0
+  #onIdle: (() => void) | undefined
+
+  constructor(data: ThreadData) {
+    this.#data = data
+  }
+
+  get busy(): number {
+    return this.#waiting.size
+  }
+
+  call(kind: string, input: unknown): Promise<unknown> {
+    const worker = (this.#worker ??= this.#start())
+    const id = ++this.#lastId
+    return new Promise((resolve, reject) => {
+      // Only what somebody waits for keeps the process running.
+      worker.ref()
+      this.#waiting.set(id, { resolve, reject })
+      worker.postMessage({ id, kind, input })
+    })
+  }
+
+  /** What is under way is finished by the database or not at all. */
+  async close(): Promise<void> {
+    if (this.#waiting.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+    const worker = this.#worker
+    this.#worker = undefined
+    await worker?.terminate()
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: this.#data })
+    worker.on('message', ({ id, result, failure }: { id: number; result?: unknown; failure?: Failure }) => {
+      const waiting = this.#waiting.get(id)
+      this.#waiting.delete(id)
+      if (failure === undefined) waiting?.resolve(result)
+      else waiting?.reject(errorOf(failure))
+      if (this.#waiting.size === 0) this.#idle(worker)
+    })
+    worker.on('error', (error) => this.#ended(worker, error))
+    worker.on('exit', () => this.#ended(worker, 'the storage thread ended'))
+    return worker
+  }
+
+  #idle(worker: Worker): void {
+    worker.unref()
+    this.#onIdle?.()
+  }
+
+  #ended(worker: Worker, cause: unknown): void {
+    if (this.#worker !== worker) return
+    this.#worker = undefined
+    for (const { reject } of this.#waiting.values()) reject(new StorageUnavailable('a storage thread ended', { cause }))
+    this.#waiting.clear()
+    this.#onIdle?.()
+  }
+}
+
+function errorOf({ unavailable, message, stack }: Failure): Error {
+  const error = unavailable ? new StorageUnavailable(message) : new Error(message)
+  if (stack !== undefined) error.stack = stack
+  return error
+}

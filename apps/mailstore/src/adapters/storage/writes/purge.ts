@@ -1,0 +1,78 @@
+/**
+ * What nothing shows any more goes in small steps, between other work: messages of deleted mailboxes, emails without
+ * messages, contents without emails, and, after a grace in which readers may finish, their blobs.
+ *
+ * A content waiting here may be shown again by a delivery of the same message; it is then no longer among those with no refs.
+ */
+
+import type { WriteContext, WriteOperation } from '../operation.ts'
+import { numbers } from '../tables.ts'
+import { countShown } from './expunge.ts'
+
+/** Rows of each kind in one step: some ten milliseconds. */
+const STEP = 500
+
+export const purge: WriteOperation<'purge'> = async (context, { at, blobsBefore, removed }) => {
+  const { query } = context.tx
+  if (removed.length > 0) await query.deleteFrom('dead_blobs').where('blob', 'in', removed).execute()
+  const rows = (await purgeMailbox(context)) + (await purgeEmails(context)) + (await purgeContents(context, at))
+  const due = await query.selectFrom('dead_blobs').select('blob').where('at', '<', blobsBefore).limit(STEP).execute()
+  return { rows, blobs: due.map(({ blob }) => blob) }
+}
+
+async function purgeMailbox({ tx: { query } }: WriteContext): Promise<number> {
+  const mailbox = await query.selectFrom('mailboxes').select('id').where('name', 'is', null).limit(1).executeTakeFirst()
+  if (mailbox === undefined) return 0
+  const rows = await query
+    .selectFrom('messages')
+    .select(['uid', 'flags', 'size', 'email'])
+    .where('mailbox', '=', mailbox.id)
+    .orderBy('uid')
+    .limit(STEP)
+    .execute()
+  const last = rows.at(-1)
+  if (last === undefined) {
+    for (const table of ['vanished', 'keywords', 'message_keywords'] as const) {
+      await query.deleteFrom(table).where('mailbox', '=', mailbox.id).execute()
+    }
+    await query.deleteFrom('mailboxes').where('id', '=', mailbox.id).execute()
+    return 1
+  }
+  await countShown(query, rows, -1)
+  await query.deleteFrom('messages').where('mailbox', '=', mailbox.id).where('uid', '<=', last.uid).execute()
+  return rows.length
+}
+
+async function purgeEmails({ tx: { query } }: WriteContext): Promise<number> {
+  const emails = await query.selectFrom('emails').select(['id', 'content']).where('refs', '=', 0).limit(STEP).execute()
+  if (emails.length === 0) return 0
+  await query
+    .deleteFrom('emails')
+    .where('id', 'in', numbers(emails.map(({ id }) => id)))
+    .execute()
+  for (const { content } of emails) {
+    await query
+      .updateTable('contents')
+      .set((row) => ({ refs: row('refs', '-', 1) }))
+      .where('id', '=', content)
+      .execute()
+  }
+  return emails.length
+}
+
+async function purgeContents({ tx: { query } }: WriteContext, at: number): Promise<number> {
+  const contents = await query.selectFrom('contents').select(['id', 'blob']).where('refs', '=', 0).limit(STEP).execute()
+  if (contents.length === 0) return 0
+  const ids = numbers(contents.map(({ id }) => id))
+  await query.deleteFrom('bodies').where('content', 'in', ids).execute()
+  await query.deleteFrom('contents').where('id', 'in', ids).execute()
+  for (const { blob } of contents) {
+    if (blob === null) continue
+    await query
+      .insertInto('dead_blobs')
+      .values({ blob, at })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+  }
+  return contents.length
+}

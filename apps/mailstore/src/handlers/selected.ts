@@ -1,0 +1,149 @@
+/** Requests about what is in one mailbox: opening it, keeping up with it, reading and searching it. */
+import type { Bus, Row, Stoppable } from '@postbus/bus'
+import {
+  type AccountId,
+  fetchMessages,
+  type FlagsRow,
+  MAX_SEARCH_DEPTH,
+  openMailbox,
+  searchMailbox,
+  syncMailbox,
+} from '@postbus/contracts'
+import { RequestRefused } from '@postbus/bus'
+import { NumberSet } from '@postbus/imap-wire'
+
+import { parseFlags } from '../mailbox/flags.ts'
+import { depthOf } from '../mailbox/search-program.ts'
+import type { FetchedMessage, MailboxOf, MessagePage, SearchPage, SyncPage } from '../mailbox/storage.ts'
+import { parseUidSet, rangesOf, uidSetPieces } from '../mailbox/uid-ranges.ts'
+import { named, noSuchMailbox, type Sessions } from './sessions.ts'
+
+/** Messages in one page of a sync. */
+const SYNC_PAGE = 2000
+
+export function answerSelected(bus: Pick<Bus, 'answerRows'>, sessions: Sessions): Promise<Stoppable[]> {
+  const { storage } = sessions
+  return Promise.all([
+    bus.answerRows(openMailbox, async function* ({ token, name, readOnly }) {
+      const account = await sessions.accountOf(token)
+      const opened = await storage.read('open', { account, name: named(name, 'noSuchMailbox') })
+      if (opened === null) throw noSuchMailbox()
+      const { info, firstUnseen, uids } = opened
+      const recentFrom = readOnly
+        ? opened.recentFrom
+        : await claimRecent(sessions, { account, mailbox: info.mailbox }, opened.recentFrom, info.uidNext)
+      const recent = NumberSet.fromRanges(uids).within(recentFrom, info.uidNext).size
+      yield {
+        row: {
+          kind: 'mailbox' as const,
+          info: { ...info, recent },
+          recentFrom,
+          ...(firstUnseen === null ? {} : { firstUnseen }),
+        },
+      }
+      for (const piece of uidSetPieces(uids)) yield { row: { kind: 'uids' as const, uids: piece } }
+    }),
+
+    bus.answerRows(syncMailbox, async function* ({ token, mailbox, modseq, claimRecent: claiming }, { signal }) {
+      const account = await sessions.accountOf(token)
+      const at = { account, mailbox }
+      let page = await nextSyncPage(sessions, { ...at, modseq, uid: null, vanishedAfter: modseq })
+      for (;;) {
+        yield* syncRows(page)
+        if (page.next === null) break
+        signal.throwIfAborted()
+        page = await nextSyncPage(sessions, { ...at, ...page.next, vanishedAfter: page.highestModseq })
+      }
+      const { highestModseq, uidNext } = page
+      const recentFrom = claiming ? await claimRecent(sessions, at, page.recentFrom, uidNext) : page.recentFrom
+      yield { row: { kind: 'now' as const, highestModseq, uidNext, recentFrom } }
+    }),
+
+    bus.answerRows(fetchMessages, async function* ({ token, mailbox, uids, want, markSeen, changedSince }, { signal }) {
+      const account = await sessions.accountOf(token)
+      const at = { account, mailbox }
+      const pageOf = (rest: MessagePage<unknown>['rest']) =>
+        storage.read('fetch', { ...at, uids: rest, want, changedSince: changedSince ?? null })
+      let coming = pageOf(parseUidSet(uids))
+      for (;;) {
+        const page = await coming
+        if (page === null) throw noSuchMailbox()
+        const last = page.rest.length === 0
+        // The next page is read while this one travels. A reader that is slow has two pages waiting, never more.
+        if (!last) {
+          coming = pageOf(page.rest)
+          coming.catch(() => {})
+        }
+        const marked = markSeen ? await markPage(sessions, at, page.rows) : undefined
+        for (const message of page.rows) yield fetchedRow(message, marked?.get(message.uid))
+        if (last) return
+        signal.throwIfAborted()
+      }
+    }),
+
+    bus.answerRows(searchMailbox, async function* ({ token, mailbox, key }, { signal }) {
+      const account = await sessions.accountOf(token)
+      if (depthOf(key) > MAX_SEARCH_DEPTH) throw new RequestRefused('tooComplex', 'The search program is too deep')
+      const now = Date.now()
+      for (let after: number | null = 0; after !== null; ) {
+        const page: SearchPage | null = await storage.read('search', { account, mailbox, key, after, now })
+        if (page === null) throw noSuchMailbox()
+        const modseq = page.highestModseq > 0 ? { highestModseq: page.highestModseq } : {}
+        for (const piece of uidSetPieces(page.uids)) yield { row: { uids: piece, ...modseq } }
+        after = page.next
+        signal.throwIfAborted()
+      }
+    }),
+  ])
+}
+
+/** Only UIDs the asker is told of are claimed: what came since is left for the next one to ask. */
+async function claimRecent(sessions: Sessions, at: MailboxOf, recentFrom: number, uidNext: number): Promise<number> {
+  if (recentFrom >= uidNext) return recentFrom
+  return sessions.write('claimRecent', { ...at, below: uidNext })
+}
+
+async function nextSyncPage(
+  { storage }: Sessions,
+  from: { account: AccountId; mailbox: number; modseq: number; uid: number | null; vanishedAfter: number },
+): Promise<SyncPage> {
+  const page = await storage.read('sync', { ...from, limit: SYNC_PAGE })
+  if (page === null) throw noSuchMailbox()
+  return page
+}
+
+function* syncRows({ vanished, messages }: SyncPage) {
+  for (const piece of uidSetPieces(vanished)) yield { row: { kind: 'vanished' as const, uids: piece } }
+  for (const message of messages) yield { row: { kind: 'message' as const, ...message } }
+}
+
+/** Sets \Seen where it is missing; the flags of those messages afterwards. */
+async function markPage(
+  sessions: Sessions,
+  at: MailboxOf,
+  rows: readonly FetchedMessage[],
+): Promise<Map<number, FlagsRow>> {
+  const marked = new Map<number, FlagsRow>()
+  let uids = rangesOf(rows.filter(({ seen }) => !seen).map(({ uid }) => uid))
+  while (uids.length > 0) {
+    const seen = { mode: 'add', flags: parseFlags(['\\Seen']), unchangedSince: null } as const
+    const { messages, rest } = await sessions.write('store', { ...at, uids, ...seen })
+    for (const message of messages) marked.set(message.uid, message)
+    uids = rest
+  }
+  return marked
+}
+
+function fetchedRow(
+  message: FetchedMessage,
+  marked: FlagsRow | undefined,
+): Row<(typeof fetchMessages.row)['_zod']['input']> {
+  const { seen: _seen, internalDate, saveDate, bytes, ...rest } = message
+  const row = {
+    ...rest,
+    ...marked,
+    ...(internalDate === undefined ? {} : { internalDate: new Date(internalDate).toISOString() }),
+    ...(saveDate === undefined ? {} : { saveDate: new Date(saveDate).toISOString() }),
+  }
+  return bytes === undefined ? { row } : { row, bytes }
+}

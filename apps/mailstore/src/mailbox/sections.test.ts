@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { MAX_INLINE_BYTES, Section } from '@postbus/contracts'
+import { parseStructureOf } from '@postbus/message'
+
+import { cutSections, type HeldContent } from './sections.ts'
+
+const PREFIX = 'Return-Path: <a@example.org>\r\n'
+const HEADER = 'Subject: two parts\r\nX-A: 1\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n'
+const MULTIPART = `${HEADER}--b\r\n\r\nfirst\r\n--b\r\nContent-Type: text/html\r\n\r\nsecond\r\n--b--\r\n`
+
+function held(text: string, { prefix = PREFIX, inBlob = false } = {}): HeldContent {
+  const bytes = Buffer.from(text, 'latin1')
+  const root = parseStructureOf(bytes)
+  const headerSize = root.header.end
+  return {
+    prefix: Buffer.from(prefix),
+    size: bytes.length,
+    headerSize,
+    structure: JSON.stringify(root),
+    header: bytes.subarray(0, headerSize),
+    blob: inBlob ? { key: 'content/x', offset: 1000 } : null,
+    read: async (start, end) => new Uint8Array(bytes.subarray(start, end)),
+  }
+}
+
+const section = (part: string, kind: Section['kind'], more: Partial<Section> = {}): Section =>
+  Section.parse({ part, kind, ...more })
+
+async function text(content: HeldContent, ...sections: Section[]): Promise<(string | null)[]> {
+  const cut = await cutSections(content, sections)
+  let next = 0
+  return cut.sections.map(({ kind }) =>
+    kind === 'inline' ? Buffer.from(cut.bytes[next++] ?? []).toString('latin1') : null,
+  )
+}
+
+test('the fields put in front belong to the message and its header, and to nothing else', async () => {
+  const content = held(MULTIPART)
+  assert.deepEqual(await text(content, section('', 'all'), section('', 'header'), section('', 'text')), [
+    PREFIX + MULTIPART,
+    PREFIX + HEADER,
+    MULTIPART.slice(HEADER.length),
+  ])
+  assert.deepEqual(await text(content, section('1', 'all'), section('2', 'mime'), section('3', 'all')), [
+    'first',
+    'Content-Type: text/html\r\n\r\n',
+    null,
+  ])
+})
+
+test('part 1 of what is no multipart is its body, and its MIME header is the whole header', async () => {
+  const content = held('Subject: plain\r\n\r\nhello\r\n')
+  assert.deepEqual(await text(content, section('1', 'all'), section('1', 'mime'), section('', 'mime')), [
+    'hello\r\n',
+    `${PREFIX}Subject: plain\r\n\r\n`,
+    null,
+  ])
+})
+
+test('a message without a header has its fields in front all the same', async () => {
+  const content = held('\r\nhello')
+  assert.deepEqual(await text(content, section('', 'header'), section('', 'text'), section('1', 'all')), [
+    `${PREFIX}\r\n`,
+    'hello',
+    'hello',
+  ])
+})
+
+test('fields are chosen by name in any case, from what was put in front too', async () => {
+  const content = held(MULTIPART)
+  const fields = ['subject', 'RETURN-PATH']
+  assert.deepEqual(await text(content, section('', 'fields', { fields })), [`${PREFIX}Subject: two parts\r\n\r\n`])
+  assert.deepEqual(await text(content, section('', 'fieldsNot', { fields: [...fields, 'content-type'] })), [
+    'X-A: 1\r\n\r\n',
+  ])
+  assert.deepEqual(await text(content, section('', 'fields', { fields, partial: [2, 4] })), ['turn'])
+})
+
+test('partials are cut exactly, across what was put in front', async () => {
+  const whole = PREFIX + MULTIPART
+  const content = held(MULTIPART)
+  for (const [first, count] of [
+    [0, 5],
+    [20, 30],
+    [PREFIX.length - 1, 2],
+    [PREFIX.length, 9],
+    [60, 80],
+    [0, 9999],
+  ] as const) {
+    const partial: [number, number] = [first, count]
+    assert.deepEqual(await text(content, section('', 'all', { partial })), [whole.slice(first, first + count)])
+  }
+  assert.deepEqual(await text(content, section('', 'text', { partial: [100_000, 1] })), [''])
+})
+
+test('what is long comes from the blob, led by what the blob does not have', async () => {
+  const body = 'x'.repeat(2 * MAX_INLINE_BYTES)
+  const content = held(HEADER + body, { inBlob: true })
+  const { sections, bytes } = await cutSections(content, [
+    section('', 'all'),
+    section('', 'text'),
+    section('', 'all', { partial: [10, MAX_INLINE_BYTES + 1] }),
+    section('', 'header'),
+    section('', 'text', { partial: [5, 10] }),
+  ])
+  const blob = { kind: 'blob', blob: 'content/x' }
+  assert.deepEqual(sections, [
+    { ...blob, offset: 1000, length: HEADER.length + body.length, lead: true },
+    { ...blob, offset: 1000 + HEADER.length, length: body.length },
+    { ...blob, offset: 1000, length: MAX_INLINE_BYTES + 1 - (PREFIX.length - 10), lead: true },
+    { kind: 'inline' },
+    { kind: 'inline' },
+  ])
+  assert.deepEqual(
+    bytes.map((part) => Buffer.from(part).toString()),
+    [PREFIX, PREFIX.slice(10), PREFIX + HEADER, 'xxxxx'.repeat(2)],
+  )
+})

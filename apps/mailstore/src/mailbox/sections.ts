@@ -1,0 +1,114 @@
+/**
+ * BODY[section] out of a stored message, by the offsets worked out when it came. The message is the fields put in front at
+ * delivery, then the content; offsets of the structure are the content's.
+ *
+ * STANDARDS  RFC 9051 §6.4.5 (BODY[section]<partial>)
+ */
+import { MAX_INLINE_BYTES, type Section, type SectionBytes } from '@postbus/contracts'
+import { type MessagePart, type Range, sectionRange, selectFields } from '@postbus/message'
+
+export interface HeldContent {
+  prefix: Uint8Array
+  size: number
+  headerSize: number
+  /** JSON of the structure. */
+  structure: string
+  /** As much of the header as is held beside the structure. */
+  header: Uint8Array
+  blob: { key: string; offset: number } | null
+  /** Octets `[start, end)` of the content. */
+  read(start: number, end: number): Promise<Uint8Array>
+}
+
+/** Fields are chosen among so much of a header: what libs/message looks at, too. A longer one is hostile. */
+const MAX_HEADER_BYTES = 1024 * 1024
+
+interface Cut {
+  sections: SectionBytes[]
+  bytes: Uint8Array[]
+}
+
+/** Whether a section needs more than the message's own header. */
+export function reachesBody({ part, kind }: Section): boolean {
+  return part !== '' || kind === 'all' || kind === 'text'
+}
+
+export async function cutSections(content: HeldContent, sections: readonly Section[]): Promise<Cut> {
+  const cut: Cut = { sections: [], bytes: [] }
+  let root: MessagePart | undefined
+  const structure = (): MessagePart => (root ??= JSON.parse(content.structure)) // as prepare.ts wrote it
+  for (const section of sections) {
+    const range = rangeOf(content, section, structure)
+    if (range === undefined) cut.sections.push({ kind: 'absent' })
+    else if (section.kind === 'fields' || section.kind === 'fieldsNot') await addFields(cut, content, section, range)
+    else await addRange(cut, content, partOf(range, section.partial))
+  }
+  return cut
+}
+
+/** In octets of the message. */
+function rangeOf(
+  { prefix, size, headerSize }: HeldContent,
+  section: Section,
+  structure: () => MessagePart,
+): Range | undefined {
+  const shift = prefix.length
+  if (section.part === '') {
+    if (section.kind === 'mime') return undefined
+    if (section.kind === 'all') return { start: 0, end: shift + size }
+    if (section.kind === 'text') return { start: shift + headerSize, end: shift + size }
+    return { start: 0, end: shift + headerSize }
+  }
+  const range = sectionRange(structure(), section)
+  if (range === undefined) return undefined
+  // The one header that begins where the content does is the message's own, by another name (1.MIME of what is no multipart).
+  const start = section.kind === 'mime' && range.start === 0 ? 0 : shift + range.start
+  return { start, end: shift + range.end }
+}
+
+/** RFC 9051 §6.4.5.1: a partial that begins beyond the end is the empty string. */
+function partOf({ start, end }: Range, partial: Section['partial']): Range {
+  if (partial === undefined) return { start, end }
+  const [first, count] = partial
+  const from = Math.min(start + first, end)
+  return { start: from, end: Math.min(from + count, end) }
+}
+
+async function addRange(cut: Cut, content: HeldContent, range: Range): Promise<void> {
+  const length = range.end - range.start
+  const { blob, prefix } = content
+  if (blob === null || length <= MAX_INLINE_BYTES) {
+    cut.sections.push({ kind: 'inline' })
+    cut.bytes.push(await readRange(content, range))
+    return
+  }
+  const lead = prefix.slice(range.start, range.end)
+  const from = Math.max(range.start - prefix.length, 0)
+  const bytes = { blob: blob.key, offset: blob.offset + from, length: length - lead.length }
+  if (lead.length === 0) {
+    cut.sections.push({ kind: 'blob', ...bytes })
+    return
+  }
+  cut.sections.push({ kind: 'blob', ...bytes, lead: true })
+  cut.bytes.push(lead)
+}
+
+async function addFields(cut: Cut, content: HeldContent, section: Section, range: Range): Promise<void> {
+  const header = await readRange(content, partOf(range, [0, MAX_HEADER_BYTES]))
+  const fields = selectFields(header, section.fields ?? [], section.kind === 'fieldsNot')
+  const { start, end } = partOf({ start: 0, end: fields.length }, section.partial)
+  cut.sections.push({ kind: 'inline' })
+  cut.bytes.push(Uint8Array.from(fields.subarray(start, end)))
+}
+
+/** `[start, end)` of the message, as bytes of their own: they go to another thread. */
+export async function readRange({ prefix, header, read }: HeldContent, { start, end }: Range): Promise<Uint8Array> {
+  const from = Math.max(start - prefix.length, 0)
+  const to = Math.max(end - prefix.length, 0)
+  const rest = to <= header.length ? header.subarray(from, to) : await read(from, to)
+  if (start >= prefix.length) return to <= header.length ? rest.slice() : rest
+  const bytes = new Uint8Array(end - start)
+  bytes.set(prefix.subarray(start, end))
+  bytes.set(rest, Math.min(prefix.length, end) - start)
+  return bytes
+}

@@ -1,0 +1,262 @@
+/**
+ * The storage port: what the mailstore needs of a database, as commands of plain data, so that an adapter may live in
+ * other threads. Every call is bounded (one page, one chunk, one batch); callers loop.
+ *
+ * Guarantees of every adapter, held by storage.contract.ts: a write is durable when it resolves, all or nothing; UIDs
+ * ascend and are never used twice; MODSEQ grows strictly with every change of a mailbox; counters and quota are exact at
+ * every moment; one delivery per (queueId, account), whatever happened to the message since.
+ */
+import type { AccountId, MailboxInfo, QueueId, SearchKey, Section, SectionBytes } from '@postbus/contracts'
+
+import type { StoredContent } from './content.ts'
+import type { FlagSet } from './flags.ts'
+import type { UidRange } from './uid-ranges.ts'
+
+export interface MailStorage {
+  read<Kind extends keyof Reads>(kind: Kind, input: Reads[Kind]['input']): Promise<Reads[Kind]['output']>
+  /** @throws StorageUnavailable nothing was stored */
+  write<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']): Promise<Outcome<Writes[Kind]['output']>>
+  close(): Promise<void>
+}
+
+/** The database is full, busy for too long, or cannot be reached. */
+export class StorageUnavailable extends Error {
+  override readonly name = 'StorageUnavailable'
+}
+
+/** It was done and these mailboxes changed; or it was refused and nothing did. */
+export type Outcome<T> =
+  | { kind: 'ok'; value: T; changes: MailboxChange[] }
+  | { kind: 'refused'; code: RefusalCode; reason: string }
+
+export type RefusalCode = 'noSuchMailbox' | 'noSuchTarget' | 'exists' | 'hasChildren' | 'limit' | 'overQuota'
+
+export interface MailboxChange {
+  account: AccountId
+  mailbox: number
+  highestModseq: number
+  uidNext: number
+}
+
+/** A mailbox by its number, of this account: a number alone proves nothing. */
+export interface MailboxOf {
+  account: AccountId
+  mailbox: number
+}
+
+/** A mailbox by its normalized name. */
+export interface MailboxNamed {
+  account: AccountId
+  name: string
+}
+
+interface Command<Input, Output> {
+  input: Input
+  output: Output
+}
+
+/** Null where there is no such mailbox. */
+export interface Reads {
+  known: Command<DeliveryKey[], KnownDelivery[]>
+  account: Command<{ account: AccountId }, { usedBytes: number; messages: number } | null>
+  list: Command<{ account: AccountId }, { mailboxes: MailboxInfo[]; subscribedOnly: string[] }>
+  status: Command<MailboxNamed, MailboxInfo | null>
+  /** All of it as of one moment. */
+  open: Command<MailboxNamed, Opened | null>
+  sync: Command<SyncFrom, SyncPage | null>
+  fetch: Command<FetchPageOf, MessagePage<FetchedMessage> | null>
+  search: Command<SearchPageOf, SearchPage | null>
+  /** Those of the given blobs that are no garbage. */
+  namedBlobs: Command<{ blobs: string[] }, string[]>
+}
+
+export interface Writes {
+  /** First use of an account: its mailboxes come to be. Changes nothing later. */
+  prepareAccount: Command<{ account: AccountId }, null>
+  deliver: Command<Delivery[], Delivered[]>
+  append: Command<AppendTo, { uidValidity: number; uids: UidRange }>
+  /** Takes the \Recent of UIDs below `below`; returns the first one nobody had taken. */
+  claimRecent: Command<MailboxOf & { below: number }, number>
+  create: Command<MailboxNamed & { specialUse: string[] }, MailboxInfo>
+  remove: Command<MailboxNamed, null>
+  rename: Command<{ account: AccountId; from: string; to: string }, null>
+  subscribe: Command<MailboxNamed & { subscribed: boolean }, null>
+  store: Command<StoreIn, Stored>
+  copy: Command<CopyFrom, Copied>
+  expunge: Command<ExpungeFrom, Expunged>
+  /** One step of taking away what nothing shows any more. */
+  purge: Command<PurgeStep, Purged>
+}
+
+export interface Opened {
+  info: MailboxInfo
+  /** UIDs from here on were claimed as \Recent by nobody. */
+  recentFrom: number
+  firstUnseen: number | null
+  uids: UidRange[]
+}
+
+export interface DeliveryKey {
+  queueId: QueueId
+  account: AccountId
+}
+
+export interface KnownDelivery {
+  delivered: boolean
+  /** The message's content, if another recipient's delivery stored it. */
+  content: { content: number; size: number } | null
+}
+
+export interface Delivery extends DeliveryKey {
+  /** Return-Path and Delivered-To: differ per recipient, so they are no part of the shared content. */
+  prefix: Uint8Array
+  at: number
+  quotaBytes: number | null
+  /** A number: stored already. */
+  content: number | StoredContent
+}
+
+export type Delivered =
+  /** `contentUsed`: the offered content was stored; otherwise what was prepared for it is not needed. */
+  | { kind: 'delivered'; mailbox: number; uid: number; contentUsed: boolean }
+  /** This message was delivered to this account before. */
+  | { kind: 'repeat' }
+  | { kind: 'overQuota'; usedBytes: number }
+  /** The numbered content went away meanwhile: to be offered again whole. */
+  | { kind: 'contentGone' }
+
+export interface AppendTo extends MailboxNamed {
+  quotaBytes: number | null
+  messages: { flags: FlagSet; internalDate: number; saveDate: number; content: StoredContent }[]
+}
+
+export interface SyncFrom extends MailboxOf {
+  /** What changed after this… */
+  modseq: number
+  /** …and with this very MODSEQ after this UID: where the page before ended. Null at first. */
+  uid: number | null
+  /** UIDs that vanished after this MODSEQ. */
+  vanishedAfter: number
+  limit: number
+}
+
+export interface SyncPage {
+  vanished: UidRange[]
+  messages: FlagsOf[]
+  /** Where the next page goes on; null on the last one. */
+  next: { modseq: number; uid: number } | null
+  highestModseq: number
+  uidNext: number
+  recentFrom: number
+}
+
+export interface FlagsOf {
+  uid: number
+  modseq: number
+  flags: string[]
+}
+
+export interface MessagePage<Row> {
+  rows: Row[]
+  /** What is left of the UIDs asked for. */
+  rest: UidRange[]
+}
+
+export interface FetchPageOf extends MailboxOf {
+  uids: UidRange[]
+  want: {
+    flags: boolean
+    internalDate: boolean
+    size: boolean
+    envelope: boolean
+    structure: boolean
+    saveDate: boolean
+    sections: Section[]
+  }
+  changedSince: number | null
+}
+
+export interface FetchedMessage {
+  uid: number
+  modseq: number
+  seen: boolean
+  flags?: string[]
+  internalDate?: number
+  saveDate?: number
+  size?: number
+  envelope?: string
+  structure?: { extended: string; basic: string }
+  sections?: SectionBytes[]
+  /** Of the sections, in order, as SectionBytes says. */
+  bytes?: Uint8Array[]
+}
+
+export interface SearchPageOf extends MailboxOf {
+  key: SearchKey
+  /** Where the page before ended; 0 at first. */
+  after: number
+  now: number
+}
+
+export interface SearchPage {
+  uids: UidRange[]
+  highestModseq: number
+  /** Where this page ended; null on the last one. */
+  next: number | null
+}
+
+export interface StoreIn extends MailboxOf {
+  uids: UidRange[]
+  mode: 'add' | 'remove' | 'replace'
+  flags: FlagSet
+  unchangedSince: number | null
+}
+
+export interface Stored {
+  messages: FlagsOf[]
+  conflict: UidRange[]
+  /** Left for the next chunk. */
+  rest: UidRange[]
+}
+
+export interface CopyFrom extends MailboxOf {
+  uids: UidRange[]
+  to: string
+  move: boolean
+  at: number
+  quotaBytes: number | null
+}
+
+export interface Copied {
+  uidValidity: number
+  from: UidRange[]
+  to: UidRange[]
+}
+
+export interface ExpungeFrom extends MailboxOf {
+  /** Null: all. */
+  uids: UidRange[] | null
+  any: boolean
+}
+
+export interface Expunged {
+  vanished: UidRange[]
+  highestModseq: number
+  /** Left for the next chunk. */
+  rest: UidRange[]
+}
+
+export interface PurgeStep {
+  at: number
+  /** Blobs given up before this time may be taken away now… */
+  blobsBefore: number
+  /** …and these have been. */
+  removed: string[]
+}
+
+export interface Purged {
+  /** Rows removed; 0 when there was nothing to do. */
+  rows: number
+  /** Blobs to take away. */
+  blobs: string[]
+}

@@ -1,0 +1,93 @@
+import { localBlobs } from '@postbus/blobs'
+import { statusWriter } from '@postbus/bus'
+import { MailLocal, MailStatus } from '@postbus/contracts'
+import { defineService } from '@postbus/service'
+import { openSpoolReader } from '@postbus/spool'
+
+import { accountsOf } from './adapters/accounts.ts'
+import { changeHints } from './adapters/changes.ts'
+import { deliveryGroups } from './adapters/deliveries.ts'
+import { keepHouse } from './adapters/housekeeping.ts'
+import { spoolContents } from './adapters/spool-contents.ts'
+import { stagedContents } from './adapters/staged-contents.ts'
+import { openSqliteStorage } from './adapters/storage/sqlite-storage.ts'
+import { sessionTokens } from './adapters/tokens.ts'
+import { MailstoreConfig } from './config.ts'
+import { answerChanges } from './handlers/changes.ts'
+import { onMailLocal } from './handlers/mail-local.ts'
+import { answerMailboxes } from './handlers/mailboxes.ts'
+import { answerSelected } from './handlers/selected.ts'
+import { sessions } from './handlers/sessions.ts'
+import { appendMessages } from './mailbox/append.ts'
+import { measured, mailstoreMetrics } from './metrics.ts'
+
+export const mailstoreService = defineService({
+  name: 'mailstore',
+  config: MailstoreConfig,
+
+  async start({ config, log, bus, metrics: registry, defer, readiness, signal }) {
+    const metrics = mailstoreMetrics(registry)
+    const opened = await openSqliteStorage({
+      path: config.MAILSTORE_DATABASE,
+      blobs: config.BLOBS_DIR,
+      readThreads: config.MAILSTORE_READ_THREADS,
+      cacheBytes: config.MAILSTORE_CACHE_BYTES,
+      limits: {
+        maxMailboxes: config.MAILSTORE_MAX_MAILBOXES,
+        maxSubscriptions: config.MAILSTORE_MAX_SUBSCRIPTIONS,
+        maxKeywordsPerMailbox: config.MAILSTORE_MAX_KEYWORDS,
+        defaultMailboxes: config.MAILSTORE_DEFAULT_MAILBOXES,
+      },
+    })
+    defer(() => opened.close())
+    const storage = measured(opened, metrics)
+    const blobs = localBlobs(config.BLOBS_DIR)
+    const spool = openSpoolReader(config.SPOOL_DIR)
+    defer(() => spool.close())
+
+    const noteChanges = changeHints(bus)
+    const accounts = accountsOf(bus, { maxAgeMs: config.MAILSTORE_ACCOUNT_CACHE_MS })
+    defer(() => accounts.stop())
+
+    const front = sessions({ storage, tokens: sessionTokens(bus), accounts, noteChanges })
+    const append = appendMessages({
+      ...stagedContents(blobs, { maxBytes: config.MAILSTORE_MAX_APPEND_BYTES }),
+      append: (input) => front.write('append', input),
+      now: Date.now,
+    })
+    const answering = await Promise.all([
+      answerMailboxes(bus, front),
+      answerSelected(bus, front),
+      answerChanges(bus, front, append),
+    ])
+    defer(async () => void (await Promise.all(answering.flat().map((answer) => answer.stop()))))
+
+    await bus.provisioned([MailLocal, MailStatus], signal)
+    const maxInFlight = config.MAILSTORE_MAX_IN_FLIGHT
+    const onBatch = (deliveries: number) => metrics.batch.observe(deliveries)
+    const groups = deliveryGroups(storage, { maxInFlight, noteChanges, onBatch })
+    const ports = {
+      ...groups,
+      describeAccount: (account: MailLocal['account']) => accounts.describe(account),
+      content: spoolContents(spool, blobs),
+      now: Date.now,
+    }
+    const handler = onMailLocal(ports, { statuses: statusWriter(bus), metrics })
+    const consuming = await bus.consume(MailLocal, 'mailstore', { maxInFlight }, handler)
+    defer(() => consuming.stop())
+
+    const house = keepHouse({ storage, blobs, log, metrics }, housekeeping(config), signal)
+    defer(() => house)
+    readiness(() => (bus.connected ? null : 'no connection to the bus'))
+  },
+})
+
+function housekeeping(config: MailstoreConfig) {
+  return {
+    purgeMs: config.MAILSTORE_PURGE_MS,
+    blobGraceMs: config.MAILSTORE_BLOB_GRACE_MS,
+    sweepMs: config.MAILSTORE_SWEEP_MS,
+    stagedAgeMs: config.MAILSTORE_STAGED_AGE_MS,
+    orphanAgeMs: config.MAILSTORE_ORPHAN_AGE_MS,
+  }
+}
