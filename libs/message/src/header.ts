@@ -40,13 +40,29 @@ export function headerText(bytes: Buffer): string {
 export function parseHeader(bytes: Uint8Array): HeaderField[] {
   const buffer = asBuffer(bytes)
   const fields: HeaderField[] = []
-  let start = 0
-  while (start < buffer.length && !isEmptyLine(buffer, start)) {
-    const end = fieldEnd(buffer, start)
-    fields.push(parseField(buffer, start, end))
-    start = end
+  for (const { start, nameEnd, valueStart, end } of fieldSpans(buffer)) {
+    const name = headerText(buffer.subarray(start, nameEnd))
+    fields.push({ name, value: fieldValue(buffer, valueStart, end), start, end })
   }
   return fields
+}
+
+/** Where one field and its halves stand. */
+export interface FieldSpan {
+  start: number
+  /** Equal to `start` for a line without a colon. */
+  nameEnd: number
+  /** Just after the colon; equal to `start` for a line without one. */
+  valueStart: number
+  end: number
+}
+
+export function* fieldSpans(buffer: Buffer): Generator<FieldSpan> {
+  for (let start = 0; start < buffer.length && !isEmptyLine(buffer, start); ) {
+    const span = fieldSpan(buffer, start)
+    yield span
+    start = span.end
+  }
 }
 
 /**
@@ -71,24 +87,16 @@ export function fieldValue(bytes: Buffer, start: number, end: number): string {
   return trimBlanks(text.includes('\n') ? text.replaceAll('\r\n', '').replaceAll('\n', '') : text)
 }
 
-function parseField(buffer: Buffer, start: number, end: number): HeaderField {
-  const first = buffer[start]
-  const lineEnd = buffer.indexOf(LF, start)
-  const nameLimit = lineEnd < 0 || lineEnd > end ? end : lineEnd
-  // The search is bounded by the first line: on a hostile header each line is then read a fixed number of times.
-  const colon = buffer.subarray(start, nameLimit).indexOf(COLON)
-  if (colon <= 0 || first === SPACE || first === TAB) {
-    return { name: '', value: fieldValue(buffer, start, end), start, end }
-  }
+function fieldSpan(buffer: Buffer, start: number): FieldSpan {
+  const end = fieldEnd(buffer, start)
+  const lf = buffer.indexOf(LF, start)
+  // The colon is looked for in the first line only: on a hostile header each line is read a fixed number of times.
+  const colon = buffer.subarray(start, lf < 0 ? end : lf).indexOf(COLON)
+  if (colon <= 0 || isBlank(buffer[start])) return { start, nameEnd: start, valueStart: start, end }
   let nameEnd = start + colon
   // RFC 5322 §4.5: obsolete fields may have blanks before the colon.
   while (nameEnd > start && isBlank(buffer[nameEnd - 1])) nameEnd--
-  return {
-    name: headerText(buffer.subarray(start, nameEnd)),
-    value: fieldValue(buffer, start + colon + 1, end),
-    start,
-    end,
-  }
+  return { start, nameEnd, valueStart: start + colon + 1, end }
 }
 
 /** Where the field that begins at `start` ends: after the last line that the next line does not continue. */

@@ -4,3 +4,30 @@
  */
 
 export { fieldValue, headerEnd, type HeaderField, headerText, parseHeader } from './header.ts'
+export {
+  type AddressGroup,
+  type AddressList,
+  type MailboxAddress,
+  parseAddressList,
+  readAddressList,
+} from './address.ts'
+export { type Addresses, type ImapEnvelope, isEnvelopeField } from './envelope.ts'
+export { octetsOf, octetString, octetsToText } from './octets.ts'
+export {
+  type ContentType,
+  decodeParameter,
+  type Disposition,
+  parameter,
+  type Parameters,
+  parseContentType,
+  parseDisposition,
+} from './parameters.ts'
+export {
+  DEFAULT_STRUCTURE_LIMITS,
+  parseStructure,
+  parseStructureOf,
+  type StructureLimits,
+  StructureParser,
+} from './parse-structure.ts'
+export { mediaTypeOf, type MessagePart, type Range, sizeOf, walkParts } from './structure.ts'
+export { findPart, type SectionName, sectionRange, selectFields } from './section.ts'

@@ -1,0 +1,215 @@
+/**
+ * Addresses of From, Sender, Reply-To, To, Cc and Bcc.
+ *
+ * Never throws; what is broken is returned as far as it was understood, with the missing halves absent. Where RFC 5322
+ * says nothing about broken input, the result is the one Dovecot shows in ENVELOPE.
+ *
+ * STANDARDS  RFC 5322 §3.4, §4.4 (obsolete addressing); RFC 6532 §3.2
+ */
+import { Scanner } from './scan.ts'
+
+export interface MailboxAddress {
+  kind: 'mailbox'
+  /** Display name without quotes, not RFC 2047-decoded; for `a@b (Name)` the comment. */
+  name?: string
+  /** Obsolete source route, as in `@x,@y`. */
+  route?: string
+  /** Absent if there was none. */
+  localPart?: string
+  /** Absent if there was none or it was not a domain. */
+  domain?: string
+  /** The angle brackets did not hold exactly one address. */
+  syntaxError?: true
+  /** What stood in place of a source route was none. */
+  invalidRoute?: true
+}
+
+export interface AddressGroup {
+  kind: 'group'
+  name: string
+  members: MailboxAddress[]
+}
+
+export interface AddressList {
+  addresses: (MailboxAddress | AddressGroup)[]
+  /** False if reading stopped before the end: what follows was not understood, and no decision may rest on the list. */
+  complete: boolean
+}
+
+export function parseAddressList(value: string): (MailboxAddress | AddressGroup)[] {
+  return readAddressList(value).addresses
+}
+
+export function readAddressList(value: string): AddressList {
+  const scanner = new Scanner(value)
+  const addresses: (MailboxAddress | AddressGroup)[] = []
+  if (!scanner.skip()) return { addresses, complete: false }
+  let closed = true
+  while (!scanner.ended || !closed) {
+    addresses.push(readAddress(scanner))
+    closed = true
+    if (!scanner.take(',')) break
+    closed = scanner.skip()
+  }
+  return { addresses, complete: scanner.ended && closed && addresses.every(isWhole) }
+}
+
+function isWhole(address: MailboxAddress | AddressGroup): boolean {
+  if (address.kind === 'group') return address.members.every(isWhole)
+  return (
+    address.localPart !== undefined && address.domain !== undefined && !address.syntaxError && !address.invalidRoute
+  )
+}
+
+function readAddress(scanner: Scanner): MailboxAddress | AddressGroup {
+  const start = scanner.at
+  const name = readPhrase(scanner)
+  // An unnamed group is none by the RFC, but nothing else can begin with a colon.
+  if (name !== undefined && scanner.take(':')) return { kind: 'group', name, members: readMembers(scanner) }
+  return readMailbox(scanner, start, name)
+}
+
+/** Up to the semicolon, which may be missing at the end. */
+function readMembers(scanner: Scanner): MailboxAddress[] {
+  const members: MailboxAddress[] = []
+  if (!scanner.skip() || scanner.ended) return members
+  if (scanner.peek() !== ';') {
+    do {
+      if (!scanner.skip() || scanner.ended) break
+      const start = scanner.at
+      members.push(readMailbox(scanner, start, readPhrase(scanner)))
+    } while (scanner.take(','))
+  }
+  if (scanner.take(';')) scanner.skip()
+  return members
+}
+
+/** name-addr or addr-spec. The phrase in front has been read: `phrase`, undefined if it could not be. */
+function readMailbox(scanner: Scanner, start: number, phrase: string | undefined): MailboxAddress {
+  if (phrase !== undefined && scanner.peek() === '<') {
+    const address: MailboxAddress = { kind: 'mailbox' }
+    if (phrase !== '') address.name = phrase
+    readAngle(scanner, address)
+    return address
+  }
+  const phraseEnd = scanner.at
+  scanner.at = start
+  return readAddrSpec(scanner, phrase, phraseEnd)
+}
+
+/** What is neither `<…>` nor `local@domain` is taken for a name if it cannot be a local part. */
+function readAddrSpec(scanner: Scanner, phrase: string | undefined, phraseEnd: number): MailboxAddress {
+  const address: MailboxAddress = { kind: 'mailbox' }
+  const quoted = scanner.peek() === '"'
+  scanner.comment = ''
+  const localPart = readLocalPart(scanner)
+  if (localPart !== undefined) address.localPart = localPart
+  const localEnd = scanner.at
+  if (scanner.take('@')) {
+    const domain = readDomain(scanner)
+    if (domain !== undefined) address.domain = domain
+  } else if (scanner.comment === '' && phrase !== undefined) {
+    if (quoted && localPart !== undefined && scanner.peek() === '.') {
+      address.name = localPart
+      delete address.localPart
+    } else if (quoted || phraseEnd > localEnd || (localPart === undefined && phrase !== '')) {
+      address.name = phrase
+      delete address.localPart
+      scanner.at = Math.max(phraseEnd, localEnd)
+    }
+  }
+  if (scanner.comment !== '') address.name = scanner.comment
+  return address
+}
+
+function readAngle(scanner: Scanner, address: MailboxAddress): void {
+  scanner.at++
+  scanner.skip()
+  if (scanner.peek() === '@') {
+    const route = readRoute(scanner)
+    if (route !== undefined && scanner.take(':')) address.route = route
+    else address.invalidRoute = true
+    scanner.skip()
+  }
+  if (scanner.peek() !== '>') {
+    const localPart = readLocalPart(scanner)
+    if (localPart !== undefined) address.localPart = localPart
+    if (localPart !== undefined && scanner.take('@')) {
+      const domain = readDomain(scanner)
+      if (domain === undefined) address.syntaxError = true
+      else address.domain = domain
+    }
+  }
+  if (scanner.take('>')) {
+    scanner.skip()
+    return
+  }
+  address.syntaxError = true
+  delete address.domain
+}
+
+/** RFC 5322 §4.4: obs-domain-list, the obsolete way through named hosts. */
+function readRoute(scanner: Scanner): string | undefined {
+  const hosts: string[] = []
+  while (scanner.take('@')) {
+    scanner.skip()
+    const domain = readDomain(scanner)
+    if (domain === undefined) return undefined
+    hosts.push(`@${domain}`)
+    while (scanner.take(',')) scanner.skip()
+  }
+  return hosts.join(',')
+}
+
+/** Dots may stand anywhere: providers have given out such addresses, and they receive mail. */
+function readLocalPart(scanner: Scanner): string | undefined {
+  if (scanner.peek() === '"') {
+    const quoted = scanner.quotedString()
+    return quoted !== undefined && scanner.skip() ? quoted : undefined
+  }
+  let local = ''
+  for (;;) {
+    const dots = scanner.at
+    while (scanner.peek() === '.') scanner.at++
+    local += scanner.text.slice(dots, scanner.at)
+    const atom = scanner.atom()
+    local += atom
+    if (atom === '' && (local === '' || !(scanner.ended || scanner.peek() === '@'))) return undefined
+    if (!scanner.skip()) return undefined
+    if (scanner.peek() !== '.') return local
+  }
+}
+
+function readDomain(scanner: Scanner): string | undefined {
+  if (!scanner.skip()) return undefined
+  if (scanner.peek() === '[') {
+    const literal = scanner.domainLiteral()
+    return literal !== undefined && scanner.skip() ? literal : undefined
+  }
+  let domain = ''
+  for (;;) {
+    const atom = scanner.atom()
+    if (atom === '' || !scanner.skip()) return undefined
+    domain += atom
+    if (!scanner.take('.')) return domain
+    domain += '.'
+    if (!scanner.skip()) return undefined
+  }
+}
+
+/** Words joined by one space; '' if there is none here, undefined if a quote or comment is not closed. RFC 5322 §4.1 allows dots. */
+function readPhrase(scanner: Scanner): string | undefined {
+  let phrase = ''
+  for (let words = 0; ; words++) {
+    let word: string | undefined
+    if (scanner.peek() === '"') word = scanner.quotedString()
+    else {
+      const start = scanner.at
+      if (words > 0 || scanner.peek() !== '.') while (scanner.atom() !== '' || scanner.take('.'));
+      if (scanner.at === start) return phrase
+      word = scanner.text.slice(start, scanner.at)
+    }
+    if (word === undefined || !scanner.skip()) return undefined
+    phrase = words === 0 ? word : `${phrase} ${word}`
+  }
+}
