@@ -24,3 +24,4 @@ export { parseFetchItems, type FetchItem, type SectionSpec } from './fetch-items
 export { parseSearch, type Search, type SearchProgram } from './search-program.ts'
 export { parseStatusItems, STATUS_ITEMS, type StatusItem } from './status-items.ts'
 export * from './encode.ts'
+export { encodeBodyStructure, encodeEnvelope, type BodyStructureOptions } from './structure.ts'
