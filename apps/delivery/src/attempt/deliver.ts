@@ -14,7 +14,12 @@ export interface Transaction {
   size: number
   eightBit: boolean
   smtputf8: boolean
-  dsn: { envid?: string | undefined; ret?: 'FULL' | 'HDRS' | undefined; notify?: readonly string[] | undefined; orcpt?: string | undefined }
+  dsn: {
+    envid?: string | undefined
+    ret?: 'FULL' | 'HDRS' | undefined
+    notify?: readonly string[] | undefined
+    orcpt?: string | undefined
+  }
 }
 
 /** What a host said to a whole transaction. */
@@ -34,7 +39,13 @@ export interface DeliverPorts {
 
 export type RecipientOutcome =
   | { kind: 'relayed'; mxHost: string; reply: string; dsn: boolean }
-  | { kind: 'deferred' | 'failed'; status: `${4 | 5}.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
+  | {
+      kind: 'deferred' | 'failed'
+      status: `${4 | 5}.${number}.${number}`
+      reason: string
+      reply?: string
+      mxHost?: string
+    }
 
 /** Outcomes by forward-path. Never throws for what a peer or DNS did: that is a deferral with its reason. */
 export async function deliver(transaction: Transaction, ports: DeliverPorts): Promise<Map<string, RecipientOutcome>> {
@@ -48,8 +59,10 @@ export async function deliver(transaction: Transaction, ports: DeliverPorts): Pr
   } catch (error) {
     return all({ kind: 'deferred', status: '4.4.3', reason: `DNS cannot tell: ${messageOf(error)}` })
   }
-  if (destination.kind === 'impossible') return all({ kind: 'failed', status: destination.status, reason: destination.reason })
-  if (destination.kind === 'temporary') return all({ kind: 'deferred', status: destination.status, reason: destination.reason })
+  if (destination.kind === 'impossible')
+    return all({ kind: 'failed', status: destination.status, reason: destination.reason })
+  if (destination.kind === 'temporary')
+    return all({ kind: 'deferred', status: destination.status, reason: destination.reason })
 
   const outcomes = new Map<string, RecipientOutcome>()
   const open = new Set(forwardPaths)

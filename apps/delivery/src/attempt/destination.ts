@@ -45,7 +45,8 @@ const MAX_HOSTS = 20
 const MAX_ADDRESSES_PER_HOST = 4
 
 export async function destinationOf(site: string, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
-  if (rules.smarthost !== null) return hostsOf([rules.smarthost.host], rules.smarthost.port, dns, { ...rules, allowPrivate: true })
+  if (rules.smarthost !== null)
+    return hostsOf([rules.smarthost.host], rules.smarthost.port, dns, { ...rules, allowPrivate: true })
   if (site.startsWith('[')) {
     const address = site.slice(1, -1).replace(/^ipv6:/i, '')
     if (isIP(address) === 0) return { kind: 'impossible', status: '5.1.2', reason: 'Not an address literal we can use' }
@@ -55,7 +56,8 @@ export async function destinationOf(site: string, dns: DnsPorts, rules: Destinat
   if (records === null) return { kind: 'impossible', status: '5.1.2', reason: 'The domain does not exist' }
   if (records.some(({ exchange }) => exchange === '' || exchange === '.')) {
     // RFC 7505 §3: a null MX stands alone and means no mail, ever.
-    if (records.length === 1) return { kind: 'impossible', status: '5.1.10', reason: 'The domain accepts no mail (null MX)' }
+    if (records.length === 1)
+      return { kind: 'impossible', status: '5.1.10', reason: 'The domain accepts no mail (null MX)' }
     return { kind: 'temporary', status: '4.4.4', reason: 'A null MX beside other MX records' }
   }
   // RFC 5321 §5.1: without MX records the domain itself is its only MX.
@@ -78,7 +80,12 @@ function ordered(records: readonly MxRecord[], { ourselves, random }: Destinatio
 
 const normal = (name: string): string => name.toLowerCase().replace(/\.$/, '')
 
-async function hostsOf(names: readonly string[], port: number, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
+async function hostsOf(
+  names: readonly string[],
+  port: number,
+  dns: DnsPorts,
+  rules: DestinationRules,
+): Promise<Destination> {
   const hosts: Host[] = []
   let refused = 0
   let failure: unknown
@@ -107,8 +114,14 @@ export function isPrivate(address: string): boolean {
   if (isIP(address) === 4) {
     const [a = 0, b = 0] = address.split('.').map(Number)
     return (
-      a === 0 || a === 10 || a === 127 || a >= 224 ||
-      (a === 100 && b >= 64 && b < 128) || (a === 169 && b === 254) || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168)
+      a === 0 ||
+      a === 10 ||
+      a === 127 ||
+      a >= 224 ||
+      (a === 100 && b >= 64 && b < 128) ||
+      (a === 169 && b === 254) ||
+      (a === 172 && b >= 16 && b < 32) ||
+      (a === 192 && b === 168)
     )
   }
   return /^(::1?$|fe[89ab]|f[cd]|ff)/i.test(address)

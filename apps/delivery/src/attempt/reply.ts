@@ -24,7 +24,15 @@ export function verdictOf({ code, text }: PeerReply, when: 'session' | 'transact
   const said = text.slice(0, MAX_TEXT)
   const [, enhanced] = /^\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})\b/.exec(text) ?? []
   if (when === 'transaction' && code >= 500 && code < 600) {
-    return { kind: 'failed', status: enhanced?.startsWith('5') ? (enhanced as `5.${number}.${number}`) : '5.0.0', text: said }
+    return {
+      kind: 'failed',
+      status: enhanced?.startsWith('5') ? (enhanced as `5.${number}.${number}`) : '5.0.0',
+      text: said,
+    }
   }
-  return { kind: 'deferred', status: enhanced?.startsWith('4') ? (enhanced as `4.${number}.${number}`) : '4.0.0', text: said }
+  return {
+    kind: 'deferred',
+    status: enhanced?.startsWith('4') ? (enhanced as `4.${number}.${number}`) : '4.0.0',
+    text: said,
+  }
 }

@@ -1,0 +1,68 @@
+import { commonConfig } from '@postbus/service'
+import { z } from 'zod'
+
+const ms = z.coerce.number().int().positive()
+const count = z.coerce.number().int().positive()
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+)
+
+export const DeliveryConfig = z.object({
+  ...commonConfig,
+  DELIVERY_DATABASE: z.string().default('data/db/delivery.sqlite').describe('File of the attempt ledger.'),
+  SPOOL_DIR: z.string().default('data/spool').describe('Directory of the spool, shared with intake.'),
+  HOSTNAME: z.string().default('localhost').describe('Our name in EHLO.'),
+  DELIVERY_OURSELVES: list
+    .default([])
+    .describe('Names and addresses that are ourselves; an MX among them is never connected to (comma-separated).'),
+  DELIVERY_SMARTHOST: z
+    .string()
+    .regex(/^\S+:\d{1,5}$/)
+    .optional()
+    .describe('All mail goes here (host:port) instead of to the MX of its domain.'),
+  DELIVERY_SMARTHOST_USER: z.string().optional().describe('User name at the smarthost.'),
+  DELIVERY_SMARTHOST_PASSWORD: z.string().optional().describe('Password at the smarthost.').meta({ secret: true }),
+  DELIVERY_PORT: z.coerce.number().int().min(1).max(65535).default(25).describe('Port of MX hosts.'),
+  DELIVERY_ALLOW_PRIVATE: z.stringbool().default(false).describe('Loopback and private addresses may be next hops.'),
+  DNS_SERVERS: list
+    .default([])
+    .describe('Name servers to ask (address:port, comma-separated); none: those of the system.'),
+  DNS_TIMEOUT_MS: ms.max(60_000).default(5000).describe('Time for one try of a DNS question (ms).'),
+  DELIVERY_CONNECT_TIMEOUT_MS: ms.default(30_000).describe('Time to connect to a host (ms).'),
+  // RFC 5321 §4.5.3.2.1–3: 5 minutes for greeting, MAIL and RCPT.
+  DELIVERY_COMMAND_TIMEOUT_MS: ms.default(300_000).describe('Time for the greeting (ms).'),
+  // RFC 5321 §4.5.3.2.6: 10 minutes for the answer to the data.
+  DELIVERY_DATA_TIMEOUT_MS: ms.default(600_000).describe('Silence after which a session is given up (ms).'),
+  DELIVERY_IDLE_MS: ms
+    .default(5000)
+    .describe('A connection is kept so long for the next message to the same host (ms).'),
+  DELIVERY_CONCURRENCY: count.max(10_000).default(200).describe('Transactions at once in this process.'),
+  DELIVERY_SITE_CONCURRENCY: count.max(1000).default(20).describe('Transactions at once with one site.'),
+  // RFC 5321 §4.5.3.1.8: peers must take 100 recipients.
+  DELIVERY_MAX_RECIPIENTS: count.max(1000).default(100).describe('Recipients in one transaction.'),
+  DELIVERY_LANE_IN_FLIGHT: count.max(1000).default(200).describe('Tasks of one lane in hand.'),
+  DELIVERY_GATHER_MS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(1000)
+    .default(10)
+    .describe('A task waits so long for others of its message and site (ms).'),
+  DELIVERY_RETRY_FIRST_MS: ms
+    .default(300_000)
+    .describe('Pause after the first failed attempt (ms); each next one is twice as long.'),
+  DELIVERY_RETRY_LONGEST_MS: ms.default(4 * 3_600_000).describe('Longest pause between attempts (ms).'),
+  DELIVERY_RETRY_JITTER: z.coerce
+    .number()
+    .min(0)
+    .max(0.5)
+    .default(0.2)
+    .describe('Part of a pause by which it is shortened or lengthened at random.'),
+  DELIVERY_LEASE_MS: ms.min(3000).default(15_000).describe('A lane whose owner died is free after so long (ms).'),
+  // Longer than a recipient may stay open.
+  DELIVERY_LEDGER_DAYS: count.min(6).default(30).describe('Outcomes are remembered so long (days).'),
+})
+export type DeliveryConfig = z.infer<typeof DeliveryConfig>
