@@ -90,7 +90,7 @@ export const listDomains = defineRequest({
   ...operators,
   name: 'directory.listDomains',
   purpose: 'Domains by name.',
-  input: Page,
+  input: z.object({ /** Only this one. */ domain: DomainName.optional(), ...Page.shape }),
   output: z.object({ domains: z.array(Domain), more: z.boolean() }),
 })
 
@@ -131,7 +131,12 @@ export const listAccounts = defineRequest({
   ...operators,
   name: 'directory.listAccounts',
   purpose: 'Accounts by address.',
-  input: z.object({ domain: DomainName.optional(), ...Page.shape }),
+  input: z.object({
+    domain: DomainName.optional(),
+    /** Only this one. */
+    address: ForwardPath.optional(),
+    ...Page.shape,
+  }),
   output: z.object({ accounts: z.array(Account), more: z.boolean() }),
 })
 
@@ -165,6 +170,12 @@ export const listAliases = defineRequest({
   ...operators,
   name: 'directory.listAliases',
   purpose: 'Aliases by address.',
-  input: z.object({ domain: DomainName.optional(), ...Page.shape }),
+  input: z.object({
+    domain: DomainName.optional(),
+    kinds: z.array(Alias.shape.kind).min(1).optional(),
+    /** Only this one. */
+    address: ForwardPath.optional(),
+    ...Page.shape,
+  }),
   output: z.object({ aliases: z.array(Alias), more: z.boolean() }),
 })
