@@ -55,6 +55,8 @@ export async function listenTcp(session: Session, options: TcpListenOptions): Pr
     certificates?.close()
     throw cause
   }
+  // No descriptors left, for example: sessions go on, and so do we when there are some again.
+  server.on('error', (err) => options.log.error({ err }, 'connection not accepted'))
   const { port } = server.address() as AddressInfo // A TCP port has an address with a port.
   return {
     port,

@@ -1,0 +1,2 @@
+/** @postbus/directory-client — questions to the directory that several services ask in the same way. */
+export { resolverOver, type Resolver, type ResolverOptions } from './resolve.ts'
