@@ -78,7 +78,10 @@ export interface Bus {
     input: z.input<I>,
     options?: { timeoutMs?: number; signal?: AbortSignal },
   ): Promise<z.output<O>>
-  /** Rows as they come, with credit: a reader that stops reading stops the answerer, and nobody else. Throws as `request` does. */
+  /**
+   * Rows as they come, with credit: a reader that stops reading stops the answerer, and nobody else. Throws as `request` does;
+   * `timeoutMs` bounds the answerer's silence, not the whole.
+   */
   rows<I extends z.ZodType, R extends z.ZodType>(
     contract: RowsContract<I, R>,
     input: z.input<I>,

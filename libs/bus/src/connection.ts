@@ -5,8 +5,9 @@
  * took 9 % of a publishing process. What was sent while the connection broke is told to its asker at once instead of after
  * its whole timeout.
  */
-import type { Identity } from '@postbus/contracts'
-import { inboxPrefix } from '@postbus/contracts'
+import { readFileSync } from 'node:fs'
+
+import { inboxPrefix, type Identity } from '@postbus/contracts'
 import { connect, nkeyAuthenticator, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 
@@ -69,7 +70,6 @@ export class Connection {
 
   static async open(options: ConnectionOptions): Promise<Connection> {
     const { servers, party, log, signal, tls } = options
-    const { readFileSync } = await import('node:fs')
     const seed = (): Uint8Array =>
       new TextEncoder().encode(
         (options.nkeyFile ? readFileSync(options.nkeyFile, 'utf8') : (options.nkeySeed ?? '')).trim(),

@@ -11,7 +11,6 @@
  *   stopping                  nothing new; what is not done by the drain deadline is given back at once
  */
 import type { EventContract } from '@postbus/contracts'
-import type { Msg } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 
@@ -27,7 +26,7 @@ import type { Connection } from './connection.ts'
 import { copyToDead } from './dead.ts'
 import { Gate } from './gate.ts'
 import { Loners } from './loners.ts'
-import { delivered, type Delivered } from './message.ts'
+import type { Delivered } from './message.ts'
 import type { BusMetrics } from './metrics.ts'
 import { pauseMs, sleep, within } from './pause.ts'
 import type { Publisher } from './publish.ts'
@@ -72,7 +71,8 @@ export class Consumption<S extends z.ZodType> implements Stoppable {
   readonly #puller: Puller
   readonly #gate: Gate
   readonly #loners = new Loners()
-  readonly #hand = new Set<InHand>()
+  /** By sequence in the stream, which no other stream of that name has ever used. */
+  readonly #hand = new Map<number, InHand>()
   readonly #stopping = new AbortController()
   readonly #keepAlive: NodeJS.Timeout
   #emptied = (): void => undefined
@@ -86,7 +86,7 @@ export class Consumption<S extends z.ZodType> implements Stoppable {
       setTimeout(() => this.#puller.pull(), closedForMs).unref()
     })
     this.#keepAlive = setInterval(() => {
-      for (const { message } of this.#hand) message.working()
+      for (const { message } of this.#hand.values()) message.working()
     }, ackWaitMs / 3)
     this.#puller = new Puller({
       connection,
@@ -114,22 +114,23 @@ export class Consumption<S extends z.ZodType> implements Stoppable {
     await within(drainDeadlineMs, emptied)
     clearInterval(this.#keepAlive)
     if (this.#hand.size > 0) log.warn({ count: this.#hand.size }, 'not done by the drain deadline, given back')
-    await Promise.all([...this.#hand].map((item) => this.#giveBack(item, 0)))
+    await Promise.all([...this.#hand.values()].map((item) => this.#giveBack(item, 0)))
     // The answers must reach the server, or others wait for what nobody has any more.
     if (connection.connected) await connection.flush().catch((err) => log.warn({ err }, 'stopped without a last word'))
   }
 
-  async #take(raw: Msg): Promise<void> {
-    const { connection, contract, log, metrics } = this.#options
+  async #take(message: Delivered): Promise<void> {
+    const { contract, log, metrics } = this.#options
+    // Delivered again because we said nothing for too long, and still at work on it: kept alive, never tried twice at once.
+    if (this.#hand.has(message.sequence)) return message.working()
     const started = performance.now()
-    const message = delivered(raw, connection)
     const queueId = message.headers?.get('queueId')
     const item: InHand = {
       message,
       log: log.child({ ...(queueId && { queueId }), deliveries: message.deliveries }),
       note: { givenBack: 0, loneTries: 0 },
     }
-    this.#hand.add(item)
+    this.#hand.set(message.sequence, item)
     let settled: Settled = 'givenBack'
     try {
       settled = await inTrace(message.headers?.get('traceparent'), () => this.#settle(item))
@@ -138,7 +139,7 @@ export class Consumption<S extends z.ZodType> implements Stoppable {
       item.log.error({ err }, 'could not settle an event')
       await this.#giveBack(item, GIVEN_BACK.maxMs)
     } finally {
-      this.#hand.delete(item)
+      this.#hand.delete(message.sequence)
       metrics.handled(contract.name, settled, (performance.now() - started) / 1000)
       if (this.#hand.size === 0) this.#emptied()
       this.#puller.pull()
@@ -169,7 +170,8 @@ export class Consumption<S extends z.ZodType> implements Stoppable {
         )
       case 'alone':
         log.warn({ subject: message.subject }, 'processes died with this event in hand, trying it alone')
-        return this.#loners.alone(() => this.#tryOut(item, () => this.#lonely(item, parsed.data)))
+        // Alone only while it is tried: what it waits for in between must not hold up the others.
+        return this.#tryOut(item, () => this.#loners.alone(() => this.#lonely(item, parsed.data)))
       case 'none':
         return this.#tryOut(item, () => this.#loners.together(() => this.#handle(item, parsed.data)))
     }

@@ -12,8 +12,8 @@
 import type { Msg, Subscription } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 
-import type { Connection } from './connection.ts'
-import { noResponders } from './connection.ts'
+import { noResponders, type Connection } from './connection.ts'
+import { delivered, type Delivered } from './message.ts'
 import { pauseMs } from './pause.ts'
 
 const NANOS = 1_000_000
@@ -33,7 +33,7 @@ export interface PullOptions {
   /** How many more messages the owner can take now. */
   room(): number
   /** Called in the order of arrival. Must not throw. */
-  onMessage(message: Msg): void
+  onMessage(message: Delivered): void
 }
 
 export class Puller {
@@ -107,7 +107,7 @@ export class Puller {
     if (message.subject !== this.#inbox) {
       this.#owed = Math.max(0, this.#owed - 1)
       this.#absences = 0
-      this.#options.onMessage(message)
+      this.#options.onMessage(delivered(message, this.#options.connection))
       return
     }
     if (noResponders(message)) return this.#absent('is not there')

@@ -18,8 +18,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 
 import { BusUnavailable, RequestRefused, type AnswerContext, type Row, type Stoppable } from './bus.ts'
-import type { Connection } from './connection.ts'
-import { noResponders } from './connection.ts'
+import { noResponders, type Connection } from './connection.ts'
 import type { BusMetrics } from './metrics.ts'
 import { encodeRecord, RecordReader } from './records.ts'
 import {

@@ -82,6 +82,8 @@ export class Tried {
   }
 
   async #quietly<T>(work: (bucket: KV) => Promise<T>): Promise<T | undefined> {
+    // Without a connection each would wait for its own time-out, one after the other, and a stop has no time for that.
+    if (!this.#connection.connected) return undefined
     try {
       this.#bucket ??= new Kvm(this.#connection.nats).open(TRIED_BUCKET, { allow_direct: true, bindOnly: true })
       return await work(await this.#bucket)

@@ -8,6 +8,7 @@ import { MailAccepted, MailLocal } from '@postbus/contracts'
 
 import { BusUnavailable, DependencyUnavailable } from '../src/index.ts'
 import { accepted, local, platform, until } from './harness.ts'
+import { messagesIn } from './raw.ts'
 
 test('while a dependency is down nothing more is pulled, nothing is counted, and all is handled when it is back', async (t) => {
   const { bus } = await platform(t, { ackWaitMs: 600 })
@@ -190,4 +191,43 @@ test('a publication without a stream waits for it, and says unavailable when it 
   const waiting = submission.publish(MailAccepted, accepted(2))
   await nats.start({ wipe: true })
   await waiting
+})
+
+test('an event that is delivered again while it is in hand is not handled twice at once', async (t) => {
+  const { nats, bus } = await platform(t, { ackWaitMs: 900 })
+  const router = await bus('router')
+  const mailstore = await bus('mailstore')
+  let begun = 0
+  const finish = Promise.withResolvers<void>()
+  await mailstore.consume(MailLocal, 'mailstore', { maxInFlight: 4 }, async () => {
+    begun++
+    await finish.promise
+    return { kind: 'done' }
+  })
+  await router.publish(MailLocal, local(1))
+  await until(() => begun === 1)
+  // No sign of life reaches the server for longer than it waits for one, so it delivers again when it is back.
+  await nats.kill()
+  await delay(1500)
+  await nats.start()
+  await router.publish(MailLocal, local(2))
+  await until(() => begun === 2)
+  await delay(1500)
+  assert.equal(begun, 2)
+  finish.resolve()
+  await until(async () => (await messagesIn(nats, 'MAIL_LOCAL')) === 0)
+})
+
+test('an event that keeps failing for want of something of its own does not hold up the others', async (t) => {
+  const { bus } = await platform(t)
+  const router = await bus('router')
+  const mailstore = await bus('mailstore')
+  const done = new Set<string>()
+  await mailstore.consume(MailLocal, 'mailstore', { maxInFlight: 2 }, async ({ n }) => {
+    if (n === local(0).n) throw new DependencyUnavailable('its record is not there yet')
+    done.add(n)
+    return { kind: 'done' }
+  })
+  for (let n = 0; n < 30; n++) await router.publish(MailLocal, local(n))
+  await until(() => done.size === 29)
 })
