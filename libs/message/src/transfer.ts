@@ -1,0 +1,167 @@
+/**
+ * Undoes a Content-Transfer-Encoding while the octets pass by. Broken encodings are read as far as they make sense, as
+ * every mail reader does: letters outside base64 are skipped, an escape that is none stands for itself.
+ *
+ * STANDARDS  RFC 2045 §6.7 (quoted-printable), §6.8 (base64)
+ */
+
+export interface TransferDecoder {
+  write(bytes: Buffer): Buffer
+  end(): Buffer
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** Encodings other than base64 and quoted-printable leave the octets as they are. */
+export function transferDecoder(encoding: string | undefined): TransferDecoder {
+  switch (encoding?.toLowerCase()) {
+    case 'base64':
+      return new Base64Decoder()
+    case 'quoted-printable':
+      return new QuotedPrintableDecoder()
+    default:
+      return { write: (bytes) => bytes, end: () => NOTHING }
+  }
+}
+
+export function decodeTransfer(bytes: Buffer, encoding: string | undefined): Buffer {
+  const decoder = transferDecoder(encoding)
+  return Buffer.concat([decoder.write(bytes), decoder.end()])
+}
+
+const PAD = 0x3d
+
+/** 1 for a letter of base64. */
+const LETTER = new Uint8Array(256)
+for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/') {
+  LETTER[letter.charCodeAt(0)] = 1
+}
+
+class Base64Decoder implements TransferDecoder {
+  /** Letters of a quantum not complete yet. */
+  #rest = NOTHING
+
+  write(bytes: Buffer): Buffer {
+    const letters = Buffer.allocUnsafe(this.#rest.length + bytes.length)
+    const decoded: Buffer[] = []
+    let length = this.#rest.copy(letters)
+    let from = 0
+    for (const octet of bytes) {
+      if (LETTER[octet] === 1) {
+        letters[length++] = octet
+      } else if (octet === PAD && length > from) {
+        // Padding ends what was encoded; more may follow, encoded on its own.
+        decoded.push(decodeLetters(letters, from, length))
+        from = length
+      }
+    }
+    const whole = length - ((length - from) % 4)
+    decoded.push(decodeLetters(letters, from, whole))
+    this.#rest = Buffer.from(letters.subarray(whole, length))
+    return decoded.length === 1 ? (decoded[0] ?? NOTHING) : Buffer.concat(decoded)
+  }
+
+  end(): Buffer {
+    const rest = this.#rest
+    this.#rest = NOTHING
+    return decodeLetters(rest, 0, rest.length)
+  }
+}
+
+function decodeLetters(letters: Buffer, from: number, to: number): Buffer {
+  return Buffer.from(letters.toString('latin1', from, to), 'base64')
+}
+
+const TAB = 0x09
+const LF = 0x0a
+const CR = 0x0d
+const SPACE = 0x20
+
+/** A line without an end in sight is decoded in pieces of this many octets. RFC 2045 §6.7: lines have 76. */
+const MAX_LINE = 16 * 1024
+
+class QuotedPrintableDecoder implements TransferDecoder {
+  /** Begins where the next octets could still change the meaning. */
+  #rest = NOTHING
+
+  write(bytes: Buffer): Buffer {
+    const data = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+    const lineEnd = data.lastIndexOf(LF) + 1
+    let end = lineEnd
+    if (data.length - lineEnd > MAX_LINE) end = safeEnd(data, lineEnd)
+    this.#rest = Buffer.from(data.subarray(end))
+    return decodeQuotedPrintable(data.subarray(0, end))
+  }
+
+  end(): Buffer {
+    const rest = this.#rest
+    this.#rest = NOTHING
+    return decodeQuotedPrintable(rest)
+  }
+}
+
+/** Before an escape or blanks that are not complete; everything if there are more blanks than any line has. */
+function safeEnd(data: Buffer, from: number): number {
+  let end = data.length
+  while (end > from && isBlank(data[end - 1])) end--
+  const escape = data.lastIndexOf(PAD)
+  if (escape >= from && escape >= end - 2) end = escape
+  return data.length - end > MAX_LINE ? data.length : end
+}
+
+function decodeQuotedPrintable(data: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(data.length)
+  let length = 0
+  /** Blanks after this place in `out` were not encoded and go if the line ends — RFC 2045 §6.7 rule 3. */
+  let solid = 0
+  for (let at = 0; at < data.length; at++) {
+    const octet = data[at] ?? 0
+    if (octet === PAD) {
+      const high = hexDigit(data[at + 1])
+      const low = hexDigit(data[at + 2])
+      if (high >= 0 && low >= 0) {
+        out[length++] = high * 16 + low
+        solid = length
+        at += 2
+        continue
+      }
+      const next = softBreak(data, at + 1)
+      if (next > 0) {
+        solid = length
+        at = next - 1
+        continue
+      }
+    } else if (octet === LF) {
+      const cr = data[at - 1] === CR && length > solid
+      if (cr) length--
+      while (length > solid && isBlank(out[length - 1])) length--
+      if (cr) out[length++] = CR
+      out[length++] = LF
+      solid = length
+      continue
+    }
+    out[length++] = octet
+    if (!isBlank(octet) && octet !== CR) solid = length
+  }
+  return out.subarray(0, length)
+}
+
+/** Where the line after a soft break begins, or 0 if there is none. Blanks before the line end were added on the way. */
+function softBreak(data: Buffer, from: number): number {
+  let at = from
+  while (isBlank(data[at])) at++
+  if (data[at] === CR && data[at + 1] === LF) return at + 2
+  if (data[at] === LF) return at + 1
+  return at >= data.length ? at : 0
+}
+
+function isBlank(octet: number | undefined): boolean {
+  return octet === SPACE || octet === TAB
+}
+
+function hexDigit(octet: number | undefined): number {
+  if (octet === undefined) return -1
+  if (octet >= 0x30 && octet <= 0x39) return octet - 0x30
+  const letter = octet | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
+}
