@@ -1,8 +1,8 @@
 import { statusWriter } from '@postbus/bus'
 import { MailAccepted, MailLocal, MailOut, MailStatus } from '@postbus/contracts'
+import { resolverOver } from '@postbus/directory-client'
 import { defineService } from '@postbus/service'
 
-import { directoryOver } from './adapters/directory.ts'
 import { RouterConfig } from './config.ts'
 import { onMailAccepted } from './handlers/mail-accepted.ts'
 import { routerMetrics } from './metrics.ts'
@@ -13,7 +13,7 @@ export const routerService = defineService<RouterConfig>({
   config: RouterConfig,
   async start({ config, bus, metrics, defer, signal }) {
     await bus.provisioned([MailAccepted, MailStatus, MailLocal, MailOut], signal)
-    const directory = directoryOver(bus, {
+    const directory = resolverOver(bus, {
       cacheEntries: config.ROUTER_CACHE_ENTRIES,
       cacheMs: config.ROUTER_CACHE_MS,
       now: () => performance.now(),
