@@ -135,10 +135,13 @@ export class CommandReader {
 
   /** The command was answered already: pass over what is left of it. */
   refuse(): void {
+    const state = this.#state
+    // Nothing is left of it: what comes next is another command.
+    if (state.kind !== 'asking' && this.#lines.length === 0) return
     this.#fault = 'silent'
-    if (this.#state.kind === 'asking') this.#passBy(this.#state.literal)
+    if (state.kind === 'asking') this.#passBy(state.literal)
     // The client was told to continue, or did not ask: what it announced is on its way.
-    else if (this.#state.kind === 'streaming') this.#skip(this.#state.remaining)
+    else if (state.kind === 'streaming') this.#skip(state.remaining)
   }
 
   #step(): Read | 'again' | undefined {

@@ -11,7 +11,8 @@ import type { SequenceSet } from './sequence-set.ts'
 import { ImapSyntaxError } from './syntax-error.ts'
 
 export type SearchProgram =
-  | { kind: 'all' | 'recent' }
+  | { kind: 'all' }
+  | { kind: 'recent' }
   | { kind: 'and' | 'or'; keys: SearchProgram[] }
   | { kind: 'not'; key: SearchProgram }
   | { kind: 'flag'; flag: string }

@@ -1,0 +1,46 @@
+/**
+ * Everything we advertise, and when: the only place that names a capability. Each has a row in docs/standards.md.
+ *
+ * STANDARDS  RFC 9051 §6.1.1, §7.2.2; RFC 3501 §6.2.3 (LOGINDISABLED)
+ */
+
+export interface CapabilityFacts {
+  authenticated: boolean
+  /** TLS is on, or plaintext passwords are allowed without it. */
+  mayLogIn: boolean
+  /** TLS could be started now. */
+  mayStartTls: boolean
+}
+
+type Condition = (facts: CapabilityFacts) => boolean
+
+const always: Condition = () => true
+const beforeLogin: Condition = ({ authenticated, mayLogIn }) => !authenticated && mayLogIn
+
+export const capabilities: readonly (readonly [name: string, when: Condition])[] = [
+  ['IMAP4rev1', always], // RFC 3501
+  ['STARTTLS', ({ mayStartTls }) => mayStartTls], // RFC 9051 §6.2.1
+  ['LOGINDISABLED', ({ authenticated, mayLogIn }) => !authenticated && !mayLogIn],
+  ['AUTH=PLAIN', beforeLogin], // RFC 4616
+  ['SASL-IR', beforeLogin], // RFC 4959
+  ['LITERAL+', always], // RFC 7888
+  ['ID', always], // RFC 2971
+  ['ENABLE', always], // RFC 5161
+  ['IDLE', always], // RFC 2177
+  ['NAMESPACE', always], // RFC 2342
+  ['CHILDREN', always], // RFC 3348
+  ['LIST-EXTENDED', always], // RFC 5258
+  ['LIST-STATUS', always], // RFC 5819
+  ['SPECIAL-USE', always], // RFC 6154
+  ['CREATE-SPECIAL-USE', always], // RFC 6154
+  ['UIDPLUS', always], // RFC 4315
+  ['UNSELECT', always], // RFC 3691
+  ['MOVE', always], // RFC 6851
+  ['MULTIAPPEND', always], // RFC 3502
+  ['STATUS=SIZE', always], // RFC 8438
+]
+
+export function capabilityList(facts: CapabilityFacts): string {
+  const offered = capabilities.filter(([, when]) => when(facts)).map(([name]) => name)
+  return ['CAPABILITY', ...offered].join(' ')
+}

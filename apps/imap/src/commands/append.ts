@@ -1,0 +1,97 @@
+/**
+ * APPEND, also of several messages — RFC 9051 §6.3.12, RFC 3502, RFC 4315 §3 (APPENDUID).
+ *
+ * A message goes into libs/blobs while it arrives; the mailstore is given its name. Until then the blob is ours, and taken
+ * away again when nothing comes of the command.
+ */
+import { appendMessages, mailboxStatus } from '@postbus/contracts'
+import {
+  ImapSyntaxError,
+  parseDateTime,
+  parseFlagList,
+  type AnnouncedLiteral,
+  type Arguments,
+} from '@postbus/imap-wire'
+
+import { afterLogin, type InAccount, type LiteralUse } from '../command.ts'
+import { no, refusing, type ImapError } from '../reply.ts'
+import { mailboxArgument } from '../session/mailbox-argument.ts'
+import type { Session } from '../session/session.ts'
+
+/** What the mailstore's contract takes at once. */
+const MAX_MESSAGES = 100
+/** A client with more than this to send, which waits for leave, is told first when the mailbox does not exist. */
+const WORTH_ASKING_BYTES = 64 * 1024
+
+interface MessageArgument {
+  flags: string[]
+  internalDate: string | undefined
+  index: number
+}
+
+export const append = afterLogin({
+  name: 'APPEND',
+  // The mailbox may be the selected one.
+  updates: 'look',
+  literal: useOf,
+  parse: (args) => {
+    const name = mailboxArgument(args.space())
+    const messages: MessageArgument[] = []
+    do {
+      if (messages.length === MAX_MESSAGES) throw no('LIMIT', `At most ${MAX_MESSAGES} messages at once`)
+      messages.push({ ...parseAttributes(args.space()), ...args.streamedLiteral('the message as a literal') })
+    } while (!args.atEnd)
+    return { name, messages }
+  },
+  run: async (context, { name, messages }) => {
+    const { uidValidity, uids } = await refusing(request(context, name, messages), {
+      noSuchMailbox: () => noSuchMailbox(),
+    })
+    return { code: `APPENDUID ${uidValidity} ${uids}`, text: 'APPEND completed' }
+  },
+})
+
+const noSuchMailbox = (): ImapError => no('TRYCREATE', 'No such mailbox') // RFC 9051 §6.3.12
+
+function request({ session, account }: InAccount, name: string, messages: MessageArgument[]) {
+  const staged = messages.map(({ flags, internalDate, index }) => {
+    const literal = session.staged.get(index)
+    if (!literal) throw new Error('a message literal was not staged')
+    return { ...literal, flags, ...(internalDate === undefined ? {} : { internalDate }) }
+  })
+  return account.ask(appendMessages, (token) => ({ token, name, messages: staged }))
+}
+
+/** Flags and a date before the message, each with a space behind it. */
+function parseAttributes(args: Arguments): Omit<MessageArgument, 'index'> {
+  const flags = args.next('(') ? parseFlagList(args) : []
+  if (args.atEnd) throw new ImapSyntaxError('Expected the message as a literal')
+  if (!args.literalIsNext && flags.length > 0) args.space()
+  const internalDate = args.next('"') ? parseDateTime(args) : undefined
+  if (internalDate !== undefined) args.space()
+  return { flags, internalDate }
+}
+
+/** The first literal may be the mailbox's name; any other is a message. */
+async function useOf(session: Session, args: Arguments, literal: AnnouncedLiteral): Promise<LiteralUse> {
+  if (args.space().atEnd) return { kind: 'hold' }
+  const name = mailboxArgument(args)
+  const { maxAppendBytes } = session.limits
+  if (literal.binary) throw new ImapSyntaxError('A literal8 is not allowed here')
+  // RFC 3502 §6.3.11: a message of no octets calls it all off.
+  if (literal.size === 0) return { kind: 'refuse', reason: no(null, 'A message cannot be empty') }
+  if (literal.size > maxAppendBytes || session.staged.size >= MAX_MESSAGES)
+    return { kind: 'refuse', reason: no('TOOBIG', `A message may have ${maxAppendBytes} octets`) } // RFC 7889 §4
+  if (literal.synchronising && literal.size > WORTH_ASKING_BYTES && session.state.kind !== 'notAuthenticated') {
+    await expectMailbox(session, name)
+  }
+  return { kind: 'stage' }
+}
+
+async function expectMailbox({ state }: Session, name: string): Promise<void> {
+  if (state.kind !== 'authenticated' && state.kind !== 'selected') return
+  await refusing(
+    state.account.ask(mailboxStatus, (token) => ({ token, name })),
+    { noSuchMailbox },
+  )
+}

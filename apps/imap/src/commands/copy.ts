@@ -1,0 +1,52 @@
+/** COPY and MOVE, with UIDs or sequence numbers — RFC 9051 §6.4.7–8, RFC 6851, RFC 4315 §3 (COPYUID). */
+import { copyMessages } from '@postbus/contracts'
+import { NumberSet, type Arguments, type SequenceSet } from '@postbus/imap-wire'
+
+import { inMailbox, type Command, type Completed, type InMailbox } from '../command.ts'
+import { no, readOnly, refusing } from '../reply.ts'
+import { mailboxArgument } from '../session/mailbox-argument.ts'
+import { tellExpunged } from '../session/updates.ts'
+
+export const copy = command('COPY', false)
+export const uidCopy = command('COPY', true)
+export const move = command('MOVE', false)
+export const uidMove = command('MOVE', true)
+
+interface CopyArguments {
+  set: SequenceSet
+  to: string
+}
+
+function command(verb: 'COPY' | 'MOVE', byUid: boolean): Command {
+  return inMailbox({
+    name: byUid ? `UID ${verb}` : verb,
+    // The target may be the selected mailbox itself, or come to hold what others see.
+    updates: 'look',
+    parse: (args: Arguments) => ({ set: args.space().sequenceSet(), to: mailboxArgument(args.space()) }),
+    run: (context, args) => run(context, args, verb, byUid),
+  })
+}
+
+async function run(
+  { session, account, selected }: InMailbox,
+  { set, to }: CopyArguments,
+  verb: 'COPY' | 'MOVE',
+  byUid: boolean,
+): Promise<Completed> {
+  const move = verb === 'MOVE'
+  if (move && selected.readOnly) throw readOnly()
+  const { mailbox } = selected
+  const uids = selected.resolve(set, byUid)
+  const wanted = uids.intersect(selected.uids)
+  if (wanted.isEmpty) return { text: `${verb} completed, no messages` }
+  const request = account.ask(copyMessages, (token) => ({ token, mailbox, uids: uids.toString(), to, move }))
+  const { uidValidity, from, to: copies } = await refusing(request)
+  // All or none: and all of them were gone — RFC 2180 §4.4.
+  if (from === '') throw no('EXPUNGEISSUED', 'These messages are gone')
+  const copied = `COPYUID ${uidValidity} ${from} ${copies}`
+  if (!move) return { code: copied, text: 'COPY completed' }
+  // RFC 6851 §4.3: before the EXPUNGEs, so that a client can follow its messages.
+  session.out.line(`* OK [${copied}] Moved`)
+  await tellExpunged(selected, session.out, NumberSet.parse(from))
+  return { text: 'MOVE completed' }
+}

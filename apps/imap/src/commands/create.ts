@@ -1,0 +1,32 @@
+/** CREATE, with special use — RFC 9051 §6.3.4, RFC 6154 §3. */
+import { createMailbox } from '@postbus/contracts'
+import { ImapSyntaxError, type Arguments } from '@postbus/imap-wire'
+
+import { afterLogin } from '../command.ts'
+import { no, refusing } from '../reply.ts'
+import { newMailboxArgument } from '../session/mailbox-argument.ts'
+
+const MAX_USES = 10
+
+export const create = afterLogin({
+  name: 'CREATE',
+  parse: (args) => ({ name: newMailboxArgument(args.space()), specialUse: parseUses(args) }),
+  run: async ({ account }, { name, specialUse }) => {
+    // "invalid" may mean the use or the name; who asks for a use wants to know about that.
+    const invalid = specialUse.length > 0 ? { invalid: () => no('USEATTR', 'Such a mailbox cannot be made') } : {}
+    await refusing(
+      account.ask(createMailbox, (token) => ({ token, name, specialUse })),
+      invalid,
+    )
+    return { text: 'CREATE completed' }
+  },
+})
+
+function parseUses(args: Arguments): string[] {
+  if (args.atEnd) return []
+  args.space().expect('(')
+  if (args.keyword('USE') !== 'USE') throw new ImapSyntaxError('USE is the only parameter of CREATE')
+  const uses = args.space().list(() => `\\${args.expect('\\').atom('a special use')}`, { empty: true, max: MAX_USES })
+  args.expect(')')
+  return uses
+}

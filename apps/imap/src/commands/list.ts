@@ -1,0 +1,62 @@
+/** LIST and LSUB — RFC 9051 §6.3.9, RFC 3501 §6.3.9, RFC 5258, RFC 5819, RFC 6154. */
+import { listMailboxes as everyMailbox } from '@postbus/contracts'
+import {
+  encodeMailbox,
+  encodeString,
+  listPatterns,
+  ListPattern,
+  parseListArguments,
+  SEPARATOR,
+} from '@postbus/imap-wire'
+
+import { afterLogin, type InAccount } from '../command.ts'
+import { refusing } from '../reply.ts'
+import { listMailboxes, listSubscribed, type ListedName, type Mailboxes } from '../session/list-mailboxes.ts'
+import { statusResponse } from './status.ts'
+
+export const list = afterLogin({
+  name: 'LIST',
+  parse: (args) => {
+    const parsed = parseListArguments(args.space())
+    return { ...parsed, matching: listPatterns(parsed, args) }
+  },
+  run: async (context, args) => {
+    const { out } = context.session
+    if (!args.extended && args.patterns[0] === '') {
+      // Asks for the separator and the root of the reference — RFC 9051 §6.3.9.
+      out.line(`* LIST (\\Noselect) "${SEPARATOR}" ""`)
+      return { text: 'LIST completed' }
+    }
+    for (const listed of listMailboxes(await known(context), args, args.matching)) {
+      out.line(response('LIST', listed))
+      // RFC 5819 §2: after the LIST response of its mailbox.
+      if (args.return.has('STATUS') && listed.info) out.line(statusResponse(listed.info, args.status))
+      if (out.full) await out.room()
+    }
+    return { text: 'LIST completed' }
+  },
+})
+
+export const lsub = afterLogin({
+  name: 'LSUB',
+  parse: (args) => {
+    const reference = args.space().astring('a reference name')
+    const pattern = args.space().listMailbox()
+    return { pattern: new ListPattern(reference, pattern, args), wildcard: pattern.includes('%') }
+  },
+  run: async (context, { pattern, wildcard }) => {
+    for (const listed of listSubscribed(await known(context), pattern, wildcard)) {
+      context.session.out.line(response('LSUB', listed))
+    }
+    return { text: 'LSUB completed' }
+  },
+})
+
+function known({ account }: InAccount): Promise<Mailboxes> {
+  return refusing(account.ask(everyMailbox, (token) => ({ token })))
+}
+
+function response(verb: string, { name, attributes, childInfo }: ListedName): string {
+  const line = `* ${verb} (${attributes.join(' ')}) "${SEPARATOR}" ${encodeMailbox(name)}`
+  return childInfo.length === 0 ? line : `${line} ("CHILDINFO" (${childInfo.map(encodeString).join(' ')}))`
+}

@@ -1,0 +1,17 @@
+/** RENAME — RFC 9051 §6.3.6. */
+import { renameMailbox } from '@postbus/contracts'
+
+import { afterLogin } from '../command.ts'
+import { refusing } from '../reply.ts'
+import { mailboxArgument, newMailboxArgument } from '../session/mailbox-argument.ts'
+
+export const rename = afterLogin({
+  name: 'RENAME',
+  // Renaming INBOX moves its messages away, and it may be selected.
+  updates: 'look',
+  parse: (args) => ({ from: mailboxArgument(args.space()), to: newMailboxArgument(args.space()) }),
+  run: async ({ account }, { from, to }) => {
+    await refusing(account.ask(renameMailbox, (token) => ({ token, from, to })))
+    return { text: 'RENAME completed' }
+  },
+})

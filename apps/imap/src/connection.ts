@@ -1,0 +1,385 @@
+/**
+ * One client's connection: reads commands, runs them one after the other, answers each.
+ *
+ * Rules kept here for every command: a command is answered exactly once, in the order it came; the selected mailbox's
+ * changes are told only before a tagged answer that allows it; nothing but the end of the session closes the connection,
+ * and then BYE is said if anybody may still hear it.
+ *
+ * STANDARDS  RFC 9051 §2.2, §3, §5.2–5.5, §7.1
+ */
+import { randomBytes } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+
+import { Arguments, ImapSyntaxError, responseText, type Read, type ReceivedCommand } from '@postbus/imap-wire'
+import type { Logger } from 'pino'
+
+import { capabilityList, type CapabilityFacts } from './capabilities.ts'
+import type { Command } from './command.ts'
+import { commands } from './commands/index.ts'
+import { Input, Interrupted, Silence, type InputLimits } from './input.ts'
+import { Output, type OutputLimits } from './output.ts'
+import { Pace } from './pace.ts'
+import { bad, ConnectionLost, ImapError, no, SessionEnded, unavailable } from './reply.ts'
+import { Account, type Granted } from './session/account.ts'
+import type { SelectedMailbox } from './session/selected-mailbox.ts'
+import type { Session, SessionLimits, SessionPorts, Staged, State } from './session/session.ts'
+import { tellUpdates } from './session/updates.ts'
+
+/** The other end, as the listener hands it over. */
+export interface Peer {
+  /** Names the session in the log. */
+  id: string
+  stream: Duplex
+  clientAddress: string
+  tls: boolean
+  /** Sends this line and does the handshake. Undefined where TLS cannot be started. */
+  startTls: ((agreement: string) => Promise<Duplex>) | undefined
+}
+
+export interface ConnectionLimits extends SessionLimits, InputLimits, OutputLimits {
+  /** A client that sends nothing but nonsense is none. */
+  maxBadCommands: number
+  maxCommandsBeforeLogin: number
+  maxCommandsPerSecond: number
+}
+
+export type CommandResult = 'ok' | 'no' | 'bad'
+
+export interface ConnectionContext {
+  ports: SessionPorts
+  limits: ConnectionLimits
+  /** Passwords are taken without TLS. */
+  plaintextLogin: boolean
+  log: Logger
+  /** Every command, known by name or not, with how long its answer took. */
+  onCommand(name: string | null, result: CommandResult, seconds: number): void
+  onEnd(receivedBytes: number, sentBytes: number): void
+}
+
+export class Connection implements Session {
+  readonly id: string
+  readonly clientAddress: string
+  readonly ports: SessionPorts
+  readonly limits: ConnectionLimits
+  readonly out: Output
+  readonly input: Input
+  readonly staged = new Map<number, Staged>()
+  state: State = { kind: 'notAuthenticated' }
+  failedLogins = 0
+  hints = 0
+  clientId: Record<string, string> | undefined
+  readonly #context: ConnectionContext
+  readonly #peer: Peer
+  readonly #pace: Pace
+  readonly #startedAt = performance.now()
+  #stream: Duplex
+  #tls: boolean
+  #commands = 0
+  #badInARow = 0
+  #stopping: { code: string | null; text: string } | undefined
+  #account: string | undefined
+  #release: () => void = () => undefined
+
+  constructor(peer: Peer, context: ConnectionContext) {
+    this.id = peer.id
+    this.#peer = peer
+    this.#stream = peer.stream
+    this.#tls = peer.tls
+    this.#context = context
+    this.clientAddress = peer.clientAddress
+    this.ports = context.ports
+    this.limits = context.limits
+    this.out = new Output(peer.stream, context.limits)
+    this.input = new Input(peer.stream, context.limits)
+    this.#pace = new Pace(context.limits.maxCommandsPerSecond)
+    // Seen as the end of the input; without a listener it would end the process.
+    peer.stream.on('error', () => undefined)
+  }
+
+  /** Resolves when the session is over and the connection closed. Never throws. */
+  async serve(): Promise<void> {
+    let reason = 'logout'
+    try {
+      this.out.line(`* OK [${capabilityList(this.capabilities())}] Postbus ready`)
+      while (this.state.kind !== 'logout') await this.#turn()
+    } catch (cause) {
+      reason = this.#farewell(cause)
+    }
+    try {
+      await this.#discardStaged()
+      await this.out.drain()
+    } catch {
+      // Nobody listens any more.
+    }
+    this.#leave()
+    this.#stream.end(() => this.#stream.destroy())
+    this.#logEnd(reason)
+  }
+
+  /** Ends the session with BYE: at once between two commands or in IDLE, else after the command in hand. */
+  stop(code: string | null, text: string): void {
+    this.#stopping ??= { code, text }
+    this.input.interrupt()
+  }
+
+  capabilities(): CapabilityFacts {
+    return {
+      authenticated: this.state.kind !== 'notAuthenticated',
+      mayLogIn: this.#tls || this.#context.plaintextLogin,
+      mayStartTls: !this.#tls && this.#peer.startTls !== undefined && this.state.kind === 'notAuthenticated',
+    }
+  }
+
+  challenge(text: string): Promise<string | null> {
+    this.out.line(`+ ${text}`)
+    return this.input.line(this.limits.stallMs)
+  }
+
+  logIn(granted: Granted): void {
+    const release = this.ports.admit(granted.account)
+    if (!release) throw no('LIMIT', 'Too many sessions of this account')
+    const account = new Account(granted, {
+      bus: this.ports.bus,
+      gone: this.input.gone,
+      onRefused: () => this.stop('UNAVAILABLE', 'The session is no longer valid, log in again'),
+    })
+    const unwatch = this.ports.watch.watch(account.id, {
+      hint: (mailbox, highestModseq, uidNext) => {
+        this.hints++
+        const { state } = this
+        if (state.kind === 'selected' && state.selected.mailbox === mailbox) state.selected.hint(highestModseq, uidNext)
+      },
+      mayHaveChanged: () => {
+        this.hints++
+        if (this.state.kind === 'selected') this.state.selected.mayHaveChanged()
+      },
+    })
+    this.#release = () => {
+      unwatch()
+      account.close()
+      release()
+    }
+    this.#account = account.id
+    this.state = { kind: 'authenticated', account }
+  }
+
+  select(account: Account, selected: SelectedMailbox): void {
+    this.state = { kind: 'selected', account, selected }
+  }
+
+  unselect(): void {
+    if (this.state.kind === 'selected') this.state = { kind: 'authenticated', account: this.state.account }
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#stopping) throw new Interrupted('the session is to end')
+    const { autologoutMs, loginMs, stallMs, maxBadCommands, maxFailedLogins, maxCommandsBeforeLogin } = this.limits
+    const anonymous = this.state.kind === 'notAuthenticated'
+    const read = await this.input.next(anonymous ? loginMs : autologoutMs, stallMs)
+    await this.#pace.turn(this.input.gone)
+    await this.#answer(read)
+    if (this.#badInARow > maxBadCommands) throw new SessionEnded(null, 'Too many bad commands')
+    if (this.failedLogins >= maxFailedLogins) throw new SessionEnded(null, 'Too many failed logins')
+    if (anonymous && ++this.#commands > maxCommandsBeforeLogin) throw new SessionEnded(null, 'Log in sooner')
+    if (this.out.full) await this.out.room()
+  }
+
+  async #answer(read: Read): Promise<void> {
+    switch (read.kind) {
+      case 'command':
+        return this.#run(read.command)
+      case 'literal':
+        return this.#literal(read)
+      case 'bad':
+        this.#badInARow++
+        this.#context.onCommand(null, 'bad', 0)
+        return this.out.line(`${read.tag ?? '*'} BAD ${responseText(read.text)}`)
+      case 'fatal':
+        throw new SessionEnded('TOOBIG', read.text)
+      case 'data':
+      case 'literalEnd':
+        throw new Error('octets of a literal that nobody reads')
+    }
+  }
+
+  async #run(received: ReceivedCommand): Promise<void> {
+    const { tag, name } = received
+    const started = performance.now()
+    let result: CommandResult = 'ok'
+    try {
+      const command = find(received)
+      command.check(this)
+      const { code, text, startTls } = await command.parse(argumentsOf(received))(this)
+      // What was staged is the mailstore's now.
+      this.staged.clear()
+      await this.#tellUpdates(command)
+      const answer = `${tag} OK ${code === undefined ? '' : `[${code}] `}${text}`
+      if (startTls) await this.#startTls(answer)
+      else this.out.line(answer)
+      this.#badInARow = 0
+    } catch (cause) {
+      result = this.#fault(tag, cause)
+      await this.#discardStaged()
+    } finally {
+      this.#context.onCommand(commands.has(name) ? name : null, result, (performance.now() - started) / 1000)
+    }
+  }
+
+  /** The session goes on inside TLS with nothing kept from before it — RFC 9051 §11.1. */
+  async #startTls(answer: string): Promise<void> {
+    if (!this.#peer.startTls) throw bad('TLS is not to be had here')
+    await this.out.drain()
+    this.input.detach()
+    try {
+      this.#stream = await this.#peer.startTls(`${answer}\r\n`)
+    } catch (cause) {
+      throw new ConnectionLost('the TLS handshake failed', { cause })
+    }
+    this.#stream.on('error', () => undefined)
+    this.out.replace(this.#stream)
+    this.input.replace(this.#stream)
+    this.#tls = true
+  }
+
+  async #tellUpdates({ updates }: Command): Promise<void> {
+    if (this.state.kind !== 'selected' || updates === 'none') return
+    const { account, selected } = this.state
+    if (updates === 'known' && !selected.changed && !selected.lookedBefore(this.limits.recheckMs)) return
+    try {
+      await tellUpdates({ account, selected, out: this.out })
+    } catch (cause) {
+      // The command itself was done. What happened else is told when the mailstore can be asked again.
+      if (!(cause instanceof ImapError)) throw cause
+    }
+  }
+
+  async #literal({ command: received, literal }: Extract<Read, { kind: 'literal' }>): Promise<void> {
+    const { tag, text } = received
+    const { reader } = this.input
+    try {
+      const command = find(received)
+      command.check(this)
+      const use = (await command.literal?.(this, argumentsOf(received), literal)) ?? { kind: 'hold' }
+      if (use.kind === 'refuse') throw use.reason
+      if (use.kind === 'stage') reader.stream()
+      else if (!reader.hold()) throw no('TOOBIG', 'Literals too large or too many')
+      if (literal.synchronising) this.out.line('+ OK')
+      if (use.kind === 'stage') await this.#stage(text.literals.length, literal.size)
+    } catch (cause) {
+      const result = this.#fault(tag, cause)
+      reader.refuse()
+      await this.#discardStaged()
+      this.#context.onCommand(commands.has(received.name) ? received.name : null, result, 0)
+    }
+  }
+
+  async #stage(index: number, size: number): Promise<void> {
+    const blob = `staged/${randomBytes(16).toString('hex')}`
+    this.staged.set(index, { blob, size })
+    let lost: unknown
+    const octets = this.#literalOctets((cause) => {
+      lost = cause
+    })
+    try {
+      // Not durable yet: what the mailstore adopts, it makes so.
+      await this.ports.blobs.put(blob, octets, { maxBytes: size, durable: false })
+    } catch (cause) {
+      throw lost ?? unavailable(cause)
+    }
+  }
+
+  async *#literalOctets(onLost: (cause: unknown) => void): AsyncGenerator<Uint8Array, void, undefined> {
+    const { stallMs } = this.limits
+    try {
+      for (;;) {
+        const read = await this.input.next(stallMs, stallMs)
+        if (read.kind !== 'data') return
+        yield read.bytes
+      }
+    } catch (cause) {
+      onLost(cause)
+      throw cause
+    }
+  }
+
+  async #discardStaged(): Promise<void> {
+    const blobs = [...this.staged.values()].map(({ blob }) => blob)
+    this.staged.clear()
+    // What cannot be deleted now is swept by age.
+    await Promise.all(blobs.map((blob) => this.ports.blobs.delete(blob).catch(() => undefined)))
+  }
+
+  /** The tagged answer to what went wrong. What ends the session is thrown on. */
+  #fault(tag: string, cause: unknown): CommandResult {
+    if (cause instanceof ImapSyntaxError) return this.#fault(tag, bad(cause.message))
+    if (cause instanceof ImapError) {
+      this.#badInARow = cause.status === 'BAD' ? this.#badInARow + 1 : 0
+      const code = cause.code === null ? '' : `[${cause.code}] `
+      this.out.line(`${tag} ${cause.status} ${code}${responseText(cause.message)}`)
+      return cause.status === 'BAD' ? 'bad' : 'no'
+    }
+    if (endsSession(cause)) throw cause
+    if (this.input.gone.aborted) throw new ConnectionLost('the client is gone', { cause })
+    this.#context.log.error({ err: cause, sessionId: this.id }, 'a command failed')
+    this.out.line(`${tag} NO [SERVERBUG] Internal error`)
+    return 'no'
+  }
+
+  /** @returns the reason, for the log */
+  #farewell(cause: unknown): string {
+    if (cause instanceof ConnectionLost) return cause.message
+    if (cause instanceof Silence) return this.#bye(null, 'Autologout, nothing heard for too long', 'autologout')
+    if (cause instanceof SessionEnded) return this.#bye(cause.code, cause.message, cause.message)
+    if (cause instanceof Interrupted) {
+      const { code, text } = this.#stopping ?? { code: null, text: 'Server is stopping' }
+      return this.#bye(code, text, text)
+    }
+    if (this.input.gone.aborted) return 'the client is gone'
+    this.#context.log.error({ err: cause, sessionId: this.id }, 'a session failed')
+    return this.#bye('SERVERBUG', 'Internal error', 'internal error')
+  }
+
+  #bye(code: string | null, text: string, reason: string): string {
+    this.out.line(`* BYE ${code === null ? '' : `[${code}] `}${responseText(text)}`)
+    return reason
+  }
+
+  #leave(): void {
+    this.#release()
+    this.#release = () => undefined
+  }
+
+  #logEnd(reason: string): void {
+    const { receivedBytes } = this.input
+    const { sentBytes } = this.out
+    this.#context.onEnd(receivedBytes, sentBytes)
+    this.#context.log.info(
+      {
+        sessionId: this.id,
+        clientAddress: this.clientAddress,
+        account: this.#account,
+        tls: this.#tls,
+        client: this.clientId,
+        receivedBytes,
+        sentBytes,
+        seconds: Math.round((performance.now() - this.#startedAt) / 1000),
+        reason,
+      },
+      'session ended',
+    )
+  }
+}
+
+function find({ name }: ReceivedCommand): Command {
+  const command = commands.get(name)
+  if (!command) throw bad('Unknown command')
+  return command
+}
+
+function argumentsOf({ text, argumentsAt }: ReceivedCommand): Arguments {
+  return new Arguments(text, argumentsAt)
+}
+
+function endsSession(cause: unknown): boolean {
+  return [SessionEnded, ConnectionLost, Silence, Interrupted].some((kind) => cause instanceof kind)
+}

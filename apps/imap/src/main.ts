@@ -1,0 +1,5 @@
+import { runService } from '@postbus/service'
+
+import { imapService } from './service.ts'
+
+await runService(imapService)

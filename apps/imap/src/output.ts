@@ -1,0 +1,110 @@
+/**
+ * Responses on their way to the client. What is written together travels together; who writes much asks for room between
+ * its rows, so that a slow reader slows its own command and costs a bounded buffer.
+ */
+import type { Duplex } from 'node:stream'
+
+import { ConnectionLost } from './reply.ts'
+
+export interface OutputLimits {
+  /** Octets that wait in our buffers before a command waits for its reader. */
+  maxBufferedBytes: number
+  /** A client that reads nothing for so long is gone. */
+  stallMs: number
+}
+
+const TOGETHER_BYTES = 32 * 1024
+
+export class Output {
+  readonly #limits: OutputLimits
+  #stream: Duplex
+  #parts: Uint8Array[] = []
+  #held = 0
+  #soon: NodeJS.Immediate | undefined
+  #sent = 0
+  #wroteAt = performance.now()
+
+  constructor(stream: Duplex, limits: OutputLimits) {
+    this.#stream = stream
+    this.#limits = limits
+  }
+
+  /** Octets written since the beginning. */
+  get sentBytes(): number {
+    return this.#sent
+  }
+
+  get silentForMs(): number {
+    return performance.now() - this.#wroteAt
+  }
+
+  write(data: string | Uint8Array): void {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data
+    this.#parts.push(bytes)
+    this.#held += bytes.length
+    this.#sent += bytes.length
+    this.#wroteAt = performance.now()
+    if (this.#held >= TOGETHER_BYTES) this.flush()
+    else this.#soon ??= setImmediate(() => this.flush())
+  }
+
+  line(text: string): void {
+    this.write(`${text}\r\n`)
+  }
+
+  flush(): void {
+    clearImmediate(this.#soon)
+    this.#soon = undefined
+    if (this.#held === 0) return
+    const [first, ...others] = this.#parts
+    const bytes = first && others.length === 0 ? first : Buffer.concat(this.#parts)
+    this.#parts = []
+    this.#held = 0
+    if (this.#stream.writable) this.#stream.write(bytes)
+  }
+
+  get full(): boolean {
+    return this.#held + this.#stream.writableLength > this.#limits.maxBufferedBytes
+  }
+
+  /** Resolves when there is room again. @throws ConnectionLost */
+  async room(): Promise<void> {
+    if (this.#stream.destroyed) throw new ConnectionLost('the connection is closed')
+    if (this.full) await this.#drained()
+  }
+
+  /** Resolves when everything has been handed to the system. @throws ConnectionLost */
+  async drain(): Promise<void> {
+    this.flush()
+    if (this.#stream.writableLength > 0) await this.#drained()
+  }
+
+  /** What is written from now on goes through another stream: TLS over the one before. */
+  replace(stream: Duplex): void {
+    this.flush()
+    this.#stream = stream
+  }
+
+  async #drained(): Promise<void> {
+    this.flush()
+    const stream = this.#stream
+    if (stream.destroyed) throw new ConnectionLost('the connection is closed')
+    if (stream.writableLength === 0) return
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const closed = (): void => reject(new ConnectionLost('the connection is closed'))
+    const timer = setTimeout(() => {
+      const lost = new ConnectionLost('the client does not read')
+      stream.destroy(lost)
+      reject(lost)
+    }, this.#limits.stallMs)
+    // An empty write calls back after everything before it: below the high-water mark there is no `drain` event.
+    stream.write('', () => resolve())
+    stream.once('close', closed)
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+      stream.off('close', closed)
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import { localBlobs } from '@postbus/blobs'
+import { connectionMetrics, listenTcp } from '@postbus/listener'
+import { defineService } from '@postbus/service'
+
+import { AccountSessions } from './adapters/account-sessions.ts'
+import { MailboxWatch } from './adapters/mailbox-watch.ts'
+import { serving } from './adapters/serve.ts'
+import { ImapConfig } from './config.ts'
+import { connectionLimits } from './limits.ts'
+import { counting, imapMetrics } from './metrics.ts'
+
+export const imapService = defineService({
+  name: 'imap',
+  config: ImapConfig,
+
+  async start({ config, log, bus, metrics, defer, readiness }) {
+    const { observe, ...counted } = counting(imapMetrics(metrics))
+    const watch = new MailboxWatch(bus)
+    defer(() => watch.close())
+    const accounts = new AccountSessions(config.IMAP_MAX_SESSIONS_PER_ACCOUNT)
+    const blobs = localBlobs(config.BLOBS_DIR)
+    const session = serving({
+      ports: { bus, blobs, watch, admit: (account) => accounts.admit(account), observe },
+      limits: connectionLimits(config),
+      plaintextLogin: config.IMAP_PLAINTEXT_LOGIN,
+      log,
+      ...counted,
+    })
+    const shared = {
+      host: config.LISTEN_HOST,
+      tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE },
+      trustedProxies: config.IMAP_PROXY_NETWORKS.split(',').filter((network) => network !== ''),
+      maxConnections: config.IMAP_MAX_CONNECTIONS,
+      maxConnectionsPerClient: config.IMAP_MAX_CONNECTIONS_PER_ADDRESS,
+      refusal: () => '* BYE [UNAVAILABLE] Too many connections, try again later\r\n',
+      metrics: connectionMetrics(metrics, 'imap'),
+      log,
+    }
+    const listeners = await Promise.all([
+      listenTcp(session, { ...shared, port: config.IMAP_PORT }),
+      listenTcp(session, { ...shared, port: config.IMAPS_PORT, implicitTls: true }),
+    ])
+    // Both at once: a client that is told to go must not come in by the other door.
+    defer(async () => void (await Promise.all(listeners.map((listener) => listener.close(config.DRAIN_DEADLINE_MS)))))
+    log.info({ ports: listeners.map(({ port }) => port) }, 'listening')
+    readiness(() => (bus.connected ? null : 'no connection to the bus'))
+  },
+})

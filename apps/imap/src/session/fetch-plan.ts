@@ -1,0 +1,121 @@
+/**
+ * FETCH items → what the mailstore is asked for, and its rows → the FETCH response.
+ *
+ * STANDARDS  RFC 9051 §6.4.5, §7.5.2
+ */
+import type { fetchMessages, SectionBytes } from '@postbus/contracts'
+import { formatDateTime, type FetchItem } from '@postbus/imap-wire'
+import type { z } from 'zod'
+
+export type FetchRow = z.output<(typeof fetchMessages)['row']>
+export type Want = z.input<(typeof fetchMessages)['input']>['want']
+
+export interface FetchPlan {
+  items: readonly FetchItem[]
+  want: Want
+  /** An item that sets \Seen is among them. */
+  marksSeen: boolean
+}
+
+export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPlan {
+  const items = distinct(asked)
+  const kinds = new Set(items.map(({ kind }) => kind))
+  // Answers to UID FETCH name the UID, asked for or not — RFC 9051 §6.4.9.
+  if (byUid && !kinds.has('uid')) items.unshift({ kind: 'uid' })
+  const sections = items.filter((item) => item.kind === 'section')
+  return {
+    items,
+    marksSeen: sections.some(({ peek }) => !peek),
+    want: {
+      flags: kinds.has('flags'),
+      internalDate: kinds.has('internalDate'),
+      size: kinds.has('size'),
+      envelope: kinds.has('envelope'),
+      structure: kinds.has('body') || kinds.has('bodyStructure'),
+      sections: sections.map(({ section }) => section),
+    },
+  }
+}
+
+/** Bytes of a section, still to be written. */
+export type Content =
+  | { kind: 'absent' }
+  | { kind: 'inline'; bytes: Uint8Array }
+  | { kind: 'blob'; lead: Uint8Array; blob: string; offset: number; length: number }
+
+/** One item of a response: text to write, then perhaps a literal. */
+export interface Written {
+  text: string
+  content?: Exclude<Content, { kind: 'absent' }>
+}
+
+/** @param flags formats the row's flags as this session shows them */
+export function* writeRow(
+  { items }: FetchPlan,
+  row: FetchRow,
+  bytes: readonly Uint8Array[],
+  flags: (flags: readonly string[]) => string,
+): Generator<Written> {
+  const contents = contentsOf(row.sections ?? [], bytes)
+  let section = 0
+  for (const item of items) {
+    if (item.kind === 'section') {
+      const content = contents[section++] ?? { kind: 'absent' }
+      yield content.kind === 'absent' ? { text: `${item.label} NIL` } : { text: `${item.label} `, content }
+    } else {
+      yield { text: plainItem(item.kind, row, flags) }
+    }
+  }
+  // \Seen was set by this very FETCH, and its client did not ask for flags — RFC 9051 §6.4.5 (BODY[…]).
+  if (row.flags && !items.some(({ kind }) => kind === 'flags')) yield { text: `FLAGS ${flags(row.flags)}` }
+}
+
+function plainItem(
+  kind: Exclude<FetchItem['kind'], 'section'>,
+  row: FetchRow,
+  flags: (flags: readonly string[]) => string,
+): string {
+  switch (kind) {
+    case 'uid':
+      return `UID ${row.uid}`
+    case 'flags':
+      return `FLAGS ${flags(asked(row.flags))}`
+    case 'internalDate':
+      return `INTERNALDATE ${formatDateTime(asked(row.internalDate))}`
+    case 'size':
+      return `RFC822.SIZE ${asked(row.size)}`
+    case 'envelope':
+      return `ENVELOPE ${asked(row.envelope)}`
+    case 'body':
+      return `BODY ${asked(row.structure).basic}`
+    case 'bodyStructure':
+      return `BODYSTRUCTURE ${asked(row.structure).extended}`
+  }
+}
+
+function asked<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error('a row lacks what was asked for')
+  return value
+}
+
+/** The row's byte strings belong to its sections in order — contracts, SectionBytes. */
+function contentsOf(sections: readonly SectionBytes[], bytes: readonly Uint8Array[]): Content[] {
+  let next = 0
+  const take = (): Uint8Array => bytes[next++] ?? new Uint8Array()
+  return sections.map((section) => {
+    if (section.kind === 'inline') return { kind: 'inline', bytes: take() }
+    if (section.kind === 'absent') return { kind: 'absent' }
+    const { blob, offset, length, lead } = section
+    return { kind: 'blob', lead: lead ? take() : new Uint8Array(), blob, offset, length }
+  })
+}
+
+/** An item asked for twice is answered once. */
+function distinct(items: readonly FetchItem[]): FetchItem[] {
+  const byName = new Map(items.map((item) => [item.kind === 'section' ? sectionKey(item) : item.kind, item]))
+  return [...byName.values()]
+}
+
+function sectionKey({ label, section }: Extract<FetchItem, { kind: 'section' }>): string {
+  return `${label} ${section.partial?.[1] ?? ''}`
+}

@@ -1,0 +1,19 @@
+/** A mailbox name as an argument. One that no mailbox can have is answered as such, not as bad syntax. */
+import { SEPARATOR, type Arguments } from '@postbus/imap-wire'
+
+import { no } from '../reply.ts'
+
+/** What the mailstore's contract takes. */
+const MAX_LENGTH = 1000
+
+export function mailboxArgument(args: Arguments): string {
+  const name = args.mailbox()
+  if (name === '' || name.length > MAX_LENGTH) throw no('CANNOT', 'This name cannot be used')
+  return name
+}
+
+/** A trailing separator says that names below will follow; the mailbox is without it — RFC 9051 §6.3.4. */
+export function newMailboxArgument(args: Arguments): string {
+  const name = mailboxArgument(args)
+  return name.length > 1 && name.endsWith(SEPARATOR) ? name.slice(0, -1) : name
+}

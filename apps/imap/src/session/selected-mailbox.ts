@@ -1,0 +1,160 @@
+/**
+ * The mailbox a session has selected, as its client knows it: which UIDs there are, and so every sequence number.
+ *
+ * It changes only when the client is told (EXISTS, EXPUNGE), so sequence numbers mean the same on both sides at every
+ * moment. A mailbox of 100,000 messages is a few ranges here.
+ *
+ * STANDARDS  RFC 9051 §2.3.1, §7.5.1; RFC 3501 §2.3.2 (\Recent)
+ */
+import type { MailboxInfo } from '@postbus/contracts'
+import { MAX_NUMBER, NumberSet, resolveSequenceSet, SYSTEM_FLAGS, type SequenceSet } from '@postbus/imap-wire'
+
+import { bad } from '../reply.ts'
+import { Told } from './told.ts'
+
+export class SelectedMailbox {
+  readonly mailbox: number
+  readonly name: string
+  readonly uidValidity: number
+  readonly readOnly: boolean
+  /** What the client was last told of single messages. */
+  readonly told = new Told()
+  /** UIDs, in the order of their sequence numbers. */
+  #uids: NumberSet
+  #recent: NumberSet
+  readonly #flags: Map<string, string>
+  #modseq: number
+  #uidNext: number
+  #changedAt: number | undefined
+  #lookedAt = performance.now()
+  /** Called when there is something to look at. */
+  onChange: () => void = () => undefined
+
+  constructor(info: MailboxInfo, uids: NumberSet, recentFrom: number, readOnly: boolean) {
+    this.mailbox = info.mailbox
+    this.name = info.name
+    this.uidValidity = info.uidValidity
+    this.readOnly = readOnly
+    this.#uids = uids
+    this.#recent = uids.within(recentFrom, MAX_NUMBER)
+    this.#flags = new Map([...SYSTEM_FLAGS, ...info.keywords].map((flag) => [flag.toLowerCase(), flag]))
+    this.#modseq = info.highestModseq
+    this.#uidNext = info.uidNext
+  }
+
+  get uids(): NumberSet {
+    return this.#uids
+  }
+
+  get recent(): NumberSet {
+    return this.#recent
+  }
+
+  /** Everything up to this MODSEQ has been told. */
+  get modseq(): number {
+    return this.#modseq
+  }
+
+  /** Flags in use here, for the FLAGS response. */
+  get flags(): string[] {
+    return [...this.#flags.values()]
+  }
+
+  /** Whether something may have happened since the last look. */
+  get changed(): boolean {
+    return this.#changedAt !== undefined
+  }
+
+  /** When we first heard of it; of `performance.now`. */
+  get changedAt(): number | undefined {
+    return this.#changedAt
+  }
+
+  /** Whether the last look is longer ago than this. */
+  lookedBefore(ms: number): boolean {
+    return performance.now() - this.#lookedAt > ms
+  }
+
+  /** A hint: look again, unless all it says is known. */
+  hint(highestModseq: number, uidNext: number): void {
+    if (highestModseq > this.#modseq || uidNext > this.#uidNext) this.mayHaveChanged()
+  }
+
+  mayHaveChanged(): void {
+    this.lookAgain()
+    this.onChange()
+  }
+
+  /** A look failed: it is still to be had, at the looker's leisure. */
+  lookAgain(): void {
+    this.#changedAt ??= performance.now()
+  }
+
+  /** About to look. What happens from now on counts for the next look. */
+  beginLook(): void {
+    this.#changedAt = undefined
+    this.#lookedAt = performance.now()
+  }
+
+  /** Undefined for a message the client does not know, or has been told is gone. */
+  sequenceNumber(uid: number): number | undefined {
+    return this.#uids.has(uid) ? this.#uids.rank(uid) : undefined
+  }
+
+  /**
+   * The UIDs a client means, as few ranges: messages that are gone may lie between them, ones it does not know do not.
+   * @throws ImapError BAD for a sequence number beyond the last one, also `*` in an empty mailbox — RFC 9051 §9 (seq-number)
+   */
+  resolve(set: SequenceSet, byUid: boolean): NumberSet {
+    if (set.kind === 'saved') throw bad('There is no saved search result')
+    const { first = 1, last = 0 } = this.#uids
+    if (byUid) return resolveSequenceSet(set, last).within(first, last)
+    const count = this.#uids.size
+    const numbers = resolveSequenceSet(set, count)
+    if (numbers.isEmpty || (numbers.last ?? 0) > count) throw bad('No message with this sequence number')
+    return NumberSet.fromRanges(this.#rangesOf(numbers))
+  }
+
+  /** `found`, of UIDs, as the client wants them numbered; ascending. */
+  *numbered(found: NumberSet, byUid: boolean): Generator<number> {
+    for (const uid of found) yield byUid ? uid : this.#uids.rank(uid)
+  }
+
+  /**
+   * Takes messages away; those the client does not know are none of its business.
+   * @returns their sequence numbers, highest first, each valid when the ones before it have been told
+   */
+  *expunge(vanished: NumberSet): Generator<number> {
+    const known = vanished.intersect(this.#uids)
+    const before = this.#uids
+    this.#uids = before.subtract(known)
+    this.#recent = this.#recent.subtract(known)
+    for (const uid of known.descending()) yield before.rank(uid)
+  }
+
+  arrive(uids: NumberSet, recentFrom: number): void {
+    this.#uids = this.#uids.union(uids)
+    this.#recent = this.#recent.union(uids.within(recentFrom, MAX_NUMBER))
+  }
+
+  /** Everything up to here has been told. */
+  lookedUpTo(modseq: number, uidNext: number): void {
+    this.#modseq = Math.max(this.#modseq, modseq)
+    this.#uidNext = Math.max(this.#uidNext, uidNext)
+    this.told.forget(this.#modseq)
+  }
+
+  /** Whether one of these flags was not in use here before; then the client must learn of it first — RFC 9051 §7.3.5. */
+  learn(flags: readonly string[]): boolean {
+    const before = this.#flags.size
+    for (const flag of flags) {
+      const key = flag.toLowerCase()
+      if (!this.#flags.has(key)) this.#flags.set(key, flag)
+    }
+    return this.#flags.size > before
+  }
+
+  *#rangesOf(numbers: NumberSet): Generator<readonly [number, number]> {
+    for (const [low, high] of numbers.ranges()) yield [this.#uids.at(low) ?? 1, this.#uids.at(high) ?? 0]
+  }
+}
