@@ -100,7 +100,11 @@ export interface DirectoryReader {
   /** Pages: names after `after`, in order. */
   domainPage(after: string, limit: number): Promise<DomainRecord[]>
   accountPage(domain: string | null, after: Name, limit: number): Promise<AccountRecord[]>
-  aliasPage(domain: string | null, after: Name, limit: number): Promise<AliasRecord[]>
+  aliasPage(
+    filter: { domain: string | null; kinds: readonly Alias['kind'][] | null },
+    after: Name,
+    limit: number,
+  ): Promise<AliasRecord[]>
 }
 
 /** Inside one change; what it reads cannot be changed by others before it is committed. */

@@ -55,8 +55,12 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
     answer(removeDomain, ({ domain }, { log }) =>
       changed(removeDomain, log, { domain }, (writer) => deleteDomain(domain, writer)),
     ),
-    answer(listDomains, async ({ after = '', limit }) => {
-      const { items, more } = pageOf(await store.domainPage(after, limit + 1), limit)
+    answer(listDomains, async ({ domain, after = '', limit }) => {
+      const rows =
+        domain === undefined
+          ? await store.domainPage(after, limit + 1)
+          : await store.domains([domainField('domain', domain)])
+      const { items, more } = pageOf(rows, limit)
       return { domains: items.map(domainView), more }
     }),
 
@@ -73,8 +77,11 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
     answer(removeAccount, ({ address }, { log }) =>
       changed(removeAccount, log, { address }, (writer) => deleteAccount(address, writer)),
     ),
-    answer(listAccounts, async ({ domain, after, limit }) => {
-      const rows = await store.accountPage(optionalDomain(domain), afterName(after), limit + 1)
+    answer(listAccounts, async ({ domain, address, after, limit }) => {
+      const rows =
+        address === undefined
+          ? await store.accountPage(optionalDomain(domain), afterName(after), limit + 1)
+          : present(await store.accountNamed(nameField('address', address)))
       const { items, more } = pageOf(rows, limit)
       return { accounts: items.map(accountView), more }
     }),
@@ -88,8 +95,11 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
     answer(removeAlias, ({ address }, { log }) =>
       changed(removeAlias, log, { address }, (writer) => deleteAlias(address, writer)),
     ),
-    answer(listAliases, async ({ domain, after, limit }) => {
-      const rows = await store.aliasPage(optionalDomain(domain), afterName(after), limit + 1)
+    answer(listAliases, async ({ domain, kinds = null, address, after, limit }) => {
+      const rows =
+        address === undefined
+          ? await store.aliasPage({ domain: optionalDomain(domain), kinds }, afterName(after), limit + 1)
+          : present(await store.alias(nameField('address', address)))
       const { items, more } = pageOf(rows, limit)
       return { aliases: items.map(aliasView), more }
     }),
@@ -100,6 +110,8 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
 function pageOf<Row>(rows: readonly Row[], limit: number): { items: Row[]; more: boolean } {
   return { items: rows.slice(0, limit), more: rows.length > limit }
 }
+
+const present = <Row>(row: Row | undefined): Row[] => (row === undefined ? [] : [row])
 
 const optionalDomain = (domain: string | undefined) => (domain === undefined ? null : domainField('domain', domain))
 

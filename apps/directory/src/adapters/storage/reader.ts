@@ -126,9 +126,10 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
       return (await rows.orderBy('name.domain').orderBy('name.local_part').limit(limit).execute()).map(accountOf)
     },
 
-    async aliasPage(domain, after, limit) {
+    async aliasPage({ domain, kinds }, after, limit) {
       let rows = aliases(db).where(afterName(after))
       if (domain !== null) rows = rows.where('domain', '=', domain)
+      if (kinds !== null) rows = rows.where('kind', 'in', kinds)
       return withMembers(db, await rows.orderBy('domain').orderBy('local_part').limit(limit).execute())
     },
   }
