@@ -5,14 +5,7 @@
  * The rule: nothing but what a contract names. Nobody but the provisioner may create or change a stream or a consumer, nobody
  * at all may delete or purge one, and no party hears another's inbox, where answers and message copies pass.
  */
-import {
-  parties,
-  type ConsumerContract,
-  type Contract,
-  type EventContract,
-  type Party,
-  type StreamContract,
-} from './define.ts'
+import { parties, type ConsumerContract, type EventContract, type Party, type StreamContract } from './define.ts'
 import { contracts } from './registry.ts'
 import { streamNames, streams } from './streams.ts'
 
@@ -35,8 +28,8 @@ export const TRIED_BUCKET = 'tried'
 /** Answers to one party pass only here. */
 export const inboxPrefix = (identity: Identity): string => `_INBOX_${identity}`
 
-/** Parties that share work by lease: lanes, and the leader of custody. */
-const leaseHolders: readonly Party[] = ['delivery', 'custody']
+/** Parties that hold leases: lanes, the leader of custody, locked maildrops. */
+const leaseHolders: readonly Party[] = ['delivery', 'custody', 'pop3']
 
 /** Longer than any request may take (its contract's `timeoutMs`). */
 const RESPONSE_LIFETIME = '5m'

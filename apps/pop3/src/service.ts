@@ -1,0 +1,45 @@
+import { localBlobs } from '@postbus/blobs'
+import { connectionMetrics, listenTcp, type Overload, type TcpListenOptions } from '@postbus/listener'
+import { defineService } from '@postbus/service'
+
+import { Maildrops } from './adapters/maildrops.ts'
+import { Pop3Config } from './config.ts'
+import { serve, type ConnectionOptions } from './connection.ts'
+import { pop3Metrics } from './metrics.ts'
+
+const BUSY: Record<Overload, string> = {
+  total: '-ERR [SYS/TEMP] Too many connections, try again later\r\n',
+  client: '-ERR [SYS/TEMP] Too many connections from your address\r\n',
+}
+
+export const pop3Service = defineService<Pop3Config>({
+  name: 'pop3',
+  config: Pop3Config,
+  async start({ config, bus, log, metrics, defer, signal }) {
+    const maildrops = new Maildrops(bus, localBlobs(config.BLOBS_DIR), { lockMs: config.POP3_LOCK_MS, signal })
+    const session: ConnectionOptions = {
+      plaintextLogin: config.POP3_PLAINTEXT_LOGIN,
+      idleTimeoutMs: config.POP3_IDLE_TIMEOUT_MS,
+      loginTimeoutMs: config.POP3_LOGIN_TIMEOUT_MS,
+      maxBadCommands: config.POP3_MAX_BAD_COMMANDS,
+      login: (username, password, clientAddress) => maildrops.login(username, password, clientAddress),
+      metrics: pop3Metrics(metrics),
+      log,
+    }
+    const common: Omit<TcpListenOptions, 'port'> = {
+      host: config.LISTEN_HOST,
+      tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE },
+      trustedProxies: config.POP3_PROXY_NETWORKS,
+      maxConnections: config.POP3_MAX_CONNECTIONS,
+      maxConnectionsPerClient: config.POP3_MAX_CONNECTIONS_PER_ADDRESS,
+      refusal: (reason) => BUSY[reason],
+      metrics: connectionMetrics(metrics, 'pop3'),
+      log,
+    }
+    const listeners = await Promise.all([
+      listenTcp((connection) => serve(connection, session), { ...common, port: config.POP3_PORT }),
+      listenTcp((connection) => serve(connection, session), { ...common, port: config.POP3S_PORT, implicitTls: true }),
+    ])
+    defer(async () => void (await Promise.all(listeners.map((listener) => listener.close(config.DRAIN_DEADLINE_MS)))))
+  },
+})

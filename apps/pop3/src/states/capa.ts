@@ -1,0 +1,19 @@
+/** CAPA, in both states — RFC 2449 §5–6; capabilities of RFC 2595, 3206, 5034, 6856. */
+import { lines } from '../reply.ts'
+import type { Command } from '../session.ts'
+
+export const capa: Command = ({ canStartTls, mayLogin }) => ({
+  text: 'capabilities',
+  body: lines([
+    'TOP',
+    'UIDL',
+    'RESP-CODES',
+    'AUTH-RESP-CODE',
+    'PIPELINING',
+    'UTF8',
+    'EXPIRE NEVER',
+    ...(mayLogin ? ['USER', 'SASL PLAIN'] : []),
+    ...(canStartTls ? ['STLS'] : []),
+    'IMPLEMENTATION Postbus',
+  ]),
+})
