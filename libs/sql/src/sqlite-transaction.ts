@@ -9,7 +9,7 @@ import type { Prepared } from './prepared.ts'
 export class SqliteTransaction<DB> implements Transaction<DB> {
   readonly #connection: Connection
   #query: Kysely<DB> | undefined
-  #failed: unknown
+  #failed: Error | undefined
   #ended = false
   #savepoints = 0
 
@@ -70,7 +70,7 @@ export class SqliteTransaction<DB> implements Transaction<DB> {
    * Whoever kept the transaction must not write into the next one.
    * @returns what failed in it, if anything did
    */
-  end(): unknown {
+  end(): Error | undefined {
     this.#ended = true
     return this.#failed
   }
@@ -87,7 +87,7 @@ export class SqliteTransaction<DB> implements Transaction<DB> {
     try {
       return work()
     } catch (error) {
-      this.#failed = error
+      this.#failed = error instanceof Error ? error : new Error(String(error))
       throw error
     }
   }
