@@ -3,7 +3,7 @@
  *
  * Domains are lower-case A-labels, local parts unquoted, NFC and lower case: whoever asks has folded them (addresses/names.ts).
  */
-import type { Account, Alias, Domain } from '@postbus/contracts'
+import type { Alias, Domain } from '@postbus/contracts'
 
 export interface Name {
   domain: string

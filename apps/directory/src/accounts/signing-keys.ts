@@ -22,7 +22,7 @@ export async function keepSigningKeys(
   { days, failed }: Settings,
 ): Promise<{ stop(): void }> {
   await rotate(store, tokens, days)
-  const timer = setInterval(() => rotate(store, tokens, days).catch(failed), LOOK_EVERY_MS)
+  const timer = setInterval(() => void rotate(store, tokens, days).catch(failed), LOOK_EVERY_MS)
   timer.unref()
   return { stop: () => clearInterval(timer) }
 }
