@@ -29,7 +29,10 @@ export const MailstoreConfig = z.object({
     .max(10_000)
     .default(256)
     .describe('Deliveries handled at once; those that wait for the disk together share one commit.'),
-  MAILSTORE_READ_THREADS: positive.max(64).default(2).describe('Threads that read mailboxes and search them.'),
+  MAILSTORE_READ_THREADS: positive
+    .max(64)
+    .default(2)
+    .describe('Threads that read mailboxes; of two or more, one does nothing but search.'),
   MAILSTORE_CACHE_BYTES: positive
     .min(MIB)
     .default(32 * MIB)

@@ -20,7 +20,11 @@ export interface Tokens {
   accountOf(token: string): Promise<AccountId>
 }
 
-export function sessionTokens(bus: Pick<Bus, 'request'>, clock = Date.now): Tokens {
+export function sessionTokens(
+  bus: Pick<Bus, 'request'>,
+  clock = Date.now,
+  { minRefreshMs = MIN_REFRESH_MS } = {},
+): Tokens {
   const verified = new Map<string, { account: AccountId; expiresAt: number }>()
   let keys: { keySet: JWTVerifyGetKey; at: number } | undefined
   let asking: Promise<JWTVerifyGetKey> | undefined
@@ -51,7 +55,7 @@ export function sessionTokens(bus: Pick<Bus, 'request'>, clock = Date.now): Toke
     const known = await currentKeys()
     const result = await jwtVerify(token, known, options).catch(async (error: unknown) => {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
-      return jwtVerify(token, await currentKeys(performance.now() - MIN_REFRESH_MS), options)
+      return jwtVerify(token, await currentKeys(performance.now() - minRefreshMs), options)
     })
     const { sub, exp } = result.payload
     return { account: AccountId.parse(sub), expiresAt: ((exp ?? 0) + CLOCK_TOLERANCE_S) * 1000 }

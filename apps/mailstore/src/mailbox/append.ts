@@ -2,6 +2,7 @@
  * APPEND: literals a front end staged become messages, all or none. What is staged is taken away only afterwards, so that
  * an append that failed may be tried again.
  */
+import { RequestRefused } from '@postbus/bus'
 import type { AccountId } from '@postbus/contracts'
 
 import type { StoredContent } from './content.ts'
@@ -53,14 +54,11 @@ export function appendMessages(ports: AppendPorts): AppendMessages {
       await ports.discard(messages.map(({ blob }) => blob))
       return appended
     } catch (error) {
-      if (isRefusal(error)) await ports.discard(contents.flatMap(({ blob }) => blob?.key ?? []))
+      // Refused means not stored. After any other failure we do not know, and the bytes stay until the sweep finds them unused.
+      if (error instanceof RequestRefused) await ports.discard(contents.flatMap(({ blob }) => blob?.key ?? []))
       throw error
     }
   }
 }
-
-/** Refused means not stored. After any other failure we do not know, and the bytes stay until the sweep finds them unused. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string'
 
 const timeOf = (date: string | undefined): number | undefined => (date === undefined ? undefined : Date.parse(date))

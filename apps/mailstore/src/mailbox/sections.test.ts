@@ -22,6 +22,9 @@ function held(text: string, { prefix = PREFIX, inBlob = false } = {}): HeldConte
     header: bytes.subarray(0, headerSize),
     blob: inBlob ? { key: 'content/x', offset: 1000 } : null,
     read: async (start, end) => new Uint8Array(bytes.subarray(start, end)),
+    octets: async function* () {
+      yield bytes
+    },
   }
 }
 

@@ -18,10 +18,12 @@ export interface HeldContent {
   blob: { key: string; offset: number } | null
   /** Octets `[start, end)` of the content. */
   read(start: number, end: number): Promise<Uint8Array>
+  /** All of it, for one pass. */
+  octets(): AsyncIterable<Uint8Array>
 }
 
-/** Fields are chosen among so much of a header: what libs/message looks at, too. A longer one is hostile. */
-const MAX_HEADER_BYTES = 1024 * 1024
+/** Fields are looked for in so much of a header: as much as libs/message looks at. A longer one is hostile. */
+export const MAX_HEADER_BYTES = 1024 * 1024
 
 interface Cut {
   sections: SectionBytes[]

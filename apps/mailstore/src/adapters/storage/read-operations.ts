@@ -4,6 +4,7 @@ import type { MailDatabase, ReadOperations } from './operation.ts'
 import { known, namedBlobs } from './reads/deliveries.ts'
 import { fetch } from './reads/fetch.ts'
 import { account, list, open, status } from './reads/lists.ts'
+import { search } from './reads/search.ts'
 import { sync } from './reads/sync.ts'
 
 export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
@@ -15,7 +16,7 @@ export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
     open,
     sync,
     fetch: fetch(db, blobs),
-    search: async () => null,
+    search: search(db, blobs),
     namedBlobs,
   }
 }

@@ -28,11 +28,17 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   const writer = new StorageThread({ ...data, role: 'write' })
   const readers = Array.from({ length: readThreads }, () => new StorageThread({ ...data, role: 'read' }))
 
-  const leastBusy = (): StorageThread => readers.reduce((least, reader) => (reader.busy < least.busy ? reader : least))
+  // Searches keep to the last thread: whoever else reads, deliveries first of all, must not find every thread searching.
+  const searcher = readers.at(-1)
+  const quick = readers.length > 1 ? readers.slice(0, -1) : readers
+  const readerFor = (kind: keyof Reads): StorageThread => {
+    const among = kind === 'search' && searcher !== undefined ? [searcher] : quick
+    return among.reduce((least, reader) => (reader.busy < least.busy ? reader : least))
+  }
   return {
     async read<Kind extends keyof Reads>(kind: Kind, input: Reads[Kind]['input']) {
       // The far end is thread.ts, with the types of the port.
-      return (await leastBusy().call(kind, input)) as Reads[Kind]['output']
+      return (await readerFor(kind).call(kind, input)) as Reads[Kind]['output']
     },
     async write<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']) {
       return (await writer.call(kind, input)) as Outcome<Writes[Kind]['output']>

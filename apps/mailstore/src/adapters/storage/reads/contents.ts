@@ -17,8 +17,10 @@ interface ContentRow {
   blob_offset: number
 }
 
-/** Null when the email went away meanwhile. `needsBody`: otherwise only the header is read from the database. */
-export function heldContents(db: MailDatabase, blobs: Blobs) {
+/** Null when the email went away meanwhile. Without `withBody` the body is read when it is asked for. */
+export type ContentOf = (reader: Reader<Tables>, email: number, withBody: boolean) => Promise<HeldContent | null>
+
+export function heldContents(db: MailDatabase, blobs: Blobs): ContentOf {
   const contentRow = db.prepare<{ email: number }, ContentRow>((query, param) =>
     query
       .selectFrom('emails')
@@ -30,25 +32,32 @@ export function heldContents(db: MailDatabase, blobs: Blobs) {
   const bodyRow = db.prepare<{ content: number }, { bytes: Uint8Array }>((query, param) =>
     query.selectFrom('bodies').select('bytes').where('content', '=', param('content')),
   )
-  return async (reader: Reader<Tables>, email: number, needsBody: boolean): Promise<HeldContent | null> => {
+  return async (reader, email, withBody) => {
     const row = await reader.first(contentRow, { email })
     if (row === undefined) return null
     const { prefix, size, header_size: headerSize, structure, header, blob, blob_offset: offset } = row
     const common = { prefix, size, headerSize, structure, header }
     if (blob !== null) {
       const read = (start: number, end: number) => readBlob(blobs, blob, offset + start, end - start)
-      return { ...common, blob: { key: blob, offset }, read }
+      const octets = () => blobs.read(blob, { offset, length: size })
+      return { ...common, blob: { key: blob, offset }, read, octets }
     }
-    const body = needsBody ? (await reader.first(bodyRow, { content: row.content }))?.bytes : undefined
-    const read = async (start: number, end: number) => {
-      if (body === undefined && end > headerSize) throw new Error(`content ${row.content} has no body to read`)
-      return join(header, body ?? NOTHING, headerSize, start, end)
+    const bodyBytes = async () => (await reader.first(bodyRow, { content: row.content }))?.bytes
+    let body = withBody ? await bodyBytes() : undefined
+    const whole = async (): Promise<Uint8Array> => {
+      body ??= await bodyBytes()
+      if (body === undefined) throw new Error(`content ${row.content} has no body`)
+      return body
     }
-    return { ...common, blob: null, read }
+    const read = async (start: number, end: number) =>
+      end <= headerSize ? header.slice(start, end) : join(header, await whole(), headerSize, start, end)
+    const octets = async function* () {
+      yield header
+      yield await whole()
+    }
+    return { ...common, blob: null, read, octets }
   }
 }
-
-const NOTHING = new Uint8Array(0)
 
 /** `[start, end)` of header and body, as bytes of their own. */
 function join(header: Uint8Array, body: Uint8Array, headerSize: number, start: number, end: number): Uint8Array {

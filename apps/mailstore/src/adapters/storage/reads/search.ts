@@ -1,0 +1,107 @@
+/**
+ * A search, in steps of bounded work. SQL decides what it can; what needs the text of messages is looked at one by one, and
+ * a step that has taken its time hands over to the next, so that other readers of this thread wait for milliseconds.
+ */
+import type { Blobs } from '@postbus/blobs'
+import type { Reader } from '@postbus/sql'
+import type { Selectable } from 'kysely'
+
+import { foldKeyword } from '../../../mailbox/flags.ts'
+import { type Candidate, matcher, mentions, scopeOf } from '../../../mailbox/search-program.ts'
+import { type MessageText, messageText, textKeysOf } from '../../../mailbox/search-text.ts'
+import { above, rangesOf } from '../../../mailbox/uid-ranges.ts'
+import type { MailDatabase, ReadOperation } from '../operation.ts'
+import { ALL_UIDS, keywordsOf, messagesIn } from '../rows.ts'
+import type { Tables } from '../schema.ts'
+import { sqlPart } from '../search-sql.ts'
+import { findMailbox } from '../tables.ts'
+import { heldContents } from './contents.ts'
+
+/** Rows of one step when SQL decides alone. */
+const MAX_ROWS = 10_000
+/** And when each is looked at. */
+const MAX_CANDIDATES = 500
+const STEP_MS = 40
+
+type Row = Selectable<Tables['messages']>
+const columns = ['uid', 'modseq', 'flags', 'internal_date', 'save_date', 'size', 'email'] as const
+
+export function search(db: MailDatabase, blobs: Blobs): ReadOperation<'search'> {
+  const contentOf = heldContents(db, blobs)
+  return async (reader, { key, after, now, ...mailbox }) => {
+    if ((await findMailbox(reader, mailbox)) === undefined) return null
+    const { condition, exact } = sqlPart(key, now)
+    const scope = scopeOf(key)
+    const uids = above(scope === null ? ALL_UIDS : [...scope.ranges()], after)
+    const limit = exact ? MAX_ROWS : MAX_CANDIDATES
+    const { rows, done } = await messagesIn(reader, mailbox.mailbox, uids, limit, columns, (of) =>
+      condition === null ? of : of.where(condition),
+    )
+    const wantsModseq = mentions(key, 'modseq')
+    const page = (found: readonly Pick<Row, 'uid' | 'modseq'>[], next: number | null) => ({
+      uids: rangesOf(found.map(({ uid }) => uid)),
+      highestModseq: wantsModseq ? found.reduce((highest, { modseq }) => Math.max(highest, modseq), 0) : 0,
+      next,
+    })
+    if (exact) return page(rows, done)
+
+    const matches = matcher(key, now)
+    const textKeys = textKeysOf(key)
+    const textOf = async ({ email }: Pick<Row, 'email'>): Promise<MessageText | null> => {
+      const content = await contentOf(reader, email, false)
+      return content === null ? null : messageText(content, textKeys)
+    }
+    const { ids, names } = await keywordsOf(reader, mailbox.mailbox, rows)
+    const sentDays = mentions(key, 'date') ? await sentDaysOf(reader, mailbox.mailbox, rows) : NO_DAYS
+    const found: typeof rows = []
+    const deadline = performance.now() + STEP_MS
+    for (const row of rows) {
+      const keywords = (ids.get(row.uid) ?? []).map((number) => foldKeyword(names.get(number) ?? ''))
+      const known = { keywords: new Set(keywords), sentDay: sentDays.get(row.uid) ?? null }
+      if (await matches(candidate(row, known, () => textOf(row)))) found.push(row)
+      if (performance.now() > deadline && row !== rows.at(-1)) return page(found, row.uid)
+    }
+    return page(found, done)
+  }
+}
+
+const NO_DAYS: ReadonlyMap<number, string> = new Map()
+
+function candidate(
+  row: Pick<Row, (typeof columns)[number]>,
+  known: Pick<Candidate, 'keywords' | 'sentDay'>,
+  open: () => Promise<MessageText | null>,
+): Candidate {
+  let opened: Promise<MessageText | null> | undefined
+  const text = () => (opened ??= open())
+  return {
+    ...known,
+    uid: row.uid,
+    modseq: row.modseq,
+    flags: row.flags,
+    internalDate: row.internal_date,
+    saveDate: row.save_date,
+    size: row.size,
+    header: async (field, value) => (await text())?.header(field, value) ?? false,
+    body: async (value) => (await text())?.body(value) ?? false,
+    text: async (value) => (await text())?.text(value) ?? false,
+  }
+}
+
+async function sentDaysOf(
+  { query }: Reader<Tables>,
+  mailbox: number,
+  rows: readonly { uid: number }[],
+): Promise<ReadonlyMap<number, string>> {
+  const found = await query
+    .selectFrom('messages')
+    .innerJoin('emails', 'emails.id', 'messages.email')
+    .innerJoin('contents', 'contents.id', 'emails.content')
+    .select(['messages.uid', 'contents.sent_day'])
+    .where('messages.mailbox', '=', mailbox)
+    .where('messages.uid', '>=', rows[0]?.uid ?? 0)
+    .where('messages.uid', '<=', rows.at(-1)?.uid ?? 0)
+    .where('contents.sent_day', 'is not', null)
+    .execute()
+  return new Map(found.map(({ uid, sent_day: day }) => [uid, day ?? '']))
+}

@@ -1,0 +1,51 @@
+/** The keys of a search program that need a message's text, answered for one message with one pass over its octets. */
+import type { SearchKey } from '@postbus/contracts'
+import { casemap, headerContains, type MessagePart, searchText, type TextKey } from '@postbus/message'
+
+import { type HeldContent, MAX_HEADER_BYTES } from './sections.ts'
+
+export interface MessageText {
+  header(field: string, value: string): Promise<boolean>
+  body(value: string): Promise<boolean>
+  text(value: string): Promise<boolean>
+}
+
+/** Every BODY and TEXT key of a program. */
+export function textKeysOf(key: SearchKey): TextKey[] {
+  switch (key.kind) {
+    case 'body':
+    case 'text':
+      return [{ in: key.kind, value: key.value }]
+    case 'not':
+      return textKeysOf(key.key)
+    case 'and':
+    case 'or':
+      return key.keys.flatMap(textKeysOf)
+    default:
+      return []
+  }
+}
+
+/** @param keys all that may be asked: the octets are read once for all of them, when the first is */
+export function messageText(content: HeldContent, keys: readonly TextKey[]): MessageText {
+  const { prefix, header } = content
+  let answers: Promise<boolean[]> | undefined
+
+  async function contains(where: TextKey['in'], value: string): Promise<boolean> {
+    const root = (): MessagePart => JSON.parse(content.structure) // as prepare.ts wrote it
+    answers ??= searchText(content.octets(), root(), keys)
+    const found = await answers
+    return keys.some((key, index) => key.in === where && key.value === value && found[index])
+  }
+
+  async function wholeHeader(): Promise<Uint8Array> {
+    return header.length < content.headerSize ? content.read(0, Math.min(content.headerSize, MAX_HEADER_BYTES)) : header
+  }
+
+  return {
+    header: async (field, value) => headerContains(Buffer.concat([prefix, await wholeHeader()]), field, value),
+    body: (value) => contains('body', value),
+    // Return-Path and Delivered-To stand before the content and belong to the header.
+    text: async (value) => casemap(Buffer.from(prefix).toString()).includes(casemap(value)) || contains('text', value),
+  }
+}
