@@ -18,12 +18,6 @@ export interface Blobs {
   size(key: string): Promise<number>
   /** The same bytes under a second key, without copying where the store can; durable when it resolves, also if the first was not. Idempotent. @throws NoSuchBlob @throws BlobExists other bytes are there */
   link(from: string, to: string): Promise<void>
-  /**
-   * A file nobody changes any more as a new blob, without copying (a hard link); durable when it resolves. False where the store
-   * cannot: it has no files, or the file lies on another file system. Then put its bytes. Idempotent.
-   * @throws NoSuchBlob the file is gone @throws BlobExists other bytes are there
-   */
-  adopt?(key: string, path: string): Promise<boolean>
   /** Idempotent. A reader that has begun may finish. */
   delete(key: string): Promise<void>
   /** Every blob whose key begins with the prefix, in no order. Blobs put or deleted meanwhile may be missing or there. */

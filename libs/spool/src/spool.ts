@@ -19,7 +19,10 @@ export interface SpoolWriter {
     body: AsyncIterable<Uint8Array>,
     describe: (size: number) => MailAccepted,
   ): Promise<MailAccepted>
-  /** Durable under an id that may have been used by an earlier run of the same work: then nothing is written. For reports. */
+  /**
+   * Durable under an id that may have been used by an earlier run of the same work: then nothing is written, and the earlier
+   * record's event is the answer. For reports. Throws as `put` does.
+   */
   putIfAbsent(
     queueId: QueueId,
     body: AsyncIterable<Uint8Array>,
@@ -49,14 +52,21 @@ export interface SpoolReader {
 
 /** Custody only. */
 export interface SpoolKeeper {
-  /** Complete records in the order written, oldest segment first. `accepted` comes without reading the bytes. */
+  /**
+   * Complete records that were not freed: the oldest segment first, each in the order written, then the records with files of
+   * their own, in no order. `accepted` comes without reading the bytes. A record that is copied out meanwhile may come twice.
+   */
   list(): AsyncIterable<{ accepted: MailAccepted; writtenAt: Date }>
-  /** Durable when it resolves; the space of a segment is given back when all its records are freed. Idempotent. */
+  /**
+   * Durable when it resolves; the space of a segment is given back when all its records are freed, and until then a reader
+   * may still find one. Idempotent; ids nobody knows are no error.
+   */
   free(queueIds: readonly QueueId[]): Promise<void>
   /** Copies records that wait long out of segments older than this, so that the segments can go. */
   compact(olderThan: Date): Promise<{ copied: number; segmentsRemoved: number }>
   /** Removes unfinished records no writer is working on any more. */
   sweep(olderThan: Date): Promise<number>
+  close(): Promise<void>
 }
 
 export class NoSuchRecord extends Error {

@@ -1,0 +1,61 @@
+/**
+ * Finds records by queue id, in segments and files, whatever process wrote them.
+ *
+ * A record only ever moves from a segment to a file of its own, which is durable before the segment goes. So whoever looks
+ * into segments first and at files last finds it.
+ */
+import type { QueueId } from '@postbus/contracts'
+
+import { Catalog } from './catalog.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import { type Found, locate, locateThoroughly } from './locate.ts'
+import { fileRecord, wholeRecord } from './record-reader.ts'
+import { SegmentGone } from './segment.ts'
+import { NoSuchRecord, type SpoolReader, type SpoolRecord } from './spool.ts'
+
+export interface SpoolReaderOptions {
+  dir: string
+  /** Places of records kept in memory, about 150 octets each; others are read again from the index. Default 131,072. */
+  maxPlaces?: number
+}
+
+/** The directory need not be there yet. */
+export function openSpoolReader({ dir, maxPlaces = 131_072 }: SpoolReaderOptions): SpoolReader {
+  return new LocalSpoolReader(layoutOf(dir), new Catalog(layoutOf(dir), { maxPlaces }))
+}
+
+class LocalSpoolReader implements SpoolReader {
+  readonly #layout: Layout
+  readonly #catalog: Catalog
+
+  constructor(layout: Layout, catalog: Catalog) {
+    this.#layout = layout
+    this.#catalog = catalog
+  }
+
+  async open(queueId: QueueId): Promise<SpoolRecord> {
+    const record =
+      (await this.#read(queueId, await locate(this.#catalog, queueId))) ??
+      (await fileRecord(this.#layout, queueId)) ??
+      (await this.#read(queueId, await locateThoroughly(this.#catalog, queueId))) ??
+      (await fileRecord(this.#layout, queueId))
+    if (!record) throw new NoSuchRecord(`no record of ${queueId}`)
+    return record
+  }
+
+  async close(): Promise<void> {
+    await this.#catalog.close()
+  }
+
+  /** Null where the segment went while we looked. */
+  async #read(queueId: QueueId, found: Found | null): Promise<SpoolRecord | null> {
+    if (!found) return null
+    try {
+      return wholeRecord(queueId, await found.segment.read(found.place), null)
+    } catch (cause) {
+      if (!(cause instanceof SegmentGone)) throw cause
+      await this.#catalog.forget(found.name)
+      return null
+    }
+  }
+}
