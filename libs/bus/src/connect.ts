@@ -10,7 +10,8 @@ import { noMetrics, prometheusMetrics } from './metrics.ts'
 import { pause } from './pause.ts'
 import { Publisher } from './publish.ts'
 import { answerer, request } from './request.ts'
-import { answerRows, rows } from './rows.ts'
+import { answerRows } from './rows-answer.ts'
+import { rows } from './rows-ask.ts'
 import { Tried } from './tried.ts'
 
 export interface BusOptions extends ConnectionOptions {

@@ -190,24 +190,25 @@ export class Connection {
 
   async #watch(): Promise<void> {
     for await (const status of this.nats.status()) {
-      switch (status.type) {
-        case 'disconnect':
-          if (this.#connected) this.#log.warn({ server: status.server }, 'lost the connection to the bus')
-          this.#connected = false
-          break
-        case 'reconnect':
-          this.#connected = true
-          this.#log.info({ server: status.server }, 'connected to the bus again')
-          for (const { settle } of [...this.#waiting.values()]) settle({ kind: 'lost' })
-          for (const callback of [...this.#onConnected]) callback()
-          for (const callback of [...this.#onReconnect]) callback()
-          break
-        case 'error':
-          this.#serverError(status.error)
-          break
-      }
+      if (status.type === 'disconnect') this.#disconnected(status.server)
+      else if (status.type === 'reconnect') this.#reconnected(status.server)
+      else if (status.type === 'error') this.#serverError(status.error)
     }
     this.#connected = false
+  }
+
+  #disconnected(server: string): void {
+    // Told again at each dial that fails.
+    if (this.#connected) this.#log.warn({ server }, 'lost the connection to the bus')
+    this.#connected = false
+  }
+
+  #reconnected(server: string): void {
+    this.#connected = true
+    this.#log.info({ server }, 'connected to the bus again')
+    for (const { settle } of [...this.#waiting.values()]) settle({ kind: 'lost' })
+    for (const callback of [...this.#onConnected]) callback()
+    for (const callback of [...this.#onReconnect]) callback()
   }
 
   #serverError(err: Error): void {

@@ -49,6 +49,8 @@ const MS = 1_000_000
 const SECOND = 1_000 * MS
 
 const CHECK_INTERVAL_MS = 5_000
+/** A question sent just as the connection breaks waits that long for nothing. */
+const API_TIMEOUT_MS = 2_000
 const RETRY = { minMs: 100, maxMs: 5_000 }
 /** Longer than a producer tries again, a message may be in hand and a leader election may take, together. */
 const DUPLICATE_WINDOW = 600 * SECOND
@@ -66,7 +68,7 @@ export async function keepProvisioned(options: ProvisionerOptions): Promise<Stop
   const stopping = new AbortController()
   const stopped = AbortSignal.any([signal, stopping.signal])
   const connection = await Connection.open({ ...options, party: 'provisioner' })
-  const jsm = await jetstreamManager(connection.nats, { checkAPI: false })
+  const jsm = await jetstreamManager(connection.nats, { checkAPI: false, timeout: API_TIMEOUT_MS })
 
   let check = Promise.withResolvers<void>()
   const soon = (): void => check.resolve()
