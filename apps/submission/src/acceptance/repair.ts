@@ -1,0 +1,28 @@
+/**
+ * What a submission server adds where the client left it out: Date and Message-ID. Nothing that is there is touched.
+ *
+ * STANDARDS  RFC 6409 §8.2, §8.3; RFC 5322 §3.3 (date-time), §3.6.4 (msg-id)
+ */
+import type { HeaderField } from '@postbus/message'
+
+export interface RepairPorts {
+  now(): Date
+  /** A word nobody used before. */
+  unique(): string
+  /** Our name: what makes the word unique in the world. */
+  domain: string
+}
+
+/** Whole fields to put in front of the message, without line endings. */
+export function missingFields(fields: readonly HeaderField[], { now, unique, domain }: RepairPorts): string[] {
+  const present = new Set(fields.map(({ name }) => name.toLowerCase()))
+  const added: string[] = []
+  if (!present.has('date')) added.push(`Date: ${dateTime(now())}`)
+  if (!present.has('message-id')) added.push(`Message-ID: <${unique()}@${domain}>`)
+  return added
+}
+
+/** toUTCString has RFC 5322's form but for the zone, whose name is obsolete there (§4.3). */
+function dateTime(date: Date): string {
+  return date.toUTCString().replace('GMT', '+0000')
+}
