@@ -1,5 +1,4 @@
 /** The header of a message that is still arriving: read as far as it goes, the rest left to be streamed. */
-import { headerEnd } from '@postbus/message'
 import { SmtpError } from '@postbus/smtp'
 
 export interface Arriving {
@@ -7,31 +6,44 @@ export interface Arriving {
   header: Buffer
   /** What was read beyond the header, and then the rest. */
   rest: AsyncIterable<Uint8Array>
+  /** The rest is not wanted. */
+  discard(): Promise<void>
 }
 
-/** An empty line may begin in the three octets before a chunk. */
-const OVERLAP = 3
+const CR = 0x0d
+const LF = 0x0a
+const FIRST_SIZE = 8 * 1024
 
-/** @throws SmtpError when the header is longer than `maxBytes` */
+/** Linear in the header's length, however small the pieces. @throws SmtpError when it is longer than `maxBytes` */
 export async function readHeader(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Arriving> {
   const chunks = body[Symbol.asyncIterator]()
-  let read = Buffer.alloc(0)
+  const discard = async (): Promise<void> => void (await chunks.return?.())
+  let held = Buffer.allocUnsafe(FIRST_SIZE)
+  let length = 0
+  let lineStart = 0
   for (;;) {
     const { value, done } = await chunks.next()
-    if (done) return { header: read, rest: rest(Buffer.alloc(0), chunks) }
-    const from = Math.max(0, read.length - OVERLAP)
-    read = Buffer.concat([read, value])
-    const end = startsEmpty(read) ? 2 : headerEnd(read, from)
-    if (end !== -1) return { header: read.subarray(0, end), rest: rest(read.subarray(end), chunks) }
-    if (read.length > maxBytes) {
-      await chunks.return?.()
+    if (done) return { header: held.subarray(0, length), rest: rest(Buffer.alloc(0), chunks), discard }
+    if (length + value.length > held.length) {
+      const larger = Buffer.allocUnsafe(Math.max(2 * held.length, length + value.length))
+      held.copy(larger, 0, 0, length)
+      held = larger
+    }
+    held.set(value, length)
+    let at = held.subarray(0, length + value.length).indexOf(LF, length)
+    length += value.length
+    for (; at !== -1; at = held.subarray(0, length).indexOf(LF, lineStart)) {
+      const empty = at === lineStart || (at === lineStart + 1 && held[lineStart] === CR)
+      lineStart = at + 1
+      if (!empty) continue
+      return { header: held.subarray(0, lineStart), rest: rest(held.subarray(lineStart, length), chunks), discard }
+    }
+    if (length > maxBytes) {
+      await discard()
       throw new SmtpError(552, '5.3.4', 'The header of this message is too large')
     }
   }
 }
-
-/** A message without header fields. */
-const startsEmpty = (bytes: Uint8Array): boolean => bytes[0] === 0x0d && bytes[1] === 0x0a
 
 async function* rest(first: Uint8Array, chunks: AsyncIterator<Uint8Array>): AsyncIterable<Uint8Array> {
   try {

@@ -104,7 +104,7 @@ export function createIntake(options: IntakeOptions): Intake {
       }
       prepend = (await message.inspect(fields)).prepend
     } catch (refusal) {
-      await close(arriving.rest)
+      await arriving.discard()
       throw refusal
     }
     const trace = receivedField({
@@ -189,8 +189,4 @@ function messageIdOf(fields: readonly HeaderField[], prepend: readonly string[])
   const added = prepend.find((line) => /^message-id:/i.test(line))?.slice('message-id:'.length)
   const messageId = (present ?? added)?.trim()
   return messageId === undefined || messageId === '' || messageId.length > MAX_MESSAGE_ID ? {} : { messageId }
-}
-
-async function close(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  await chunks[Symbol.asyncIterator]().return?.()
 }
