@@ -53,14 +53,14 @@ export const listOption = (options: OptionValues, name: string): string[] | unde
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : undefined
 }
 
-/** `none` takes a limit away. */
-export function limitOption(options: OptionValues, name: string): number | null | undefined {
+/** @param absent the word that takes the limit away */
+export function limitOption(options: OptionValues, name: string, absent: string): number | null | undefined {
   const text = textOption(options, name)
   if (text === undefined) return undefined
-  if (text === 'none') return null
+  if (text === absent) return null
   const [, digits, unit = ''] = /^(\d{1,12})([KMGT]?)$/i.exec(text) ?? []
   if (digits === undefined)
-    throw new UsageError(`--${name}: a number, with K, M, G or T for bytes, or none; not ${text}`)
+    throw new UsageError(`--${name}: a number, with K, M, G or T for bytes, or ${absent}; not ${text}`)
   return Number(digits) * 1024 ** ' KMGT'.indexOf(unit === '' ? ' ' : unit.toUpperCase())
 }
 

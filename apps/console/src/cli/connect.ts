@@ -9,7 +9,8 @@ import { z } from 'zod'
 import { UsageError } from './command.ts'
 
 /** `postbus.json` of a data directory. */
-const Profile = z.object({ natsUrl: z.string(), operatorNkeyFile: z.string() })
+const Profile = z.object({ natsUrl: z.string(), operatorNkeyFile: z.string(), ca: z.string().optional() })
+type Profile = z.infer<typeof Profile>
 
 /** How long to wait for a bus that is not there. */
 const CONNECT_MS = 5000
@@ -20,12 +21,13 @@ export class NotRunning extends Error {
 }
 
 export async function connectOperator(dataOption: string | undefined, env: NodeJS.ProcessEnv): Promise<Bus> {
-  const { natsUrl, operatorNkeyFile } = await profile(dataOption, env)
+  const { natsUrl, operatorNkeyFile, ca } = await profile(dataOption, env)
   try {
     return await connectBus({
       servers: natsUrl,
       party: 'operator',
       nkeyFile: operatorNkeyFile,
+      ...(natsUrl.startsWith('tls:') && ca !== undefined && { tls: { caFile: ca } }),
       log: pino({ level: 'silent' }),
       signal: AbortSignal.timeout(CONNECT_MS),
     })
@@ -34,10 +36,11 @@ export async function connectOperator(dataOption: string | undefined, env: NodeJ
   }
 }
 
-async function profile(dataOption: string | undefined, env: NodeJS.ProcessEnv): Promise<z.infer<typeof Profile>> {
-  const { NATS_URL: natsUrl, NATS_NKEY_FILE: operatorNkeyFile } = env
-  if (dataOption === undefined && natsUrl !== undefined && operatorNkeyFile !== undefined)
-    return { natsUrl, operatorNkeyFile }
+async function profile(dataOption: string | undefined, env: NodeJS.ProcessEnv): Promise<Profile> {
+  const { NATS_URL: natsUrl, NATS_NKEY_FILE: operatorNkeyFile, NATS_CA_FILE: ca } = env
+  if (dataOption === undefined && natsUrl !== undefined && operatorNkeyFile !== undefined) {
+    return { natsUrl, operatorNkeyFile, ...(ca !== undefined && { ca }) }
+  }
   const data = resolve(dataOption ?? join(import.meta.dirname, '..', '..', '..', '..', 'data'))
   let text: string
   try {
@@ -45,5 +48,9 @@ async function profile(dataOption: string | undefined, env: NodeJS.ProcessEnv): 
   } catch (cause) {
     throw new UsageError(`no postbus.json in ${data}: say --data DIR, or set NATS_URL and NATS_NKEY_FILE`, { cause })
   }
-  return Profile.parse(JSON.parse(text))
+  try {
+    return Profile.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new UsageError(`${join(data, 'postbus.json')} is not what \`npm start\` writes`, { cause })
+  }
 }

@@ -6,8 +6,12 @@ import { UsageError, textOption, type Command, type OptionValues } from './comma
 
 export const passwordOptions = {
   'password-stdin': { type: 'boolean', help: 'read the password from standard input' },
+  'ask-password': { type: 'boolean', help: 'ask for it on the terminal, without echo' },
   'generate-password': { type: 'boolean', help: 'make one and print it' },
-  password: { type: 'string', help: 'the password itself; others on this machine can see it while the command runs' },
+  password: {
+    type: 'string',
+    help: 'the password itself. Avoid: others on this machine can see it, and the shell keeps it',
+  },
 } satisfies Command['options']
 
 /** 96 bits, without look-alikes of a shell's special characters. */
@@ -19,18 +23,22 @@ export interface Chosen {
   generated: boolean
 }
 
-/** `ask`: prompt when no option says otherwise and there is a terminal. */
+/** @param ask whether to ask on the terminal, if there is one, when no option says otherwise; an empty answer is none */
 export async function choosePassword(options: OptionValues, ask: boolean): Promise<Chosen> {
-  const ways = ['password-stdin', 'generate-password', 'password'].filter((name) => options[name] !== undefined)
+  const ways = ['password-stdin', 'ask-password', 'generate-password', 'password'].filter(
+    (name) => options[name] !== undefined,
+  )
   if (ways.length > 1) throw new UsageError(`only one of --${ways.join(', --')}`)
   if (options['generate-password'])
     return { password: randomBytes(GENERATED_BYTES).toString('base64url'), generated: true }
   if (options['password-stdin']) return { password: await firstLine(), generated: false }
   const argument = textOption(options, 'password')
-  if (argument !== undefined || !ask || !process.stdin.isTTY) return { password: argument, generated: false }
+  const wanted = options['ask-password'] === true || (ask && process.stdin.isTTY)
+  if (argument !== undefined || !wanted) return { password: argument, generated: false }
+  if (!process.stdin.isTTY) throw new UsageError('--ask-password needs a terminal; see --password-stdin')
   const password = await prompt('password: ')
   if ((await prompt('again: ')) !== password) throw new UsageError('the two are not the same')
-  return { password, generated: false }
+  return { password: password === '' ? undefined : password, generated: false }
 }
 
 async function firstLine(): Promise<string> {
@@ -53,7 +61,7 @@ function prompt(question: string): Promise<string> {
     const onData = (text: string): void => {
       for (const key of text) {
         if (key === '\r' || key === '\n') return (finish(), resolve(typed))
-        if (key === '\u0003') return (finish(), reject(new UsageError('cancelled')))
+        if (key === '\u0003' || key === '\u0004') return (finish(), reject(new UsageError('cancelled')))
         typed = key === '\u007f' || key === '\b' ? typed.slice(0, -1) : typed + key
       }
     }

@@ -1,4 +1,5 @@
 /** postbus account … */
+import { RequestRefused } from '@postbus/bus'
 import { addAccount, changeAccount, listAccounts, removeAccount, type Account } from '@postbus/contracts'
 
 import {
@@ -17,16 +18,16 @@ import { bytes, facts, table } from '../table.ts'
 const settingOptions = {
   name: { type: 'string', help: 'the person' },
   quota: { type: 'string', help: 'bytes, with K, M, G or T, or none' },
-  'recipients-per-hour': { type: 'string', help: 'sending limit, or none' },
-  'messages-per-hour': { type: 'string', help: 'sending limit, or none' },
+  'recipients-per-hour': { type: 'string', help: "sending limit, or default for the platform's" },
+  'messages-per-hour': { type: 'string', help: "sending limit, or default for the platform's" },
 } satisfies Command['options']
 
 const settings = (options: OptionValues) =>
   given({
     name: textOption(options, 'name'),
-    quotaBytes: limitOption(options, 'quota'),
-    recipientsPerHour: limitOption(options, 'recipients-per-hour'),
-    messagesPerHour: limitOption(options, 'messages-per-hour'),
+    quotaBytes: limitOption(options, 'quota', 'none'),
+    recipientsPerHour: limitOption(options, 'recipients-per-hour', 'default'),
+    messagesPerHour: limitOption(options, 'messages-per-hour', 'default'),
   })
 
 function shown(account: Account, generated: string | undefined): Answer {
@@ -70,6 +71,17 @@ export const accountCommands: Command[] = [
         name,
       ])
       return { value: accounts, text: table(['address', 'account', 'enabled', 'quota', 'name'], rows) }
+    },
+  },
+  {
+    name: 'account show',
+    takes: '<address>',
+    summary: 'one account',
+    async run({ bus, args }) {
+      const [address] = take(args, '<address>')
+      const [account] = (await bus.request(listAccounts, { address })).accounts
+      if (account === undefined) throw new RequestRefused('noSuchAccount', `address: ${address} is no account`)
+      return shown(account, undefined)
     },
   },
   {

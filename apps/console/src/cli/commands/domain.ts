@@ -1,4 +1,5 @@
 /** postbus domain … */
+import { RequestRefused } from '@postbus/bus'
 import { addDomain, changeDomain, listDomains, removeDomain, type Domain } from '@postbus/contracts'
 
 import { given, take, textOption, UsageError, type Command } from '../command.ts'
@@ -58,6 +59,17 @@ export const domainCommands: Command[] = [
         catchAll,
       ])
       return { value: domains, text: table(['domain', 'kind', 'target', 'separator', 'catch-all'], rows) }
+    },
+  },
+  {
+    name: 'domain show',
+    takes: '<domain>',
+    summary: 'one domain',
+    async run({ bus, args }) {
+      const [domain] = take(args, '<domain>')
+      const [value] = (await bus.request(listDomains, { domain })).domains
+      if (value === undefined) throw new RequestRefused('noSuchDomain', `domain: ${domain} is none of ours`)
+      return { value, text: shown(value) }
     },
   },
   {

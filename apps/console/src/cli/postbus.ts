@@ -1,0 +1,109 @@
+/** One call of `postbus`: finds the command, connects, runs it, says what came of it. */
+import { parseArgs } from 'node:util'
+
+import { BusUnavailable, RequestRefused } from '@postbus/bus'
+import { z } from 'zod'
+
+import { type Command, type OptionValues, take, UsageError } from './command.ts'
+import { accountCommands } from './commands/account.ts'
+import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
+import { domainCommands } from './commands/domain.ts'
+import { whereCommand } from './commands/where.ts'
+import { connectOperator, NotRunning } from './connect.ts'
+import { commandHelp, generalHelp } from './help.ts'
+
+/** What a call sees of its process. */
+export interface Surroundings {
+  env: NodeJS.ProcessEnv
+  stdout: { write(text: string): unknown }
+  stderr: { write(text: string): unknown }
+}
+
+const REFUSED = 1
+const CALLED_WRONGLY = 2
+const EX_UNAVAILABLE = 69
+const EX_SOFTWARE = 70
+
+const commands: readonly Command[] = [
+  ...domainCommands,
+  ...accountCommands,
+  ...aliasCommands,
+  ...groupCommands,
+  ...listCommands,
+  whereCommand,
+]
+
+/** @returns the exit status */
+export async function postbus(argv: readonly string[], around: Surroundings): Promise<number> {
+  const command = commands.find(({ name }) => name === argv.slice(0, wordsOf(name)).join(' '))
+  if (command === undefined) return explainCommands(argv, around)
+  try {
+    const { args, options } = parse(command, argv.slice(wordsOf(command.name)))
+    if (options['help']) {
+      around.stdout.write(commandHelp(command))
+      return 0
+    }
+    // Before anybody is asked: a call that is wrong is wrong without a bus too.
+    take(args, ...command.takes.split(' ').filter((name) => name !== ''))
+    const data = options['data']
+    const bus = await connectOperator(typeof data === 'string' ? data : undefined, around.env)
+    try {
+      const { value, text } = await command.run({ bus, args, options })
+      around.stdout.write(options['json'] ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`)
+    } finally {
+      await bus.close()
+    }
+    return 0
+  } catch (error) {
+    const { status, text } = explain(error)
+    around.stderr.write(`postbus ${command.name}: ${text}\n`)
+    return status
+  }
+}
+
+const wordsOf = (name: string): number => name.split(' ').length
+
+/** `postbus`, `postbus account`, `postbus account --help`, and names that are none. */
+function explainCommands(argv: readonly string[], { stdout, stderr }: Surroundings): number {
+  const words = argv.filter((word) => !word.startsWith('-') && word !== 'help')
+  const about = commands.filter(({ name }) => words.every((word, index) => name.split(' ')[index] === word))
+  const asked = words.length === 0 || argv.length > words.length
+  if (about.length === 0) {
+    stderr.write(`postbus: there is no command '${words.join(' ')}' (postbus --help names all)\n`)
+    return CALLED_WRONGLY
+  }
+  const help = generalHelp(about)
+  if (asked) stdout.write(help)
+  else stderr.write(help)
+  return asked ? 0 : CALLED_WRONGLY
+}
+
+function parse(command: Command, args: readonly string[]): { args: string[]; options: OptionValues } {
+  const own = Object.entries(command.options ?? {}).map(([name, { help: _, ...option }]) => [name, option] as const)
+  try {
+    const { positionals, values } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        ...Object.fromEntries(own),
+        data: { type: 'string' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+    // parseArgs knows only the options written out here; a command's own are strings, switches and lists of strings too.
+    return { args: positionals, options: values as OptionValues }
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}
+
+function explain(error: unknown): { status: number; text: string } {
+  if (error instanceof UsageError) return { status: CALLED_WRONGLY, text: `${error.message} (--help shows how)` }
+  // What the contract itself does not allow never left this process.
+  if (error instanceof z.ZodError) return { status: CALLED_WRONGLY, text: z.prettifyError(error) }
+  if (error instanceof RequestRefused) return { status: REFUSED, text: `${error.message} (${error.code})` }
+  if (error instanceof NotRunning || error instanceof BusUnavailable)
+    return { status: EX_UNAVAILABLE, text: error.message }
+  return { status: EX_SOFTWARE, text: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}

@@ -1,0 +1,255 @@
+/** The command through its front door, on a real bus, with a directory and a custody that say what the test wants. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { connectBus, RequestRefused } from '@postbus/bus'
+import {
+  type Account,
+  addAccount,
+  addDomain,
+  type Alias,
+  changeAlias,
+  listAccounts,
+  listAliases,
+  type RequestContract,
+  removeAlias,
+  where,
+} from '@postbus/contracts'
+import { startNatsServer } from '@postbus/testkit'
+import { pino } from 'pino'
+import type { z } from 'zod'
+
+import { postbus } from '../src/cli/postbus.ts'
+
+type Fake = <I extends z.ZodType, O extends z.ZodType>(
+  contract: RequestContract<I, O>,
+  handler: (input: z.output<I>) => z.input<O>,
+) => Promise<void>
+
+const createdAt = '2026-01-05T10:00:00.000Z'
+const account = (address: string, more: Partial<Account> = {}): Account => ({
+  ...{ account: 'smith00000000', address, name: '', enabled: true, quotaBytes: null, createdAt },
+  ...{ recipientsPerHour: null, messagesPerHour: null, ...more },
+})
+
+async function platform(t: TestContext) {
+  const nats = await startNatsServer(t)
+  const data = mkdtempSync(join(tmpdir(), 'postbus-cli-'))
+  const operatorNkeyFile = join(data, 'operator.nk')
+  writeFileSync(operatorNkeyFile, nats.seeds.operator)
+  writeFileSync(join(data, 'postbus.json'), JSON.stringify({ natsUrl: nats.url, operatorNkeyFile }))
+  const log = pino({ level: 'silent' })
+  const buses = await Promise.all(
+    (['directory', 'custody'] as const).map((party) =>
+      connectBus({ servers: nats.url, nkeySeed: nats.seeds[party], party, log }),
+    ),
+  )
+  t.after(async () => {
+    await Promise.all(buses.map((bus) => bus.close()))
+    rmSync(data, { recursive: true, force: true })
+  })
+  const [directory, custody] = buses
+  const answers: Fake = async (contract, handler) => {
+    const bus = contract.answerer === 'custody' ? custody : directory
+    await bus?.answer(contract, async (input) => handler(input))
+  }
+  return { data, env: { NATS_URL: nats.url, NATS_NKEY_FILE: operatorNkeyFile }, answers, nats }
+}
+
+async function call(argv: string[], env: NodeJS.ProcessEnv = {}) {
+  const written = { out: '', err: '' }
+  const status = await postbus(argv, {
+    env,
+    stdout: { write: (chunk) => (written.out += chunk) },
+    stderr: { write: (chunk) => (written.err += chunk) },
+  })
+  return { status, ...written }
+}
+
+test('a domain is added with what the options say, found by the data directory', async (t) => {
+  const { data, answers } = await platform(t)
+  const seen: unknown[] = []
+  await answers(addDomain, (input) => {
+    seen.push(input)
+    const { domain, kind } = input
+    return { domain, kind, subaddressSeparator: '+', createdAt }
+  })
+  const added = await call(['domain', 'add', 'example.net', '--alias-of', 'example.org', '--data', data])
+  assert.deepEqual([added.status, added.err], [0, ''])
+  assert.match(added.out, /^domain +example\.net\nkind +alias\n/)
+  await call(['domain', 'add', 'plain.test', '--separator', 'none', '--data', data])
+  assert.deepEqual(seen, [
+    { domain: 'example.net', kind: 'alias', target: 'example.org' },
+    { domain: 'plain.test', kind: 'local', subaddressSeparator: null },
+  ])
+})
+
+test('a list is read to its last page, as a table and as JSON', async (t) => {
+  const { env, answers } = await platform(t)
+  const all = Array.from({ length: 5 }, (_, index) => account(`a${index}@example.org`, { quotaBytes: 1024 ** 3 }))
+  await answers(listAccounts, ({ after = '' }) => {
+    const rest = all.filter(({ address }) => address > after)
+    return { accounts: rest.slice(0, 2), more: rest.length > 2 }
+  })
+  const json = await call(['account', 'list', '--json'], env)
+  assert.deepEqual(JSON.parse(json.out), all)
+  const table = await call(['account', 'list'], env)
+  assert.equal(table.out.trimEnd().split('\n').length, 6)
+  assert.match(table.out, /^address +account +enabled +quota +name\na0@example\.org +smith00000000 +yes +1 GiB +–\n/)
+})
+
+test('a generated password is shown once, and is what the directory got', async (t) => {
+  const { env, answers } = await platform(t)
+  let got: string | undefined
+  await answers(addAccount, ({ address, password }) => {
+    got = password
+    return account(address)
+  })
+  const { status, out } = await call(['account', 'add', 'smith@example.org', '--generate-password', '--json'], env)
+  assert.equal(status, 0)
+  assert.ok(got !== undefined && got.length >= 16)
+  assert.equal(JSON.parse(out).password, got)
+})
+
+test('a password comes from standard input, and the bin runs under the pinned Node', async (t) => {
+  const { env, answers } = await platform(t)
+  let got: string | undefined
+  await answers(addAccount, ({ address, password }) => {
+    got = password
+    return account(address)
+  })
+  const bin = fileURLToPath(new URL('../bin/postbus.mjs', import.meta.url))
+  const child = spawn(process.execPath, [bin, 'account', 'add', 'smith@example.org', '--password-stdin'], {
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  t.after(() => child.kill())
+  child.stdin.end('correct horse\r\n')
+  const [out] = await Promise.all([text(child.stdout), new Promise((resolve) => child.once('exit', resolve))])
+  assert.equal(child.exitCode, 0)
+  assert.equal(got, 'correct horse')
+  assert.doesNotMatch(out, /correct/)
+})
+
+test('a refusal is told in the directory’s words and ends with 1', async (t) => {
+  const { env, answers } = await platform(t)
+  await answers(addAccount, () => {
+    throw new RequestRefused('exists', 'address: smith@example.org exists (alias)')
+  })
+  const { status, out, err } = await call(['account', 'add', 'smith@example.org', '--generate-password'], env)
+  assert.deepEqual([status, out], [1, ''])
+  assert.equal(err, 'postbus account add: address: smith@example.org exists (alias) (exists)\n')
+})
+
+test('members of a list come and go one by one; a list is not an alias', async (t) => {
+  const { env, answers } = await platform(t)
+  const team: Alias = {
+    ...{ address: 'team@example.org', kind: 'list', owner: 'smith@example.org', createdAt },
+    members: ['a@far.test', 'B@far.test'],
+  }
+  const removed: string[] = []
+  await answers(listAliases, ({ address }) => ({ aliases: address === team.address ? [team] : [], more: false }))
+  await answers(changeAlias, ({ members }) => ({ ...team, members: members ?? team.members }))
+  await answers(removeAlias, ({ address }) => {
+    removed.push(address)
+    return team
+  })
+  const change = ['list', 'change', 'team@example.org', '--json']
+  const changed = await call([...change, '--add-member', 'c@far.test', '--remove-member', 'b@FAR.test'], env)
+  assert.deepEqual(JSON.parse(changed.out).members, ['a@far.test', 'c@far.test'])
+  assert.equal((await call([...change, '--remove-member', 'nobody@far.test'], env)).status, 2)
+  const wrong = await call(['group', 'remove', 'team@example.org'], env)
+  assert.equal(wrong.status, 1)
+  assert.match(wrong.err, /not a group, it is of kind list/)
+  assert.deepEqual(removed, [])
+})
+
+test('where shows every recipient, and a peer’s words cannot drive the terminal', async (t) => {
+  const { env, answers } = await platform(t)
+  const queueId = '01J9ZK3V8Q6X4T2M7N5R1C0B9A'
+  await answers(where, (input) => {
+    if (input.queueId !== queueId) throw new RequestRefused('noSuchMessage', 'queueId: never seen, or long forgotten')
+    return {
+      ...{ queueId, origin: 'submission' as const, acceptedAt: createdAt, reversePath: '', size: 2048 },
+      originals: [
+        { recipient: { forwardPath: 'jones@example.org' }, routed: true },
+        { recipient: { forwardPath: 'late@example.org' }, routed: false },
+      ],
+      recipients: [
+        {
+          ...{
+            n: '0123456789abcdef',
+            original: 0,
+            forwardPath: 'a@far.test',
+            state: 'deferred',
+            attempt: 2,
+            incarnation: 0,
+          },
+          ...{ at: createdAt, detail: '450 \u001b[31mtry later', nextAttemptAt: '2026-01-05T11:00:00.000Z' },
+        },
+      ],
+    }
+  })
+  const { status, out } = await call(['where', queueId.toLowerCase()], env)
+  assert.equal(status, 0)
+  assert.match(out, /^from +<>$/m)
+  assert.match(out, /^late@example\.org +not yet routed/m)
+  assert.match(
+    out,
+    /^a@far\.test +deferred +2026-01-05T10:00:00\.000Z +450 \?\[31mtry later +next 2026-01-05T11:00:00\.000Z$/m,
+  )
+  assert.equal((await call(['where', '01J9ZK3V8Q6X4T2M7N5R1C0B9B'], env)).status, 1)
+})
+
+test('called wrongly is 2, with the way out', async () => {
+  const cases: [string[], RegExp][] = [
+    [['acount', 'list'], /no command 'acount list'/],
+    [['account'], /postbus account add/],
+    [['account', 'add'], /wanted: <address>/],
+    [['account', 'add', 'a@b.test', '--nonsense'], /nonsense/],
+    [['account', 'list', '--data', '/nonexistent'], /no postbus\.json in \/nonexistent/],
+  ]
+  for (const [argv, said] of cases) {
+    const { status, out, err } = await call(argv)
+    assert.deepEqual([status, out], [2, ''], argv.join(' '))
+    assert.match(err, said)
+  }
+})
+
+test('what the options say is checked before anybody is asked', async (t) => {
+  const { env } = await platform(t)
+  const wrong = [
+    ['account', 'add', 'a@b.test', '--password', 'x', '--generate-password'],
+    ['account', 'add', 'a@b.test', '--quota', 'much'],
+    ['account', 'change', 'a@b.test', '--enable', '--disable'],
+    ['alias', 'add', 'a@b.test', '--kind', 'nothing'],
+    ['domain', 'add', 'a.test', '--alias-of', 'b.test', '--rewrite-to', 'c.test'],
+    ['domain', 'change', 'a.test', '--separator', 'toolong'],
+    ['where', 'not-a-queue-id'],
+  ]
+  for (const argv of wrong) assert.equal((await call(argv, env)).status, 2, argv.join(' '))
+})
+
+test('help is on standard output, and is no failure', async () => {
+  for (const argv of [[], ['--help'], ['help'], ['account', '--help'], ['account', 'add', '--help']]) {
+    const { status, out, err } = await call(argv)
+    assert.deepEqual([status, err], [0, ''], argv.join(' '))
+    assert.match(out, /postbus account add <address>/)
+  }
+})
+
+test('nobody there is 69', async (t) => {
+  const { env, nats } = await platform(t)
+  const alone = await call(['account', 'list'], env)
+  assert.equal(alone.status, 69)
+  await nats.kill()
+  const { status, err } = await call(['account', 'list'], env)
+  assert.equal(status, 69)
+  assert.match(err, /is Postbus running\?/)
+})
