@@ -42,7 +42,7 @@ export const mailstoreService = defineService({
     defer(() => opened.close())
     const storage = measured(opened, metrics)
     const blobs = localBlobs(config.BLOBS_DIR)
-    const spool = openSpoolReader(config.SPOOL_DIR)
+    const spool = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => spool.close())
 
     const noteChanges = changeHints(bus)

@@ -55,10 +55,7 @@ export function spoolContents(spool: Pick<SpoolReader, 'open'>, blobs: AdoptingB
   }
 
   async function adopt(record: SpoolRecord, key: string): Promise<{ key: string; offset: number }> {
-    if (record.file !== null && blobs.adopt !== undefined) {
-      await blobs.adopt(record.file.path, key)
-      return { key, offset: record.file.offset }
-    }
+    if (record.file !== null && (await blobs.adopt?.(key, record.file.path))) return { key, offset: record.file.offset }
     await blobs.put(key, record.read())
     return { key, offset: 0 }
   }
