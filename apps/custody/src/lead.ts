@@ -24,7 +24,7 @@ import { pass } from './reconcile/pass.ts'
 import { scanSpool } from './reconcile/scan-spool.ts'
 import { Suspects } from './reconcile/suspects.ts'
 import type { Place, Publication } from './reconcile/task.ts'
-import { keepRound, type Round } from './rounds.ts'
+import { keepRound, pause, type Round } from './rounds.ts'
 import type { Books, BooksWriter } from './tracking/books.ts'
 
 const PAGE = 500
@@ -33,6 +33,7 @@ const MAX_SUSPECTS = 100_000
 /** A scan may take this share of the time between two. */
 const SCAN_SHARE = 20
 const HOUSEKEEPING_MS = 600_000
+const RETRY_MS = 1000
 
 export interface LeadOptions {
   bus: Bus
@@ -44,8 +45,27 @@ export interface LeadOptions {
   record(queueId: QueueId): Promise<MailAccepted | null>
 }
 
+/** Waits for the lease, leads, and waits again. Resolves when the signal aborted and nothing runs any more. */
+export async function leadWhenever(options: LeadOptions, signal: AbortSignal): Promise<void> {
+  const { bus, config, log } = options
+  while (!signal.aborted) {
+    try {
+      const lease = await bus.acquireLease('custody', { ttlMs: config.CUSTODY_LEASE_MS, signal })
+      try {
+        await lead(lease, options, signal)
+      } finally {
+        await lease.release()
+      }
+    } catch (err) {
+      if (signal.aborted) return
+      log.error({ err }, 'could not lead the books')
+      await pause(RETRY_MS, signal)
+    }
+  }
+}
+
 /** Resolves when the lease is lost or the signal aborts, and nothing of it runs any more. */
-export async function lead(lease: Lease, options: LeadOptions, signal: AbortSignal): Promise<void> {
+async function lead(lease: Lease, options: LeadOptions, signal: AbortSignal): Promise<void> {
   const { bus, config, log, metrics, books } = options
   const over = AbortSignal.any([signal, lease.lost])
   const writer = await books.lead(lease.revision)

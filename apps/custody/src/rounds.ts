@@ -24,8 +24,13 @@ export async function keepRound(
         } catch (error) {
           if (!signal.aborted) failed(name, error)
         }
-        await sleep(Math.max(pauseMs, longerMs), undefined, { signal }).catch(() => {})
+        await pause(Math.max(pauseMs, longerMs), signal)
       }
     }),
   )
+}
+
+/** Ends early, and without an error, when the signal aborts. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {})
 }

@@ -1,0 +1,14 @@
+/**
+ * custody: what became of every recipient; gives spool records back, and publishes again what the bus lost.
+ *
+ *   reads    mail.status (durable "custody", by the one replica that leads)
+ *   writes   mail.accepted, mail.local, mail.out, mail.hold (what was lost), the hint custody.changed
+ *   answers  custody.where
+ *
+ * Settings and metrics: README.md.
+ */
+import { runService } from '@postbus/service'
+
+import { custodyService } from './service.ts'
+
+await runService(custodyService)

@@ -1,0 +1,66 @@
+import { keepProvisioned } from '@postbus/bus'
+import { type MailAccepted, MailStatus, type QueueId, where } from '@postbus/contracts'
+import { defineService } from '@postbus/service'
+import { NoSuchRecord, openSpoolKeeper, openSpoolReader, type SpoolReader } from '@postbus/spool'
+import { migrate, openSqlite } from '@postbus/sql'
+
+import { migrations } from './adapters/storage/migrations.ts'
+import { sqlBooks } from './adapters/storage/sqlite-books.ts'
+import type { Tables } from './adapters/storage/tables.ts'
+import { CustodyConfig } from './config.ts'
+import { onWhere } from './handlers/where.ts'
+import { leadWhenever } from './lead.ts'
+import { custodyMetrics } from './metrics.ts'
+
+export const custodyService = defineService<CustodyConfig>({
+  name: 'custody',
+  config: CustodyConfig,
+  async start({ config, log, bus, metrics: registry, defer, signal }) {
+    // Before anything else, here and everywhere: nobody can work without the streams. Harmless when several do it.
+    if (config.CUSTODY_PROVISIONER_NKEY_FILE) {
+      const provisioner = await keepProvisioned({
+        servers: config.NATS_URL.split(',').map((server) => server.trim()),
+        nkeyFile: config.CUSTODY_PROVISIONER_NKEY_FILE,
+        ...(config.NATS_CA_FILE && {
+          tls: { caFile: config.NATS_CA_FILE, certFile: config.NATS_CERT_FILE, keyFile: config.NATS_KEY_FILE },
+        }),
+        shards: config.MAIL_OUT_SHARDS,
+        replicas: config.CUSTODY_STREAM_REPLICAS,
+        ...{ signal, log },
+      })
+      defer(() => provisioner.stop())
+    }
+    await bus.provisioned([MailStatus], signal)
+
+    const db = openSqlite<Tables>(config.CUSTODY_DATABASE)
+    defer(() => db.close())
+    await migrate(db, migrations)
+    const books = sqlBooks(db, { overdueMs: config.CUSTODY_OVERDUE_MS, now: () => Date.now() })
+    const metrics = custodyMetrics(registry, books)
+    const reader = openSpoolReader(config.SPOOL_DIR)
+    defer(() => reader.close())
+    const record = recordsIn(reader)
+    const keeper = openSpoolKeeper(config.SPOOL_DIR)
+    defer(() => keeper.close())
+
+    const answering = await bus.answer(where, onWhere({ find: books.find, record }))
+    defer(() => answering.stop())
+
+    const leading = leadWhenever({ bus, config, log, metrics, books, keeper, record }, signal)
+    defer(() => leading)
+  },
+})
+
+/** The event in a spool record; null where there is no record. */
+function recordsIn(reader: SpoolReader): (queueId: QueueId) => Promise<MailAccepted | null> {
+  return async (queueId) => {
+    try {
+      const record = await reader.open(queueId)
+      await record.close()
+      return record.accepted
+    } catch (error) {
+      if (error instanceof NoSuchRecord) return null
+      throw error
+    }
+  }
+}
