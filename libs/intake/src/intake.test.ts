@@ -151,7 +151,7 @@ test('trace and added fields stand in front, the message is untouched behind the
     await intakeIn(world).take(incoming('', { body: chunked(MESSAGE, size), inspect }))
     const [stored = ''] = world.stored
     assert.match(stored, /^Received: from client\.test \(c\.test \[192\.0\.2\.7\]\)/)
-    assert.match(stored, /for <jones@example\.org>; Mon, 05 Jan 2026 10:00:00 \+0000\r\nDate: Mon/)
+    assert.match(stored, /for <jones@example\.org>;\r\n\tMon, 05 Jan 2026 10:00:00 \+0000\r\nDate: Mon/)
     assert.ok(stored.endsWith(`+0000\r\n${MESSAGE}`))
   }
 })

@@ -5,7 +5,7 @@
  */
 import { isIPv6 } from 'node:net'
 
-import { formatDate, formatField } from '@postbus/message'
+import { formatDate } from '@postbus/message'
 import { parseAddress } from '@postbus/smtp'
 
 export interface Client {
@@ -31,20 +31,20 @@ export interface TraceFacts {
 
 /** Domain or address literal — RFC 5321 §4.1.1.1. Whatever else a client says stays out of our header. */
 const HELO = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,60}\])$/
+/** Printable, and nothing that begins a comment, a quoted string or the date. */
 const ATOM = /^[\x21-\x27\x2a-\x3a\x3c-\x5b\x5d-\x7e]+$/
 
 export function receivedField({ client, hostname, queueId, recipient, receivedAt }: TraceFacts): string {
   const literal = isIPv6(client.address) ? `[IPv6:${client.address}]` : `[${client.address}]`
   const from = HELO.test(client.helo) ? client.helo : literal
   const tcpInfo = client.hostname === null ? literal : `${client.hostname} ${literal}`
-  const tls = client.tls === null ? '' : ` tls ${client.tls.version} ${client.tls.cipher}`
-  const known = [from, client.tls?.version ?? '', client.tls?.cipher ?? ''].every(
-    (word) => word === '' || ATOM.test(word),
-  )
+  const tls = client.tls === null ? '' : ` (${client.tls.version} ${client.tls.cipher})`
   const forWhom =
     recipient !== null && parseAddress(recipient) !== null && ATOM.test(recipient) ? ` for <${recipient}>` : ''
-  const value = `from ${known ? from : literal} (${tcpInfo}) by ${hostname} with ${client.protocol}${
-    known && tls !== '' ? ` (${tls.trim()})` : ''
-  } id ${queueId}${forWhom}; ${formatDate(receivedAt)}`
-  return formatField('Received', value)
+  return [
+    `Received: from ${from} (${tcpInfo})`,
+    `by ${hostname} with ${client.protocol}${tls}`,
+    `id ${queueId}${forWhom};`,
+    `${formatDate(receivedAt)}\r\n`,
+  ].join('\r\n\t')
 }
