@@ -173,10 +173,10 @@ test('members of a list come and go one by one; a list is not an alias', async (
 test('where shows every recipient, and a peer’s words cannot drive the terminal', async (t) => {
   const { env, answers } = await platform(t)
   const queueId = '01J9ZK3V8Q6X4T2M7N5R1C0B9A'
-  await answers(where, (input) => {
+  await answers(where, (input): z.input<typeof where.output> => {
     if (input.queueId !== queueId) throw new RequestRefused('noSuchMessage', 'queueId: never seen, or long forgotten')
     return {
-      ...{ queueId, origin: 'submission' as const, acceptedAt: createdAt, reversePath: '', size: 2048 },
+      ...{ queueId, origin: 'submission', acceptedAt: createdAt, reversePath: '', size: 2048 },
       originals: [
         { recipient: { forwardPath: 'jones@example.org' }, routed: true },
         { recipient: { forwardPath: 'late@example.org' }, routed: false },

@@ -288,6 +288,36 @@ test('a database of a newer program, or of another one, is refused', async (t) =
   await assert.rejects(migrate(db, [{ name: '0001-other', sqlite: '' }]), SchemaMismatch)
 })
 
+test('processes that start and write at once take turns: none is refused, nothing is lost', async (t) => {
+  const path = temporaryFile(t)
+  const script = `
+    const { migrate, openSqlite } = await import(process.argv[1])
+    const db = openSqlite(process.argv[2])
+    await migrate(db, [{ name: '1', sqlite: 'create table counter (n integer not null) strict; insert into counter values (0)' }])
+    for (let turn = 0; turn < 50; turn++) {
+      await db.transaction(async ({ query }) => {
+        const { n } = await query.selectFrom('counter').select('n').executeTakeFirstOrThrow()
+        await new Promise(setImmediate)
+        await query.updateTable('counter').set({ n: n + 1 }).execute()
+      })
+    }
+    await db.close()`
+  const library = new URL('./index.ts', import.meta.url).href
+  const writers = Array.from({ length: 3 }, () => {
+    const args = ['--input-type=module', '-e', script, library, path]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+    t.after(() => child.kill())
+    return once(child, 'exit')
+  })
+  assert.deepEqual(
+    (await Promise.all(writers)).map(([code]) => code),
+    [0, 0, 0],
+  )
+  const db = openSqlite<{ counter: { n: number } }>(path)
+  t.after(() => db.close())
+  assert.deepEqual(await db.query.selectFrom('counter').selectAll().execute(), [{ n: 150 }])
+})
+
 /** Another process that has begun to write; it goes on holding the file until it is told to stop. */
 async function holdWriter(t: { after(clean: () => void): void }, path: string): Promise<{ letGo(): void }> {
   const script = `
