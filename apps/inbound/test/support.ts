@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test'
 import type { QueueId } from '@postbus/contracts'
 import type { RecipientFinding } from '@postbus/directory-client'
 import { type Listener, listenSmtp, smtpMetrics } from '@postbus/listener'
+import { parseHeader } from '@postbus/message'
 import type { SmtpError } from '@postbus/smtp'
 import pino from 'pino'
 import { Registry } from 'prom-client'
@@ -47,14 +48,14 @@ export async function startInbound(t: TestContext, ports: Partial<InboundPorts> 
         gate: () => gate,
         async take({ origin, envelope, client, body, inspect }) {
           const bytes = Buffer.concat(await Array.fromAsync(body))
-          const { prepend } = await inspect(bytes.subarray(0, bytes.indexOf('\r\n\r\n') + 4))
+          const { prepend } = await inspect(parseHeader(bytes))
           taken.push({ origin, envelope, client, text: [...prepend, bytes.toString('utf8')].join('\r\n') })
           return { queueId: '01J9ZK3V8Q6X4T2M7N5R1C0B9A' as QueueId, size: bytes.length }
         },
       },
       ...ports,
     },
-    { maxMessageOctets: 1_000_000, maxHops: 100 },
+    1_000_000,
   )
   const listener = await listenSmtp(handlers, {
     name: 'example.org',

@@ -1,5 +1,7 @@
-import { smtpDefaults } from '@postbus/listener'
+import { intakeDefaults } from '@postbus/intake'
+import { areNetworks, smtpDefaults } from '@postbus/listener'
 import { commonConfig } from '@postbus/service'
+import { defaultLimits } from '@postbus/spool'
 import { z } from 'zod'
 
 const count = z.coerce.number().int().positive()
@@ -26,6 +28,17 @@ export const SubmissionConfig = z.object({
     .min(1)
     .default('submission')
     .describe('Name of this writer in the spool; another one for every replica.'),
+  SPOOL_MAX_BYTES: count
+    .optional()
+    .describe(
+      'What the spool may hold in all (octets); beyond, mail is refused with 452. Without it, what the disk has.',
+    ),
+  SPOOL_MIN_FREE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(defaultLimits.minFreeBytes)
+    .describe('What must stay free on the disk of the spool (octets).'),
   SUBMISSION_MAX_MESSAGE_BYTES: count
     .default(smtpDefaults.maxMessageOctets)
     .describe('Largest message taken, as SIZE announces it (octets).'),
@@ -39,6 +52,10 @@ export const SubmissionConfig = z.object({
     .min(1000)
     .default(smtpDefaults.maxTextLine)
     .describe('Longest line of a message, CRLF included (octets); a longer one is refused.'),
+  SUBMISSION_MAX_HEADER_BYTES: count
+    .min(1000)
+    .default(intakeDefaults.maxHeaderBytes)
+    .describe('Longest header of a message (octets); a longer one is refused.'),
   SUBMISSION_BARE_LINE_ENDINGS: z
     .enum(['refuse', 'repair'])
     .default(smtpDefaults.bareLineEndings)
@@ -60,6 +77,8 @@ export const SubmissionConfig = z.object({
   SUBMISSION_PROXY_NETWORKS: z
     .string()
     .default('')
+    .transform((list) => list.split(/[\s,]+/).filter((network) => network !== ''))
+    .refine(areNetworks, 'addresses or networks such as 10.0.0.0/8, separated by commas')
     .describe('Addresses and networks of balancers that speak the PROXY protocol, separated by commas.'),
   SUBMISSION_CACHE_ENTRIES: z.coerce
     .number()

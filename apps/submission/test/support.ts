@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test'
 
 import type { QueueId } from '@postbus/contracts'
 import { type Listener, listenSmtp, smtpMetrics } from '@postbus/listener'
+import { parseHeader } from '@postbus/message'
 import { testCertificate } from '@postbus/testkit'
 import pino from 'pino'
 import { Registry } from 'prom-client'
@@ -56,8 +57,14 @@ export async function startSubmission(
         gate: () => null,
         async take({ origin, account, envelope, client, body, inspect }) {
           const bytes = Buffer.concat(await Array.fromAsync(body))
-          const { prepend } = await inspect(bytes.subarray(0, bytes.indexOf('\r\n\r\n') + 4))
-          taken.push({ origin, account, envelope, client, text: [...prepend, bytes.toString('utf8')].join('\r\n') })
+          const { prepend } = await inspect(parseHeader(bytes))
+          taken.push({
+            origin,
+            ...(account !== undefined && { account }),
+            envelope,
+            client,
+            text: [...prepend, bytes.toString('utf8')].join('\r\n'),
+          })
           return { queueId: '01J9ZK3V8Q6X4T2M7N5R1C0B9A' as QueueId, size: bytes.length }
         },
       },

@@ -48,6 +48,15 @@ export class TrustedProxies {
   }
 }
 
+/** Whether settings name what can be trusted. */
+export function areNetworks(networks: readonly string[]): boolean {
+  try {
+    return new TrustedProxies(networks) !== null
+  } catch {
+    return false
+  }
+}
+
 /** An IPv4 client of a dual-stack socket is an IPv4 client. */
 export function plainAddress(address: string): string {
   return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '')

@@ -3,7 +3,6 @@ import { Envelope } from '@postbus/contracts'
 import type { Intake } from '@postbus/intake'
 import type { SmtpClient, SmtpHandlers } from '@postbus/listener'
 
-import { stopLoop } from '../policy/loop.ts'
 import { admitRecipient, type RecipientPorts } from '../policy/recipient.ts'
 
 export interface InboundPorts extends RecipientPorts {
@@ -12,12 +11,7 @@ export interface InboundPorts extends RecipientPorts {
   reverseName(address: string): Promise<string | null>
 }
 
-export interface InboundLimits {
-  maxMessageOctets: number
-  maxHops: number
-}
-
-export function inboundHandlers(ports: InboundPorts, { maxMessageOctets, maxHops }: InboundLimits): SmtpHandlers {
+export function inboundHandlers(ports: InboundPorts, maxMessageOctets: number): SmtpHandlers {
   /** Looked up while the client talks; only its first message may have to wait for the rest. */
   const hostnames = new WeakMap<SmtpClient, Promise<string | null>>()
   return {
@@ -43,10 +37,7 @@ export function inboundHandlers(ports: InboundPorts, { maxMessageOctets, maxHops
         client: { address, helo, hostname, tls, protocol },
         body,
         maxBytes: maxMessageOctets,
-        async inspect(header) {
-          stopLoop(header, maxHops)
-          return { prepend: [] }
-        },
+        inspect: async () => ({ prepend: [] }),
       })
     },
   }

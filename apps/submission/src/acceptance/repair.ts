@@ -3,7 +3,7 @@
  *
  * STANDARDS  RFC 6409 §8.2, §8.3; RFC 5322 §3.3 (date-time), §3.6.4 (msg-id)
  */
-import type { HeaderField } from '@postbus/message'
+import { formatDate, type HeaderField } from '@postbus/message'
 
 export interface RepairPorts {
   now(): Date
@@ -17,12 +17,7 @@ export interface RepairPorts {
 export function missingFields(fields: readonly HeaderField[], { now, unique, domain }: RepairPorts): string[] {
   const present = new Set(fields.map(({ name }) => name.toLowerCase()))
   const added: string[] = []
-  if (!present.has('date')) added.push(`Date: ${dateTime(now())}`)
+  if (!present.has('date')) added.push(`Date: ${formatDate(now())}`)
   if (!present.has('message-id')) added.push(`Message-ID: <${unique()}@${domain}>`)
   return added
-}
-
-/** toUTCString has RFC 5322's form but for the zone, whose name is obsolete there (§4.3). */
-function dateTime(date: Date): string {
-  return date.toUTCString().replace('GMT', '+0000')
 }

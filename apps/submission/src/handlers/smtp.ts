@@ -2,7 +2,6 @@
 import { Envelope } from '@postbus/contracts'
 import type { Intake } from '@postbus/intake'
 import type { SmtpClient, SmtpHandlers } from '@postbus/listener'
-import { parseHeader } from '@postbus/message'
 import { replies } from '@postbus/smtp'
 
 import { type LimitPorts, spendSending } from '../acceptance/limits.ts'
@@ -43,8 +42,7 @@ export function submissionHandlers(ports: SubmissionPorts, maxMessageOctets: num
         client: { address, helo, hostname: null, tls, protocol },
         body,
         maxBytes: maxMessageOctets,
-        async inspect(header) {
-          const fields = parseHeader(header)
+        async inspect(fields) {
           await checkAuthors(account, fields, ports)
           // Last: what is refused for its header costs nothing.
           await spendSending(account, envelope.recipients.length, ports)
