@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
 
 import { sql } from 'kysely'
@@ -238,6 +239,15 @@ test('a file that is no database is StorageCorrupt', (t) => {
   const path = temporaryFile(t)
   writeFileSync(path, 'this is certainly not a database, whatever its name says'.repeat(100))
   assert.throws(() => openSqlite(path), StorageCorrupt)
+})
+
+test('nobody else on the machine can read the file or its log', async (t) => {
+  const path = temporaryFile(t, 'deep/er/test.db')
+  const db = openSqlite<Tables>(path)
+  t.after(() => db.close())
+  await migrate(db, migrations)
+  const modes = [dirname(path), path, `${path}-wal`].map((file) => (statSync(file).mode & 0o777).toString(8))
+  assert.deepEqual(modes, ['700', '600', '600'])
 })
 
 test('a reader beside the writer sees commits and cannot write', async (t) => {

@@ -3,7 +3,7 @@
  * waits; writers take turns (BEGIN IMMEDIATE), so none ever finds at its commit that another one was faster.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { mkdirSync, realpathSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -52,7 +52,7 @@ class SqliteDatabase<DB> implements Database<DB> {
     const { readOnly = false, busyTimeoutMs = 10_000 } = options
     const { cacheBytes = 16 * 1024 * 1024, mmapBytes = 0, checkpointPages = 4000 } = options
     const common: Omit<ConnectionOptions, 'readOnly'> = { cacheBytes, mmapBytes, checkpointPages }
-    if (!readOnly) mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    if (!readOnly) createPrivately(path)
     this.#writer = readOnly ? null : new Connection(path, { ...common, readOnly: false })
     this.#reader = new Connection(path, { ...common, readOnly: true })
     this.#busyTimeoutMs = busyTimeoutMs
@@ -108,6 +108,12 @@ class SqliteDatabase<DB> implements Database<DB> {
       await sleep(pauseMs * (0.5 + Math.random()))
     }
   }
+}
+
+/** What services keep is nobody else's business, password hashes least; SQLite gives its log the mode of the file. */
+function createPrivately(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  closeSync(openSync(path, 'a', 0o600))
 }
 
 async function complete<DB, R>(writer: Connection, work: (transaction: Transaction<DB>) => Promise<R>): Promise<R> {
