@@ -15,3 +15,4 @@ export {
 export { openSpoolWriter } from './writer.ts'
 export { defaultLimits, type SpoolWriterLimits, type SpoolWriterOptions } from './writer-options.ts'
 export { openSpoolReader, type SpoolReaderOptions } from './reader.ts'
+export { openSpoolKeeper, type SpoolKeeperOptions } from './keeper.ts'

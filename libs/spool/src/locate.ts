@@ -1,6 +1,5 @@
 /**
- * From a queue id to its segment. Looks first where nothing but new index entries must be read; then, for `thoroughly`, at the
- * directory and into segments themselves.
+ * From a queue id to its segment: by the segments we know and their indexes first, by scanning where that was not enough.
  */
 import type { QueueId } from '@postbus/contracts'
 
@@ -18,9 +17,8 @@ export async function locate(catalog: Catalog, queueId: QueueId): Promise<Found 
   return await search(catalog, queueId, (segment) => segment.refresh())
 }
 
-/** Whatever was put before this was called and still lies in a segment is found. */
-export async function locateThoroughly(catalog: Catalog, queueId: QueueId): Promise<Found | null> {
-  await catalog.refresh()
+/** After the catalog was refreshed: whatever was put before that and still lies in a segment is found. */
+export async function locateScanning(catalog: Catalog, queueId: QueueId): Promise<Found | null> {
   return await search(catalog, queueId, (segment) => segment.scan())
 }
 

@@ -5,11 +5,9 @@
  *
  * Nobody may open a lock file by other means: closing any descriptor of it would give the process's locks away (fcntl(2)).
  */
-import { unlink } from 'node:fs/promises'
+import { existsSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-
-import { failedWith } from '@postbus/blobs/files'
 
 export interface Lock {
   /** @returns whether we have it now. Never waits. */
@@ -21,14 +19,54 @@ export interface Lock {
 
 /** Creates the file when it is missing. */
 export function openLock(path: string): Lock {
-  const database = new DatabaseSync(path, { timeout: 0 })
+  return lockOn(new DatabaseSync(path, { timeout: 0 }))
+}
+
+/** A lock nobody else can have: for a name of our own. */
+export function holdNewLock(path: string): Lock {
+  const lock = openLock(path)
+  // Somebody who sweeps may have taken the file for an old one, and away.
+  if (lock.take() && existsSync(path)) return lock
+  lock.close()
+  throw new Error(`${path} was taken by somebody else`)
+}
+
+/** Whether somebody holds the lock. A missing file is held by nobody. */
+export function isHeld(path: string): boolean {
+  const lock = openExisting(path)
+  if (lock === null) return false
+  const held = !lock.take()
+  lock.close()
+  return held
+}
+
+/** Takes the file away for good, unless somebody holds it. */
+export function removeLock(path: string): void {
+  const lock = openExisting(path)
+  if (lock === null) return
+  if (lock.take()) rmSync(path, { force: true })
+  lock.close()
+}
+
+function openExisting(path: string): Lock | null {
+  const existing = pathToFileURL(path)
+  existing.searchParams.set('mode', 'rw')
+  try {
+    return lockOn(new DatabaseSync(existing, { timeout: 0 }))
+  } catch (cause) {
+    if (codeOf(cause) === SQLITE_CANTOPEN) return null
+    throw cause
+  }
+}
+
+function lockOn(database: DatabaseSync): Lock {
   return {
     take() {
       try {
         database.exec('BEGIN IMMEDIATE')
         return true
       } catch (cause) {
-        if (isBusy(cause)) return false
+        if (codeOf(cause) === SQLITE_BUSY) return false
         throw cause
       }
     },
@@ -37,42 +75,8 @@ export function openLock(path: string): Lock {
   }
 }
 
-/** Whether somebody holds the lock. A missing file is held by nobody. */
-export function isHeld(path: string): boolean {
-  let database: DatabaseSync
-  try {
-    const existing = pathToFileURL(path)
-    existing.searchParams.set('mode', 'rw')
-    database = new DatabaseSync(existing, { timeout: 0 })
-  } catch (cause) {
-    if (isMissing(cause)) return false
-    throw cause
-  }
-  try {
-    database.exec('BEGIN IMMEDIATE')
-    return false
-  } catch (cause) {
-    if (isBusy(cause)) return true
-    throw cause
-  } finally {
-    database.close()
-  }
-}
-
-/** Takes the file away for good, unless somebody holds it. */
-export async function removeLock(path: string): Promise<boolean> {
-  if (isHeld(path)) return false
-  await unlink(path).catch((cause: unknown) => {
-    if (!failedWith(cause, 'ENOENT')) throw cause
-  })
-  return true
-}
-
 const SQLITE_BUSY = 5
 const SQLITE_CANTOPEN = 14
-
-const isBusy = (cause: unknown): boolean => codeOf(cause) === SQLITE_BUSY
-const isMissing = (cause: unknown): boolean => codeOf(cause) === SQLITE_CANTOPEN
 
 function codeOf(cause: unknown): unknown {
   return cause instanceof Error && 'errcode' in cause ? cause.errcode : undefined

@@ -8,7 +8,7 @@ import type { QueueId } from '@postbus/contracts'
 
 import { Catalog } from './catalog.ts'
 import { type Layout, layoutOf } from './layout.ts'
-import { type Found, locate, locateThoroughly } from './locate.ts'
+import { type Found, locate, locateScanning } from './locate.ts'
 import { fileRecord, wholeRecord } from './record-reader.ts'
 import { SegmentGone } from './segment.ts'
 import { NoSuchRecord, type SpoolReader, type SpoolRecord } from './spool.ts'
@@ -37,14 +37,19 @@ class LocalSpoolReader implements SpoolReader {
     const record =
       (await this.#read(queueId, await locate(this.#catalog, queueId))) ??
       (await fileRecord(this.#layout, queueId)) ??
-      (await this.#read(queueId, await locateThoroughly(this.#catalog, queueId))) ??
-      (await fileRecord(this.#layout, queueId))
+      (await this.#search(queueId))
     if (!record) throw new NoSuchRecord(`no record of ${queueId}`)
     return record
   }
 
   async close(): Promise<void> {
     await this.#catalog.close()
+  }
+
+  async #search(queueId: QueueId): Promise<SpoolRecord | null> {
+    await this.#catalog.refresh()
+    const record = await this.#read(queueId, await locateScanning(this.#catalog, queueId))
+    return record ?? (await fileRecord(this.#layout, queueId))
   }
 
   /** Null where the segment went while we looked. */

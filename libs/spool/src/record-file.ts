@@ -19,7 +19,7 @@ import { decodeEvent, decodeHeader, encodeHeader, HEADER_BYTES, type RecordHeade
 import { CorruptRecord } from './spool.ts'
 
 /** Read at once in the hope that it is header and event. */
-const FIRST_BYTES = 8 * 1024
+const FIRST_BYTES = 4 * 1024
 
 export interface FileWriterPorts {
   layout: Layout
@@ -105,12 +105,12 @@ export interface RecordFile {
   accepted: MailAccepted
 }
 
-/** Header and event. Null where no record has this name. @throws CorruptRecord */
-export async function readRecordFile(path: string): Promise<RecordFile | null> {
-  const file = await openIfThere(path)
+/** Header and event. Null where there is no such record. @throws CorruptRecord */
+export async function readRecordFile(layout: Layout, queueId: QueueId): Promise<RecordFile | null> {
+  const file = await openIfThere(recordPath(layout, queueId))
   if (file === null) return null
   try {
-    return await parseRecord(path, (offset, length) => readAt(file, offset, length))
+    return await parseRecord(queueId, (offset, length) => readAt(file, offset, length))
   } finally {
     await file.close()
   }
@@ -118,15 +118,26 @@ export async function readRecordFile(path: string): Promise<RecordFile | null> {
 
 /** @throws CorruptRecord */
 export async function parseRecord(
-  name: string,
+  queueId: QueueId,
   read: (offset: number, length: number) => Promise<Buffer>,
 ): Promise<RecordFile> {
   const first = await read(0, FIRST_BYTES)
   const header = decodeHeader(first)
-  if (!header) throw new CorruptRecord(`${name} does not begin with a record`)
+  if (header?.queueId !== queueId) throw new CorruptRecord(queueId, `no record of ${queueId} where it should be`)
   const end = HEADER_BYTES + header.eventLength
   const event = end <= first.length ? first.subarray(HEADER_BYTES, end) : await read(HEADER_BYTES, header.eventLength)
   return { header, accepted: decodeEvent(header, event) }
+}
+
+/** For those who take away: what cannot be read can still be removed. */
+export async function readFileHeader(path: string): Promise<RecordHeader | 'missing' | 'damaged'> {
+  const file = await openIfThere(path)
+  if (file === null) return 'missing'
+  try {
+    return decodeHeader(await readAt(file, 0, HEADER_BYTES)) ?? 'damaged'
+  } finally {
+    await file.close()
+  }
 }
 
 export async function openIfThere(path: string): Promise<FileHandle | null> {
@@ -163,8 +174,7 @@ async function writeBytes(
 /** What this writer named, and nobody else's. */
 async function removeOwn(layout: Layout, queueId: QueueId, writer: string): Promise<void> {
   const path = recordPath(layout, queueId)
-  const file = await openIfThere(path)
-  const header = file && decodeHeader(await readAt(file, 0, HEADER_BYTES).finally(() => file.close()))
-  if (header?.apart && header.writer === writer) await rm(path, { force: true })
+  const header = await readFileHeader(path)
+  if (typeof header === 'object' && header.apart && header.writer === writer) await rm(path, { force: true })
   await rm(bytesPath(layout, queueId, writer), { force: true })
 }

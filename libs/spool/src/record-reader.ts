@@ -16,7 +16,7 @@ const CHUNK_BYTES = 64 * 1024
 export function wholeRecord(queueId: QueueId, record: Buffer, file: SpoolRecord['file']): SpoolRecord {
   const header = decodeHeader(record)
   if (!header || header.queueId !== queueId || recordLength(header) !== record.length) {
-    throw new CorruptRecord(`no record of ${queueId} where it should be`)
+    throw new CorruptRecord(queueId, `no record of ${queueId} where it should be`)
   }
   const bytesAt = HEADER_BYTES + header.eventLength
   const accepted = decodeEvent(header, record.subarray(HEADER_BYTES, bytesAt))
@@ -41,8 +41,7 @@ export async function fileRecord(layout: Layout, queueId: QueueId): Promise<Spoo
   if (file === null) return null
   let bytesFile: FileHandle | null = null
   try {
-    const { header, accepted } = await parseRecord(path, (offset, length) => readAt(file, offset, length))
-    if (header.queueId !== queueId) throw new CorruptRecord(`${path} holds ${header.queueId}`)
+    const { header, accepted } = await parseRecord(queueId, (offset, length) => readAt(file, offset, length))
     if (!header.apart) {
       const length = recordLength(header)
       const offset = length - header.bytesLength
@@ -57,7 +56,7 @@ export async function fileRecord(layout: Layout, queueId: QueueId): Promise<Spoo
   // Freed between the two, unless the record is still there.
   const still = await openIfThere(path)
   await still?.close()
-  if (still) throw new CorruptRecord(`the bytes of ${queueId} are gone`)
+  if (still) throw new CorruptRecord(queueId, `the bytes of ${queueId} are gone`)
   return null
 }
 
@@ -88,4 +87,4 @@ function isWhole(range: { start: number; end: number } | undefined, size: number
   return !range || (range.start <= 0 && range.end >= size)
 }
 
-const damaged = (queueId: QueueId): CorruptRecord => new CorruptRecord(`the bytes of ${queueId} are damaged`)
+const damaged = (queueId: QueueId): CorruptRecord => new CorruptRecord(queueId, `the bytes of ${queueId} are damaged`)

@@ -97,11 +97,11 @@ export function decodeHeader(buffer: Buffer, at = 0): RecordHeader | null {
 /** @throws CorruptRecord */
 export function decodeEvent(header: RecordHeader, event: Buffer): MailAccepted {
   if (event.length !== header.eventLength || crc32(event) !== header.eventCrc) {
-    throw new CorruptRecord(`the envelope of ${header.queueId} is damaged`)
+    throw new CorruptRecord(header.queueId, `the envelope of ${header.queueId} is damaged`)
   }
   try {
     return MailAccepted.schema.parse(JSON.parse(event.toString('utf8')))
   } catch (cause) {
-    throw new CorruptRecord(`the envelope of ${header.queueId} cannot be read`, { cause })
+    throw new CorruptRecord(header.queueId, `the envelope of ${header.queueId} cannot be read`, { cause })
   }
 }

@@ -76,6 +76,12 @@ export class NoSuchRecord extends Error {
 /** The bytes are not what was written. Never answered with a guess. */
 export class CorruptRecord extends Error {
   override readonly name = 'CorruptRecord'
+  readonly queueId: QueueId
+
+  constructor(queueId: QueueId, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.queueId = queueId
+  }
 }
 
 export class SpoolFull extends Error {

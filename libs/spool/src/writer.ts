@@ -11,8 +11,8 @@ import type { MailAccepted, QueueId } from '@postbus/contracts'
 
 import { localDisk } from './disk.ts'
 import { HeldBody, HeldBytes } from './held-body.ts'
-import { checkWriterName, createLayout, type Layout, layoutOf, lockPath, recordPath, timeOf } from './layout.ts'
-import { type Lock, openLock, removeLock } from './lock.ts'
+import { checkWriterName, createLayout, type Layout, layoutOf, lockPath, timeOf } from './layout.ts'
+import { holdNewLock, type Lock, removeLock } from './lock.ts'
 import { encodeHeader, HEADER_BYTES, MAX_EVENT_BYTES } from './record.ts'
 import { type FileWriterPorts, readRecordFile, writeRecordFile } from './record-file.ts'
 import { Room } from './room.ts'
@@ -83,8 +83,7 @@ class LocalSpoolWriter implements SpoolWriter {
       },
     )
     // While we hold it, nobody takes our unfinished files for those of a dead writer.
-    this.#lock = openLock(lockPath(layout, this.#writer))
-    if (!this.#lock.take()) throw new Error('somebody holds the lock of a writer that begins')
+    this.#lock = holdNewLock(lockPath(layout, this.#writer))
     this.#aging = setInterval(() => void this.#segments.endIfOld(), AGE_EVERY_MS).unref()
   }
 
@@ -107,7 +106,7 @@ class LocalSpoolWriter implements SpoolWriter {
     await Promise.allSettled(this.#inHand)
     await this.#segments.end()
     this.#lock.close()
-    await removeLock(lockPath(this.#layout, this.#writer))
+    removeLock(lockPath(this.#layout, this.#writer))
   }
 
   async #put(queueId: QueueId, source: AsyncIterable<Uint8Array>, describe: Describe): Promise<MailAccepted> {
@@ -134,8 +133,7 @@ class LocalSpoolWriter implements SpoolWriter {
   }
 
   async #putIfAbsent(queueId: QueueId, body: AsyncIterable<Uint8Array>, describe: Describe): Promise<MailAccepted> {
-    const path = recordPath(this.#layout, queueId)
-    const earlier = await readRecordFile(path)
+    const earlier = await readRecordFile(this.#layout, queueId)
     if (earlier) return earlier.accepted
     try {
       this.#admit()
@@ -144,7 +142,7 @@ class LocalSpoolWriter implements SpoolWriter {
     } catch (cause) {
       throw this.#failure(cause)
     }
-    const winner = await readRecordFile(path)
+    const winner = await readRecordFile(this.#layout, queueId)
     if (!winner) throw new Error(`${queueId} was freed while it was put again`)
     return winner.accepted
   }

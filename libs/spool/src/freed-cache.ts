@@ -1,0 +1,46 @@
+/** Tombstones of the segments used last, in bounded memory. */
+import { FreedRecords } from './freed.ts'
+import type { Layout } from './layout.ts'
+
+/** Each has a file open. */
+const MAX_SEGMENTS = 64
+
+export class FreedCache {
+  readonly #layout: Layout
+  readonly #maxIds: number
+  /** Least recently used first. */
+  readonly #freed = new Map<string, FreedRecords>()
+
+  constructor(layout: Layout, maxIds: number) {
+    this.#layout = layout
+    this.#maxIds = maxIds
+  }
+
+  async of(segment: string): Promise<FreedRecords> {
+    const freed = this.#freed.get(segment) ?? (await FreedRecords.load(this.#layout, segment))
+    this.#freed.delete(segment)
+    this.#freed.set(segment, freed)
+    return freed
+  }
+
+  /** To be called between two works, never during one: it closes files. */
+  async trim(): Promise<void> {
+    let ids = 0
+    for (const freed of this.#freed.values()) ids += freed.ids.size
+    for (const [segment, freed] of this.#freed) {
+      if (ids <= this.#maxIds && this.#freed.size <= MAX_SEGMENTS) return
+      ids -= freed.ids.size
+      await this.drop(segment)
+    }
+  }
+
+  async drop(segment: string): Promise<void> {
+    const freed = this.#freed.get(segment)
+    this.#freed.delete(segment)
+    await freed?.close()
+  }
+
+  async clear(): Promise<void> {
+    for (const segment of [...this.#freed.keys()]) await this.drop(segment)
+  }
+}
