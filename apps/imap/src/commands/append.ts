@@ -38,19 +38,20 @@ export const append = afterLogin({
     const name = mailboxArgument(args.space())
     const messages: MessageArgument[] = []
     do {
-      if (messages.length === MAX_MESSAGES) throw no('LIMIT', `At most ${MAX_MESSAGES} messages at once`)
+      if (messages.length === MAX_MESSAGES) throw tooMany()
       messages.push({ ...parseAttributes(args.space()), ...args.streamedLiteral('the message as a literal') })
     } while (!args.atEnd)
     return { name, messages }
   },
   run: async (context, { name, messages }) => {
     const { uidValidity, uids } = await refusing(request(context, name, messages), {
-      noSuchMailbox: () => noSuchMailbox(),
+      noSuchMailbox,
     })
     return { code: `APPENDUID ${uidValidity} ${uids}`, text: 'APPEND completed' }
   },
 })
 
+const tooMany = (): ImapError => no('LIMIT', `At most ${MAX_MESSAGES} messages at once`)
 const noSuchMailbox = (): ImapError => no('TRYCREATE', 'No such mailbox') // RFC 9051 §6.3.12
 
 function request({ session, account }: InAccount, name: string, messages: MessageArgument[]) {
@@ -80,11 +81,11 @@ async function useOf(session: Session, args: Arguments, literal: AnnouncedLitera
   if (literal.binary) throw new ImapSyntaxError('A literal8 is not allowed here')
   // RFC 3502 §6.3.11: a message of no octets calls it all off.
   if (literal.size === 0) return { kind: 'refuse', reason: no(null, 'A message cannot be empty') }
-  if (literal.size > maxAppendBytes || session.staged.size >= MAX_MESSAGES)
-    return { kind: 'refuse', reason: no('TOOBIG', `A message may have ${maxAppendBytes} octets`) } // RFC 7889 §4
-  if (literal.synchronising && literal.size > WORTH_ASKING_BYTES && session.state.kind !== 'notAuthenticated') {
-    await expectMailbox(session, name)
-  }
+  if (session.staged.size >= MAX_MESSAGES) return { kind: 'refuse', reason: tooMany() }
+  // RFC 7889 §4
+  if (literal.size > maxAppendBytes)
+    return { kind: 'refuse', reason: no('TOOBIG', `A message may have ${maxAppendBytes} octets`) }
+  if (literal.synchronising && literal.size > WORTH_ASKING_BYTES) await expectMailbox(session, name)
   return { kind: 'stage' }
 }
 

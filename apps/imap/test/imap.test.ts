@@ -1,0 +1,37 @@
+/** The front end on a loopback port, as clients see it: conversations after the examples of the RFCs. */
+import { test, type TestContext } from 'node:test'
+
+import { playTranscript } from '@postbus/testkit'
+
+import { seed } from './memory/messages.ts'
+import { ANN, startServer, type ServerOptions } from './memory/server.ts'
+
+const limits = { timeout: 10_000 }
+
+async function play(t: TestContext, name: string, options: ServerOptions = {}): Promise<void> {
+  const server = await startServer(t, options)
+  seed(server.mailstore, ANN)
+  await playTranscript(new URL(`./transcripts/${name}.imap`, import.meta.url), { port: server.port, timeoutMs: 3000 })
+}
+
+test('greeting, CAPABILITY, ID, NOOP, LOGOUT, and what is wrong in any state', limits, (t) => play(t, 'any-state'))
+test('LOGIN, ENABLE, NAMESPACE', limits, (t) => play(t, 'login'))
+test('AUTHENTICATE PLAIN with and without an initial response', limits, (t) => play(t, 'authenticate'))
+test('no password is taken before TLS', limits, (t) => play(t, 'privacy', { plaintextLogin: false }))
+test('what was injected before the handshake is not obeyed', limits, (t) => play(t, 'injection'))
+test('CREATE, RENAME, DELETE', limits, (t) => play(t, 'mailboxes'))
+test('LIST, LSUB, SUBSCRIBE, UNSUBSCRIBE', limits, (t) => play(t, 'list'))
+test('LIST with selection and return options', limits, (t) => play(t, 'list-extended'))
+test('SELECT, EXAMINE, STATUS, CHECK, UNSELECT, CLOSE', limits, (t) => play(t, 'select'))
+test('FETCH of every item', limits, (t) => play(t, 'fetch'))
+test('SEARCH with every key', limits, (t) => play(t, 'search'))
+test('STORE in every mode', limits, (t) => play(t, 'store'))
+test('EXPUNGE and UID EXPUNGE', limits, (t) => play(t, 'expunge'))
+test('COPY and MOVE', limits, (t) => play(t, 'copy'))
+test('APPEND of one message and of several', limits, (t) => play(t, 'append'))
+test('IDLE tells at once what another session does', limits, (t) => play(t, 'idle'))
+test('sessions on one mailbox see each other, and sequence numbers hold still where they must', limits, (t) =>
+  play(t, 'two-sessions'),
+)
+test('bad syntax is named, and the next command is read', limits, (t) => play(t, 'syntax'))
+test('pipelined commands are answered in order', limits, (t) => play(t, 'pipeline'))

@@ -1,0 +1,382 @@
+/**
+ * A mailstore in memory, complete and honest, for tests of the front end: every request of the contract, hints after every
+ * change, refusals where the contract has them.
+ */
+import { RequestRefused } from '@postbus/bus'
+import * as contracts from '@postbus/contracts'
+import { MAX_NUMBER, NumberSet } from '@postbus/imap-wire'
+
+import type { MemoryBlobs } from './blobs.ts'
+import type { MemoryBus } from './bus.ts'
+import type { MemoryDirectory } from './directory.ts'
+import { cut, describe, parsed, type MemoryMessage } from './message.ts'
+import { matches } from './search.ts'
+
+interface Mailbox {
+  mailbox: number
+  account: string
+  name: string
+  uidValidity: number
+  uidNext: number
+  modseq: number
+  recentFrom: number
+  specialUse: string[]
+  keywords: Set<string>
+  messages: MemoryMessage[]
+  vanished: { uid: number; modseq: number }[]
+}
+
+interface AccountState {
+  mailboxes: Map<string, Mailbox>
+  subscribed: Set<string>
+  quotaBytes: number
+}
+
+const MAX_MAILBOXES = 50
+const USES = ['\\Archive', '\\Drafts', '\\Junk', '\\Sent', '\\Trash', '\\Important']
+
+export class MemoryMailstore {
+  /** Messages larger than this are answered from blobs. */
+  inlineBytes = 64 * 1024
+  readonly #bus: MemoryBus
+  readonly #blobs: MemoryBlobs
+  readonly #directory: MemoryDirectory
+  readonly #accounts = new Map<string, AccountState>()
+  readonly #byKey = new Map<number, Mailbox>()
+
+  constructor(bus: MemoryBus, blobs: MemoryBlobs, directory: MemoryDirectory) {
+    this.#bus = bus
+    this.#blobs = blobs
+    this.#directory = directory
+  }
+
+  /** As a delivery does it. */
+  deliver(
+    account: string,
+    name: string,
+    message: string | Buffer,
+    options: { flags?: string[]; date?: string } = {},
+  ): number {
+    const mailbox = this.#named(account, name)
+    const uid = this.#add(
+      mailbox,
+      Buffer.from(message),
+      options.flags ?? [],
+      options.date ?? '2024-02-01T10:00:00.000Z',
+    )
+    this.#changed(mailbox)
+    return uid
+  }
+
+  quota(account: string, bytes: number): void {
+    this.#account(account).quotaBytes = bytes
+  }
+
+  /** Octets of one stored message. */
+  stored(account: string, name: string, uid: number): Buffer | undefined {
+    return this.#named(account, name).messages.find((message) => message.uid === uid)?.bytes
+  }
+
+  async answer(): Promise<void> {
+    const bus = this.#bus
+    await bus.answer(contracts.listMailboxes, async ({ token }) => {
+      const { mailboxes, subscribed } = this.#of(token)
+      return {
+        mailboxes: [...mailboxes.values()].map((mailbox) => this.#info(mailbox)),
+        subscribedOnly: [...subscribed].filter((name) => !mailboxes.has(name)),
+      }
+    })
+    await bus.answer(contracts.mailboxStatus, async ({ token, name }) => this.#info(this.#mailbox(token, name)))
+    await bus.answer(contracts.createMailbox, async ({ token, name, specialUse }) => {
+      const state = this.#of(token)
+      if (name.split('/').includes('') || specialUse.some((use) => !USES.includes(use)))
+        throw new RequestRefused('invalid', 'no such name or use')
+      if (state.mailboxes.has(name)) throw new RequestRefused('exists', name)
+      if (state.mailboxes.size >= MAX_MAILBOXES) throw new RequestRefused('limit', 'too many')
+      const levels = name.split('/')
+      for (let depth = 1; depth < levels.length; depth++) this.#make(state, token, levels.slice(0, depth).join('/'))
+      return this.#info(this.#make(state, token, name, specialUse))
+    })
+    await bus.answer(contracts.deleteMailbox, async ({ token, name }) => {
+      const { mailboxes } = this.#of(token)
+      if (name === 'INBOX') throw new RequestRefused('invalid', 'INBOX stays')
+      const mailbox = mailboxes.get(name)
+      const above = [...mailboxes.keys()].some((other) => other.startsWith(`${name}/`))
+      if (!mailbox) throw new RequestRefused(above ? 'hasChildren' : 'noSuchMailbox', name)
+      mailboxes.delete(name)
+      this.#byKey.delete(mailbox.mailbox)
+      mailbox.modseq++
+      this.#changed(mailbox)
+      return {}
+    })
+    await bus.answer(contracts.renameMailbox, async ({ token, from, to }) => this.#rename(token, from, to))
+    await bus.answer(contracts.subscribeMailbox, async ({ token, name, subscribed }) => {
+      if (subscribed) this.#of(token).subscribed.add(name)
+      else this.#of(token).subscribed.delete(name)
+      return {}
+    })
+    await this.#answerSelected()
+    await this.#answerChanges()
+  }
+
+  async #answerSelected(): Promise<void> {
+    const store = this
+    const bus = this.#bus
+    await bus.answerRows(contracts.openMailbox, async function* ({ token, name, readOnly }) {
+      const mailbox = store.#mailbox(token, name)
+      const { recentFrom } = mailbox
+      const firstUnseen = mailbox.messages.find(({ flags }) => !flags.includes('\\Seen'))?.uid
+      const info = store.#info(mailbox)
+      const uids = NumberSet.from(mailbox.messages.map(({ uid }) => uid))
+      if (!readOnly) mailbox.recentFrom = mailbox.uidNext
+      yield { row: { kind: 'mailbox' as const, info, recentFrom, ...(firstUnseen !== undefined && { firstUnseen }) } }
+      for (const piece of uids.pieces(20)) yield { row: { kind: 'uids' as const, uids: piece } }
+    })
+    await bus.answerRows(contracts.syncMailbox, async function* ({ token, mailbox: key, modseq, claimRecent }) {
+      const mailbox = store.#selected(token, key)
+      const gone = mailbox.vanished.filter((vanished) => vanished.modseq > modseq).map(({ uid }) => uid)
+      const now = { highestModseq: mailbox.modseq, uidNext: mailbox.uidNext, recentFrom: mailbox.recentFrom }
+      if (claimRecent) mailbox.recentFrom = mailbox.uidNext
+      if (gone.length > 0) yield { row: { kind: 'vanished' as const, uids: NumberSet.from(gone).toString() } }
+      for (const { uid, modseq: at, flags } of [...mailbox.messages])
+        if (at > modseq) yield { row: { kind: 'message' as const, uid, modseq: at, flags: [...flags] } }
+      yield { row: { kind: 'now' as const, ...now } }
+    })
+    await bus.answerRows(contracts.fetchMessages, async function* ({ token, mailbox: key, uids, want, markSeen }) {
+      const mailbox = store.#selected(token, key)
+      for (const message of store.#among(mailbox, uids)) {
+        const marks = markSeen && !message.flags.includes('\\Seen')
+        if (marks) store.#setFlags(mailbox, message, [...message.flags, '\\Seen'], ++mailbox.modseq)
+        if (marks) store.#changed(mailbox)
+        const { uid, modseq, flags, internalDate, bytes } = message
+        const { envelope, structure } = describe(message)
+        const { answers, strings } = cut(message, want.sections)
+        const row = {
+          ...{ uid, modseq },
+          ...((want.flags || marks) && { flags: [...flags] }),
+          ...(want.internalDate && { internalDate }),
+          ...(want.size && { size: bytes.length }),
+          ...(want.envelope && { envelope }),
+          ...(want.structure && { structure }),
+          ...(want.sections.length > 0 && { sections: answers }),
+        }
+        yield { row, bytes: strings }
+      }
+    })
+    await bus.answerRows(contracts.searchMailbox, async function* ({ token, mailbox: key, key: program }) {
+      const found: number[] = []
+      for (const message of store.#selected(token, key).messages)
+        if (await matches(message, program)) found.push(message.uid)
+      for (const piece of NumberSet.from(found).pieces(10)) yield { row: { uids: piece } }
+    })
+  }
+
+  async #answerChanges(): Promise<void> {
+    const store = this
+    const bus = this.#bus
+    await bus.answerRows(contracts.storeFlags, async function* ({ token, mailbox: key, uids, mode, flags }) {
+      const mailbox = store.#selected(token, key)
+      const modseq = mailbox.modseq + 1
+      const among = store.#among(mailbox, uids)
+      const changed = among.map((message) => {
+        const previousModseq = message.modseq
+        const wanted = combined(message.flags, mode, flags)
+        if ([...wanted].sort().join(' ') !== [...message.flags].sort().join(' ')) {
+          mailbox.modseq = modseq
+          store.#setFlags(mailbox, message, wanted, modseq)
+        }
+        return {
+          kind: 'stored' as const,
+          uid: message.uid,
+          modseq: message.modseq,
+          flags: [...message.flags],
+          previousModseq,
+        }
+      })
+      if (mailbox.modseq === modseq) store.#changed(mailbox)
+      for (const row of changed) yield { row }
+    })
+    await bus.answer(contracts.copyMessages, async ({ token, mailbox: key, uids, to, move }) => {
+      const mailbox = this.#selected(token, key)
+      const target = this.#of(token).mailboxes.get(to)
+      if (!target) throw new RequestRefused('noSuchTarget', to)
+      const among = this.#among(mailbox, uids)
+      if (!move)
+        this.#spend(
+          token,
+          among.reduce((sum, { bytes }) => sum + bytes.length, 0),
+        )
+      const copies = among.map(({ bytes, flags, internalDate }) => this.#add(target, bytes, flags, internalDate))
+      if (move) this.#remove(mailbox, new Set(among))
+      this.#changed(target, mailbox)
+      const from = NumberSet.from(among.map(({ uid }) => uid)).toString()
+      return { uidValidity: target.uidValidity, from, to: NumberSet.from(copies).toString() }
+    })
+    await bus.answer(contracts.expungeMessages, async ({ token, mailbox: key, uids, any }) => {
+      const mailbox = this.#selected(token, key)
+      const among = this.#among(mailbox, uids ?? `1:${MAX_NUMBER}`)
+      const gone = among.filter(({ flags }) => any || flags.includes('\\Deleted'))
+      this.#remove(mailbox, new Set(gone))
+      if (gone.length > 0) this.#changed(mailbox)
+      return { vanished: NumberSet.from(gone.map(({ uid }) => uid)).toString(), highestModseq: mailbox.modseq }
+    })
+    await bus.answer(contracts.appendMessages, async ({ token, name, messages }) => {
+      const mailbox = this.#mailbox(token, name)
+      const contents = messages.map(({ blob }) => this.#blobs.held.get(blob))
+      if (contents.includes(undefined)) throw new RequestRefused('noSuchBlob', 'gone')
+      this.#spend(
+        token,
+        contents.reduce((sum, bytes) => sum + (bytes?.length ?? 0), 0),
+      )
+      const uids = messages.map(({ flags, internalDate }, index) =>
+        this.#add(mailbox, contents[index] ?? Buffer.alloc(0), flags, internalDate ?? new Date().toISOString()),
+      )
+      for (const { blob } of messages) await this.#blobs.delete(blob)
+      this.#changed(mailbox)
+      return { uidValidity: mailbox.uidValidity, uids: NumberSet.from(uids).toString() }
+    })
+  }
+
+  #rename(token: string, from: string, to: string): Record<string, never> {
+    const state = this.#of(token)
+    const mailbox = state.mailboxes.get(from)
+    if (!mailbox) throw new RequestRefused('noSuchMailbox', from)
+    if (state.mailboxes.has(to)) throw new RequestRefused('exists', to)
+    if (from === 'INBOX') {
+      // Its messages move, and so do not those below it — RFC 9051 §6.3.6.
+      const target = this.#make(state, token, to)
+      for (const { bytes, flags, internalDate } of mailbox.messages) this.#add(target, bytes, flags, internalDate)
+      this.#remove(mailbox, new Set(mailbox.messages))
+      this.#changed(mailbox, target)
+      return {}
+    }
+    for (const [name, each] of [...state.mailboxes]) {
+      if (name !== from && !name.startsWith(`${from}/`)) continue
+      state.mailboxes.delete(name)
+      each.name = `${to}${name.slice(from.length)}`
+      state.mailboxes.set(each.name, each)
+    }
+    return {}
+  }
+
+  #account(account: string): AccountState {
+    const known = this.#accounts.get(account)
+    if (known) return known
+    const state: AccountState = { mailboxes: new Map(), subscribed: new Set(), quotaBytes: Infinity }
+    this.#accounts.set(account, state)
+    this.#make(state, `${account}.0`, 'INBOX')
+    return state
+  }
+
+  #of(token: string): AccountState {
+    return this.#account(this.#directory.check(token))
+  }
+
+  #make(state: AccountState, token: string, name: string, specialUse: string[] = []): Mailbox {
+    const known = state.mailboxes.get(name)
+    if (known) return known
+    const number = this.#byKey.size + 1000
+    const mailbox: Mailbox = {
+      ...{ mailbox: number, account: token.split('.')[0] ?? '', name, uidValidity: number, uidNext: 1, modseq: 1 },
+      ...{ recentFrom: 1, specialUse, keywords: new Set(), messages: [], vanished: [] },
+    }
+    state.mailboxes.set(name, mailbox)
+    this.#byKey.set(number, mailbox)
+    return mailbox
+  }
+
+  #named(account: string, name: string): Mailbox {
+    const mailbox = this.#account(account).mailboxes.get(name)
+    if (!mailbox) throw new RequestRefused('noSuchMailbox', name)
+    return mailbox
+  }
+
+  #mailbox(token: string, name: string): Mailbox {
+    return this.#named(this.#directory.check(token), name)
+  }
+
+  #selected(token: string, key: number): Mailbox {
+    const account = this.#directory.check(token)
+    const mailbox = this.#byKey.get(key)
+    if (mailbox?.account !== account) throw new RequestRefused('noSuchMailbox', String(key))
+    return mailbox
+  }
+
+  #among({ messages }: Mailbox, uids: string): MemoryMessage[] {
+    const set = NumberSet.parse(uids)
+    return messages.filter(({ uid }) => set.has(uid))
+  }
+
+  #add(mailbox: Mailbox, bytes: Buffer, flags: string[], internalDate: string): number {
+    const uid = mailbox.uidNext++
+    const message: MemoryMessage = {
+      uid,
+      modseq: ++mailbox.modseq,
+      flags: [],
+      internalDate,
+      bytes,
+      root: parsed(bytes),
+    }
+    this.#setFlags(mailbox, message, flags, mailbox.modseq)
+    if (bytes.length > this.inlineBytes) {
+      message.blob = { key: `content/${mailbox.mailbox}.${uid}`, lead: 10 }
+      this.#blobs.held.set(message.blob.key, bytes.subarray(message.blob.lead))
+    }
+    mailbox.messages.push(message)
+    return uid
+  }
+
+  #setFlags(mailbox: Mailbox, message: MemoryMessage, flags: readonly string[], modseq: number): void {
+    message.flags = [...flags]
+    message.modseq = modseq
+    for (const flag of flags) if (!flag.startsWith('\\')) mailbox.keywords.add(flag)
+  }
+
+  #remove(mailbox: Mailbox, gone: ReadonlySet<MemoryMessage>): void {
+    if (gone.size === 0) return
+    const modseq = ++mailbox.modseq
+    mailbox.messages = mailbox.messages.filter((message) => !gone.has(message))
+    for (const { uid } of gone) mailbox.vanished.push({ uid, modseq })
+  }
+
+  #spend(token: string, octets: number): void {
+    const { mailboxes, quotaBytes } = this.#of(token)
+    const used = [...mailboxes.values()]
+      .flatMap(({ messages }) => messages)
+      .reduce((sum, { bytes }) => sum + bytes.length, 0)
+    if (used + octets > quotaBytes) throw new RequestRefused('overQuota', 'full')
+  }
+
+  #changed(...mailboxes: Mailbox[]): void {
+    for (const { account, mailbox, modseq, uidNext } of mailboxes) {
+      const change = { mailbox, highestModseq: modseq, uidNext }
+      this.#bus.hint(contracts.MailboxChanged, { account, mailboxes: [change] })
+    }
+  }
+
+  #info(box: Mailbox) {
+    const { mailbox, account, name, uidValidity, uidNext, modseq, messages, recentFrom, keywords, specialUse } = box
+    return {
+      ...{ mailbox, name, uidValidity, uidNext, highestModseq: modseq, specialUse },
+      messages: messages.length,
+      unseen: messages.filter(({ flags }) => !flags.includes('\\Seen')).length,
+      deleted: messages.filter(({ flags }) => flags.includes('\\Deleted')).length,
+      size: messages.reduce((sum, { bytes }) => sum + bytes.length, 0),
+      recent: messages.filter(({ uid }) => uid >= recentFrom).length,
+      keywords: [...keywords],
+      subscribed: this.#account(account).subscribed.has(name),
+    }
+  }
+}
+
+function combined(before: readonly string[], mode: 'add' | 'remove' | 'replace', flags: readonly string[]): string[] {
+  const named = new Map(flags.map((flag) => [flag.toLowerCase(), flag]))
+  if (mode === 'replace') return [...named.values()]
+  const kept = before.filter((flag) => !named.has(flag.toLowerCase()))
+  return mode === 'remove'
+    ? kept
+    : [
+        ...before,
+        ...[...named].filter(([key]) => !before.some((flag) => flag.toLowerCase() === key)).map(([, flag]) => flag),
+      ]
+}

@@ -1,0 +1,55 @@
+/** A stored message of the memory mailstore: what FETCH and SEARCH read of it. */
+import type { Section, SectionBytes } from '@postbus/contracts'
+import { encodeBodyStructure, encodeEnvelope } from '@postbus/imap-wire'
+import { parseStructureOf, sectionRange, selectFields, type MessagePart } from '@postbus/message'
+
+export interface MemoryMessage {
+  uid: number
+  modseq: number
+  flags: string[]
+  internalDate: string
+  bytes: Buffer
+  root: MessagePart
+  /** Where its bytes are for FETCH; else they go inline. */
+  blob?: { key: string; lead: number }
+}
+
+export function describe({ root }: MemoryMessage) {
+  return {
+    envelope: encodeEnvelope(root.envelope ?? {}),
+    structure: {
+      extended: encodeBodyStructure(root, { extended: true }),
+      basic: encodeBodyStructure(root, { extended: false }),
+    },
+  }
+}
+
+export const parsed = (bytes: Buffer): MessagePart => parseStructureOf(bytes)
+
+export function cut({ bytes, root, blob }: MemoryMessage, sections: readonly Section[]) {
+  const answers: SectionBytes[] = []
+  const strings: Uint8Array[] = []
+  for (const section of sections) {
+    const range = sectionRange(root, section)
+    if (!range) {
+      answers.push({ kind: 'absent' })
+      continue
+    }
+    const fields = section.kind === 'fields' || section.kind === 'fieldsNot'
+    const [first, count] = section.partial ?? [0, Infinity]
+    if (blob && !fields) {
+      const start = Math.min(range.start + first, range.end)
+      const end = Math.min(start + count, range.end)
+      const lead = bytes.subarray(start, Math.min(end, blob.lead))
+      const offset = Math.max(start, blob.lead) - blob.lead
+      answers.push({ kind: 'blob', blob: blob.key, offset, length: end - start - lead.length, lead: true })
+      strings.push(lead)
+      continue
+    }
+    const whole = bytes.subarray(range.start, range.end)
+    const value = fields ? selectFields(whole, section.fields ?? [], section.kind === 'fieldsNot') : whole
+    answers.push({ kind: 'inline' })
+    strings.push(value.subarray(first, first + count))
+  }
+  return { answers, strings }
+}

@@ -1,0 +1,91 @@
+/** The front end on a loopback port, with everything behind it in memory. */
+import type { TestContext } from 'node:test'
+
+import { connectionMetrics, listenTcp } from '@postbus/listener'
+import { testCertificate } from '@postbus/testkit'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+
+import { AccountSessions } from '../../src/adapters/account-sessions.ts'
+import { MailboxWatch } from '../../src/adapters/mailbox-watch.ts'
+import { serving } from '../../src/adapters/serve.ts'
+import { ImapConfig } from '../../src/config.ts'
+import type { ConnectionLimits } from '../../src/connection.ts'
+import { connectionLimits } from '../../src/limits.ts'
+import { counting, imapMetrics } from '../../src/metrics.ts'
+import { MemoryBlobs } from './blobs.ts'
+import { MemoryBus } from './bus.ts'
+import { accountOf, MemoryDirectory } from './directory.ts'
+import { MemoryMailstore } from './mailstore.ts'
+
+export const ANN = accountOf('ann@example.test')
+export const PASSWORD = 'secret'
+
+export interface ServerOptions {
+  plaintextLogin?: boolean
+  limits?: Partial<ConnectionLimits>
+  sessionsPerAccount?: number
+}
+
+export interface Server {
+  port: number
+  tlsPort: number
+  /** PEM, for clients that verify. */
+  ca: string
+  bus: MemoryBus
+  blobs: MemoryBlobs
+  directory: MemoryDirectory
+  mailstore: MemoryMailstore
+  metrics: Registry
+  close(): Promise<void>
+}
+
+export async function startServer(t: TestContext, options: ServerOptions = {}): Promise<Server> {
+  const tls = await testCertificate(t)
+  const bus = new MemoryBus()
+  const blobs = new MemoryBlobs()
+  const directory = new MemoryDirectory()
+  for (const name of ['ann', 'bob']) directory.passwords.set(`${name}@example.test`, PASSWORD)
+  await directory.answer(bus)
+  const mailstore = new MemoryMailstore(bus, blobs, directory)
+  await mailstore.answer()
+
+  const config = ImapConfig.parse({ TLS_CERT_FILE: tls.certFile, TLS_KEY_FILE: tls.keyFile })
+  const metrics = new Registry()
+  const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' })
+  const { observe, ...counted } = counting(imapMetrics(metrics))
+  const watch = new MailboxWatch(bus)
+  const accounts = new AccountSessions(options.sessionsPerAccount ?? 10)
+  const session = serving({
+    ports: { bus, blobs, watch, admit: (account) => accounts.admit(account), observe },
+    limits: { ...connectionLimits(config), ...options.limits },
+    plaintextLogin: options.plaintextLogin ?? true,
+    log,
+    ...counted,
+  })
+  const shared = {
+    ...{ host: '127.0.0.1', port: 0, tls, log, metrics: connectionMetrics(metrics, 'imap') },
+    refusal: () => '* BYE [UNAVAILABLE] Too many connections, try again later\r\n',
+  }
+  const listeners = await Promise.all([
+    listenTcp(session, shared),
+    listenTcp(session, { ...shared, implicitTls: true }),
+  ])
+  const close = async (): Promise<void> => void (await Promise.all(listeners.map((listener) => listener.close(2000))))
+  t.after(async () => {
+    await close()
+    await watch.close()
+  })
+  const [plain, secure] = listeners
+  return {
+    port: plain?.port ?? 0,
+    tlsPort: secure?.port ?? 0,
+    ca: tls.ca,
+    bus,
+    blobs,
+    directory,
+    mailstore,
+    metrics,
+    close,
+  }
+}
