@@ -1,5 +1,6 @@
 /** Puts the parts together: one connection, everything a service may do on it, one close. */
 import { streamNames, subjectFilter, type EventContract } from '@postbus/contracts'
+import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 
 import { BusUnavailable, type Bus, type Stoppable } from './bus.ts'
@@ -31,6 +32,8 @@ export interface ConnectedBus extends Bus {
 const DEFAULT_DRAIN_DEADLINE_MS = 10_000
 const API_TIMEOUT_MS = 5_000
 const WAIT = { minMs: 50, maxMs: 1_000 }
+/** Tries before the log says what is waited for: some seconds. */
+const TOLD_AFTER = 10
 const NANOS = 1_000_000
 const NO_MESSAGE_FOUND = 10_037
 
@@ -67,7 +70,7 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
 
     async consume(contract, consumer, consumeOptions, handler) {
       const { stream, durable } = placeOf(contract, consumer, consumeOptions.tokens)
-      const ackWaitMs = await consumerReady(connection, stream, durable, closing.signal)
+      const ackWaitMs = await consumerReady(connection, log, stream, durable, closing.signal)
       return owned(
         new Consumption({
           ...{ connection, publisher, tried, contract, stream, durable, ackWaitMs, drainDeadlineMs, handler, metrics },
@@ -122,7 +125,7 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     async provisioned(contracts, signal) {
       const names = new Set(contracts.flatMap(({ stream }) => streamNames(stream, shards)))
       const either = AbortSignal.any([signal, closing.signal])
-      await Promise.all([...names].map((name) => api(connection, `STREAM.INFO.${name}`, either)))
+      await Promise.all([...names].map((name) => api(connection, log, `STREAM.INFO.${name}`, either)))
     },
 
     acquireLease: (name, { ttlMs, signal }) =>
@@ -161,9 +164,10 @@ interface ApiAnswer {
 }
 
 /** Asks until there is an answer without an error: what is asked about exists. */
-async function api(connection: Connection, verb: string, signal: AbortSignal): Promise<ApiAnswer> {
+async function api(connection: Connection, log: Logger, verb: string, signal: AbortSignal): Promise<ApiAnswer> {
   for (let attempt = 0; ; attempt++) {
     signal.throwIfAborted()
+    if (attempt === TOLD_AFTER) log.warn({ verb }, 'waiting for the provisioner to make this')
     if (await connection.whenConnected(API_TIMEOUT_MS, signal)) {
       const outcome = await connection.ask(`$JS.API.${verb}`, '', { timeoutMs: API_TIMEOUT_MS })
       if (outcome.kind === 'answer') {
@@ -178,11 +182,12 @@ async function api(connection: Connection, verb: string, signal: AbortSignal): P
 /** @returns how long a message may be in hand without a sign of life */
 async function consumerReady(
   connection: Connection,
+  log: Logger,
   stream: string,
   durable: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const { config } = await api(connection, `CONSUMER.INFO.${stream}.${durable}`, signal)
+  const { config } = await api(connection, log, `CONSUMER.INFO.${stream}.${durable}`, signal)
   if (!config?.ack_wait) throw new BusUnavailable(`consumer ${durable} of ${stream} has no ack_wait`)
   return config.ack_wait / NANOS
 }

@@ -54,6 +54,7 @@ export class Connection {
   readonly #waiting = new Map<string, Waiting>()
   readonly #onReconnect = new Set<() => void>()
   readonly #onConnected = new Set<() => void>()
+  readonly #onClose = new Set<() => void>()
   #counter = 0
   #connected = true
 
@@ -116,12 +117,24 @@ export class Connection {
     return { stop: async () => void this.#onReconnect.delete(callback) }
   }
 
-  /** Resolves to whether there is a connection; false when there was none for so long. */
+  onClose(callback: () => void): Stoppable {
+    this.#onClose.add(callback)
+    return { stop: async () => void this.#onClose.delete(callback) }
+  }
+
+  /** For good: nothing will be sent or heard any more. */
+  get closed(): boolean {
+    return this.nats.isClosed()
+  }
+
+  /** Resolves to whether there is a connection; false when there was none for so long, or there will never be one again. */
   async whenConnected(withinMs: number, signal?: AbortSignal): Promise<boolean> {
+    if (this.closed) return false
     if (this.#connected) return true
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const connected = (): void => resolve(true)
     const gaveUp = (): void => resolve(false)
+    this.#onClose.add(gaveUp)
     const timer = setTimeout(gaveUp, withinMs)
     signal?.addEventListener('abort', gaveUp)
     this.#onConnected.add(connected)
@@ -131,6 +144,7 @@ export class Connection {
       clearTimeout(timer)
       signal?.removeEventListener('abort', gaveUp)
       this.#onConnected.delete(connected)
+      this.#onClose.delete(gaveUp)
     }
   }
 
@@ -158,7 +172,7 @@ export class Connection {
       this.#waiting.delete(token)
       clearTimeout(timer)
       // The client throws for a payload the server would not take, and for a connection that was closed.
-      return this.nats.isClosed() ? Promise.resolve({ kind: 'lost' }) : Promise.reject(error)
+      return this.closed ? Promise.resolve({ kind: 'lost' }) : Promise.reject(error)
     }
     return promise
   }
@@ -175,6 +189,7 @@ export class Connection {
   async close(): Promise<void> {
     await this.nats.close()
     for (const { settle } of [...this.#waiting.values()]) settle({ kind: 'lost' })
+    for (const callback of [...this.#onClose]) callback()
   }
 
   #answered(message: Msg): void {

@@ -45,6 +45,13 @@ interface PubAck {
   error?: { code: number; err_code?: number; description?: string }
 }
 
+interface Publication {
+  name: string
+  subject: string
+  payload: Uint8Array
+  header: MsgHdrs
+}
+
 export class Publisher {
   readonly #connection: Connection
   readonly #log: Logger
@@ -81,9 +88,10 @@ export class Publisher {
     }
 
     const started = performance.now()
+    const publication = { name: contract.name, subject: contract.subject(event), payload, header }
     let outcome = 'confirmed'
     try {
-      await this.#slots.run(() => this.#untilConfirmed(contract, contract.subject(event), payload, header, deadlineMs))
+      await this.#slots.run(() => this.#untilConfirmed(publication, started + deadlineMs))
     } catch (error) {
       outcome = error instanceof BusFull ? 'full' : error instanceof BusUnavailable ? 'unavailable' : 'refused'
       throw error
@@ -92,23 +100,18 @@ export class Publisher {
     }
   }
 
-  async #untilConfirmed(
-    contract: EventContract,
-    subject: string,
-    payload: Uint8Array,
-    header: MsgHdrs,
-    deadlineMs: number,
-  ): Promise<void> {
-    const deadline = performance.now() + deadlineMs
+  async #untilConfirmed(publication: Publication, deadline: number): Promise<void> {
+    const { name, subject } = publication
     let problem = 'no connection'
     for (let attempt = 0; ; attempt++) {
       const left = deadline - performance.now()
-      if (left <= 0) throw new BusUnavailable(`${contract.name} not confirmed in ${deadlineMs} ms: ${problem}`)
+      if (left <= 0) throw new BusUnavailable(`${name} not confirmed in time: ${problem}`)
+      if (this.#connection.closed) throw new BusUnavailable(`${name} not confirmed: the bus was closed`)
       if (!(await this.#connection.whenConnected(left))) continue
-      const result = verdict(await this.#ask(subject, payload, header, Math.min(TRY_TIMEOUT_MS, left)), subject)
+      const result = verdict(await this.#ask(publication, Math.min(TRY_TIMEOUT_MS, left)), subject)
       if (result.kind === 'stored') return
-      if (result.kind === 'full') throw new BusFull(`${contract.name}: ${result.problem}`)
-      if (result.kind === 'refused') throw new BusRefused(`${contract.name}: ${result.problem}`)
+      if (result.kind === 'full') throw new BusFull(`${name}: ${result.problem}`)
+      if (result.kind === 'refused') throw new BusRefused(`${name}: ${result.problem}`)
       problem = result.problem
       this.#log.debug({ subject, attempt, problem }, 'publication not confirmed, trying again')
       // What was lost with the connection goes again at once; what the server answered needs time to change.
@@ -116,7 +119,7 @@ export class Publisher {
     }
   }
 
-  async #ask(subject: string, payload: Uint8Array, header: MsgHdrs, timeoutMs: number): Promise<Outcome> {
+  async #ask({ subject, payload, header }: Publication, timeoutMs: number): Promise<Outcome> {
     try {
       return await this.#connection.ask(subject, payload, { headers: header, timeoutMs })
     } catch (cause) {

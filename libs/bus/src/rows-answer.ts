@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 
 import type { AnswerContext, Row, Stoppable } from './bus.ts'
-import type { Connection } from './connection.ts'
+import { noResponders, type Connection } from './connection.ts'
 import type { BusMetrics } from './metrics.ts'
 import { encodeRecord } from './records.ts'
 import { answerer, type Idle } from './request.ts'
@@ -60,7 +60,10 @@ class Credits {
     this.#inbox = connection.newInbox()
     this.#subscription = connection.nats.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
-        if (!error) this.#outlets.get(message.subject)?.(Number(message.string()))
+        if (error) return
+        // A frame that nobody hears any more comes back as a status: the asker died without a word.
+        const granted = noResponders(message) ? STOP : Number(message.string())
+        this.#outlets.get(message.subject)?.(granted)
       },
     })
   }
@@ -104,7 +107,7 @@ class Outlet {
     this.#idle = idle
     this.#credits = credits
     this.#creditSubject = credits.open((granted) => {
-      if (granted === STOP) this.#gone.abort(new AskerGone('the asker stopped'))
+      if (granted === STOP) this.#gone.abort(new AskerGone('the asker stopped, or is gone'))
       else this.#granted = Math.max(this.#granted, granted)
       this.#wake()
     })

@@ -69,7 +69,7 @@ class Frames {
   readonly #nats: NatsConnection
   readonly #subscription: Subscription
   readonly #alive: NodeJS.Timeout
-  readonly #reconnect: Stoppable
+  readonly #endings: Stoppable[]
   readonly #arrived: Uint8Array[] = []
   #wake = (): void => undefined
   #error: Error | undefined
@@ -89,9 +89,8 @@ class Frames {
         error ? this.#fail(new BusUnavailable(contract.name, { cause: error })) : this.#received(message),
     })
     this.#alive = setInterval(() => this.#grant(), ALIVE_MS)
-    this.#reconnect = connection.onReconnect(() =>
-      this.#fail(new BusUnavailable(`${contract.name}: the connection broke`)),
-    )
+    const broke = (): void => this.#fail(new BusUnavailable(`${contract.name}: the connection broke`))
+    this.#endings = [connection.onReconnect(broke), connection.onClose(broke)]
   }
 
   /** The next piece of records; undefined at the end. */
@@ -124,7 +123,7 @@ class Frames {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#alive)
-    void this.#reconnect.stop()
+    for (const ending of this.#endings) void ending.stop()
     if (this.#ended || this.#error || this.#nats.isClosed()) return this.#subscription.unsubscribe()
     if (this.#creditTo) {
       this.#say(STOP)
@@ -161,6 +160,8 @@ class Frames {
 
   #fail(error: Error): void {
     this.#error ??= error
+    // Also for an iterator that is never read again: nothing of it may keep the process.
+    clearInterval(this.#alive)
     this.#wake()
   }
 

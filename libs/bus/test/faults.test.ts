@@ -231,3 +231,14 @@ test('an event that keeps failing for want of something of its own does not hold
   for (let n = 0; n < 30; n++) await router.publish(MailLocal, local(n))
   await until(() => done.size === 29)
 })
+
+test('a bus that is closed says so at once to whoever still publishes or asks', async (t) => {
+  const { nats, bus } = await platform(t)
+  const submission = await bus('submission')
+  await nats.kill()
+  const waiting = submission.publish(MailAccepted, accepted(1))
+  await until(() => !submission.connected)
+  await submission.close()
+  await assert.rejects(waiting, BusUnavailable)
+  await assert.rejects(submission.publish(MailAccepted, accepted(2)), BusUnavailable)
+})

@@ -162,3 +162,25 @@ test('rows end with an error when the connection breaks under them', async (t) =
     }
   }, BusUnavailable)
 })
+
+test('an asker that dies without a word ends the work of the answerer', async (t) => {
+  const { bus } = await platform(t)
+  const mailstore = await bus('mailstore')
+  const returned = Promise.withResolvers<void>()
+  await mailstore.answerRows(fetchMessages, async function* (_input, { signal }) {
+    try {
+      for (let uid = 1; !signal.aborted; uid++) {
+        yield message(uid)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    } finally {
+      returned.resolve()
+    }
+  })
+  const doomed = await bus('imap')
+  const first = doomed.rows(fetchMessages, fetchAll)[Symbol.asyncIterator]()
+  await first.next()
+  // The connection goes, nothing is said.
+  await doomed.close()
+  await returned.promise
+})
