@@ -22,11 +22,11 @@ export async function searchText(
 ): Promise<boolean[]> {
   const finders = keys.map((key) => new Finder(casemap(key.value)))
   for await (const piece of decodedText(chunks, root)) {
-    if (finders.every((finder) => finder.found)) break
     const text = casemap(piece.text)
     keys.forEach((key, index) => {
       if (key.in === 'text' || piece.of === 'body') finders[index]?.look(text, piece.part)
     })
+    if (finders.every((finder) => finder.found)) break
   }
   return finders.map((finder) => finder.found)
 }
