@@ -51,7 +51,10 @@ export const mailstoreService = defineService({
 
     const front = sessions({ storage, tokens: sessionTokens(bus), accounts, noteChanges })
     const append = appendMessages({
-      ...stagedContents(blobs, { maxBytes: config.MAILSTORE_MAX_APPEND_BYTES }),
+      ...stagedContents(blobs, {
+        maxBytes: config.MAILSTORE_MAX_APPEND_BYTES,
+        onRead: (bytes) => metrics.messageBytes.observe({ origin: 'append' }, bytes),
+      }),
       append: (input) => front.write('append', input),
       now: Date.now,
     })
@@ -69,7 +72,7 @@ export const mailstoreService = defineService({
     const ports = {
       ...groups,
       describeAccount: (account: MailLocal['account']) => accounts.describe(account),
-      content: spoolContents(spool, blobs),
+      content: spoolContents(spool, blobs, (bytes) => metrics.messageBytes.observe({ origin: 'delivery' }, bytes)),
       now: Date.now,
     }
     const handler = onMailLocal(ports, { statuses: statusWriter(bus), metrics })

@@ -45,13 +45,13 @@ export interface Around {
   send(text: string | Uint8Array, ...to: AccountId[]): Promise<MailLocal[]>
 }
 
-export async function around(t: TestContext): Promise<Around> {
+export async function around(t: TestContext, { ackWaitMs = 30_000 } = {}): Promise<Around> {
   const directory = mkdtempSync(join(tmpdir(), 'postbus-mailstore-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const nats = await startNatsServer(t)
   const stopping = new AbortController()
   const provisioner = await keepProvisioned({
-    ...{ servers: nats.url, nkeySeed: nats.seeds.provisioner, shards: 1, log, signal: stopping.signal },
+    ...{ servers: nats.url, nkeySeed: nats.seeds.provisioner, shards: 1, log, ackWaitMs, signal: stopping.signal },
   })
   const buses: ConnectedBus[] = []
   const bus = async (party: Party) => {

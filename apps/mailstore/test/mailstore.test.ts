@@ -11,6 +11,7 @@ import {
   fetchMessages,
   listMailboxes,
   MailboxChanged,
+  MailLocal,
   mailboxStatus,
   openMailbox,
   quotaOf,
@@ -90,7 +91,6 @@ test('a task that comes again changes nothing and reports the same', async (t) =
   await until(delivered(platform, 1))
   // Custody publishes it again under another incarnation: another message to the bus, the same one to us.
   const custody = await bus('custody')
-  const { MailLocal } = await import('@postbus/contracts')
   assert.ok(task)
   await custody.publish(MailLocal, { ...task, incarnation: 1 })
   await until(delivered(platform, 2))

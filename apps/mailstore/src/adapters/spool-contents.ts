@@ -35,11 +35,12 @@ interface Shared {
 /** Where the blobs are files as well, a large record's file is linked instead of copied. */
 export type AdoptingBlobs = Blobs & Partial<Pick<LocalBlobs, 'adopt'>>
 
-export function spoolContents(spool: Pick<SpoolReader, 'open'>, blobs: AdoptingBlobs) {
+export function spoolContents(spool: Pick<SpoolReader, 'open'>, blobs: AdoptingBlobs, onRead: (bytes: number) => void) {
   const shared = new Map<QueueId, Shared>()
 
   async function prepare(queueId: QueueId): Promise<StoredContent> {
     const record = await spool.open(queueId)
+    onRead(record.size)
     try {
       if (record.size <= MAX_HELD_BYTES) return await prepareHeld(record.read(), record.size, queueId)
       const key = newContentKey(queueId)

@@ -9,11 +9,12 @@ import { newContentKey } from './spool-contents.ts'
 
 export function stagedContents(
   blobs: Blobs,
-  { maxBytes }: { maxBytes: number },
+  { maxBytes, onRead }: { maxBytes: number; onRead(bytes: number): void },
 ): Pick<AppendPorts, 'prepare' | 'discard'> {
   async function prepare({ blob }: Staged): Promise<StoredContent> {
     const size = await blobs.size(blob)
     if (size > maxBytes) throw new RequestRefused('tooLarge', `A message has at most ${maxBytes} octets`)
+    onRead(size)
     if (size <= MAX_HELD_BYTES) return prepareHeld(blobs.read(blob), size, null)
     const key = newContentKey('append')
     await blobs.link(blob, key)

@@ -2,7 +2,7 @@
  * The storage port: what the mailstore needs of a database, as commands of plain data, so that an adapter may live in
  * other threads. Every call is bounded (one page, one chunk, one batch); callers loop.
  *
- * Guarantees of every adapter, held by storage.contract.ts: a write is durable when it resolves, all or nothing; UIDs
+ * Guarantees of every adapter, held by adapters/storage/contract: a write is durable when it resolves, all or nothing; UIDs
  * ascend and are never used twice; MODSEQ grows strictly with every change of a mailbox; counters and quota are exact at
  * every moment; one delivery per (queueId, account), whatever happened to the message since.
  */

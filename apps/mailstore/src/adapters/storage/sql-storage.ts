@@ -10,7 +10,6 @@ import {
   type MailboxChange,
   type MailStorage,
   type Outcome,
-  type Reads,
   StorageUnavailable,
   type Writes,
 } from '../../mailbox/storage.ts'

@@ -8,14 +8,15 @@ import { localBlobs } from '@postbus/blobs'
 import { migrate, openSqlite } from '@postbus/sql'
 
 import { type MailStorage, StorageUnavailable } from '../../mailbox/storage.ts'
+import { storageContract } from './contract/storage.contract.ts'
+import { delivery, smith, type StorageUnderTest } from './contract/suite.contract.ts'
 import { migrations } from './migrations.ts'
 import { defaultLimits } from './operation.ts'
 import { readOperations } from './read-operations.ts'
 import type { Tables } from './schema.ts'
-import { searchContract } from './search.contract.ts'
 import { readingFrom, writingTo } from './sql-storage.ts'
 import { openSqliteStorage } from './sqlite-storage.ts'
-import { delivery, smith, storageContract, type StorageUnderTest } from './storage.contract.ts'
+
 import { writeOperations } from './write-operations.ts'
 
 const limits = { ...defaultLimits, maxChunk: 10, maxKeywordsPerMailbox: 50, maxMailboxes: 20 }
@@ -41,7 +42,6 @@ async function inThisThread(t: TestContext): Promise<StorageUnderTest> {
 }
 
 storageContract('sqlite', inThisThread)
-searchContract('sqlite', inThisThread)
 
 async function threads(t: TestContext): Promise<MailStorage> {
   const directory = directoryOf(t)

@@ -1,15 +1,15 @@
 /** Searching, as every storage adapter must: SQL and looking at each message give the same answers. */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 
 import type { SearchKey } from '@postbus/contracts'
 
-import { parseFlags } from '../../mailbox/flags.ts'
-import { prepareHeld } from '../../mailbox/prepare.ts'
-import { type Candidate, matcher } from '../../mailbox/search-program.ts'
-import type { MailStorage } from '../../mailbox/storage.ts'
-import { formatUidSet, joined, type UidRange } from '../../mailbox/uid-ranges.ts'
-import { smith, type StorageUnderTest } from './storage.contract.ts'
+import { parseFlags } from '../../../mailbox/flags.ts'
+import { prepareHeld } from '../../../mailbox/prepare.ts'
+import { type Candidate, matcher } from '../../../mailbox/search-program.ts'
+import type { MailStorage } from '../../../mailbox/storage.ts'
+import { formatUidSet, joined, type UidRange } from '../../../mailbox/uid-ranges.ts'
+import { type OpenStorage, smith } from './suite.contract.ts'
 
 const DAY = 86_400_000
 const NOW = Date.UTC(2026, 5, 15, 12)
@@ -21,12 +21,13 @@ const messages = [
   '\r\nno header at all\r\n',
 ]
 
-export function searchContract(name: string, open: (t: TestContext) => Promise<StorageUnderTest>): void {
-  const it = (guarantee: string, run: (searched: Searched) => Promise<void>) =>
-    test(`${name}: ${guarantee}`, async (t) => {
+export function searchContract(name: string, open: OpenStorage): void {
+  const it = (guarantee: string, run: (searched: Searched) => Promise<void>): void => {
+    void test(`${name}: ${guarantee}`, async (t) => {
       const { storage } = await open(t)
       await run(await filled(storage))
     })
+  }
 
   it('headers are searched decoded, unfolded and without regard to case', async ({ find }) => {
     const header = (field: string, value: string): SearchKey => ({ kind: 'header', field, value })

@@ -1,0 +1,119 @@
+/** Messages are copied, moved, appended, read and expunged. */
+import assert from 'node:assert/strict'
+
+import { parseFlags } from '../../../mailbox/flags.ts'
+import { formatUidSet, parseUidSet } from '../../../mailbox/uid-ranges.ts'
+import { content, everythingAfter, MESSAGE, refusal, smith, suiteOf, type OpenStorage } from './suite.contract.ts'
+
+export function messagesContract(name: string, open: OpenStorage): void {
+  const it = suiteOf(name, open)
+
+  it('expunge removes what is deleted, among the given UIDs only when given', async ({ ok, filled, inbox }) => {
+    const { mailbox } = await filled(6)
+    const deleted = { mailbox, account: smith, mode: 'add', flags: parseFlags(['\\Deleted']) } as const
+    await ok('store', { ...deleted, uids: parseUidSet('1:2,4:6'), unchangedSince: null })
+    const some = await ok('expunge', { mailbox, account: smith, uids: parseUidSet('1,3,5'), any: false })
+    assert.equal(formatUidSet(some.vanished), '1,5')
+    const all = await ok('expunge', { mailbox, account: smith, uids: null, any: false })
+    assert.equal(formatUidSet(all.vanished), '2,4,6')
+    const { messages, deleted: left, uidNext } = await inbox()
+    assert.deepEqual({ messages, left, uidNext }, { messages: 1, left: 0, uidNext: 7 })
+  })
+
+  it('copies have ascending UIDs, the flags and the date of the original, and its keywords', async (with_) => {
+    const { ok, filled, storage, fetch } = with_
+    const { mailbox } = await filled(4)
+    const at = { mailbox, account: smith }
+    const work = { mode: 'add', flags: parseFlags(['\\Seen', '$Work']), unchangedSince: null } as const
+    await ok('store', { ...at, uids: [[3, 3]], ...work })
+    const copied = await ok('copy', {
+      ...at,
+      uids: parseUidSet('1,3:9'),
+      to: 'Archive',
+      move: false,
+      at: 9,
+      quotaBytes: null,
+    })
+    assert.deepEqual([formatUidSet(copied.from), formatUidSet(copied.to)], ['1,3:4', '1:3'])
+    const archive = await storage.read('status', { account: smith, name: 'Archive' })
+    assert.ok(archive)
+    assert.deepEqual([archive.messages, archive.unseen, archive.keywords], [3, 2, ['$Work']])
+    const second = (await fetch('1:*', { flags: true, internalDate: true, saveDate: true }, archive))?.[1]
+    assert.deepEqual([second?.flags, second?.internalDate, second?.saveDate], [['\\Seen', '$Work'], 1000, 9])
+    const used = await storage.read('account', { account: smith })
+    assert.equal(used?.messages, 7)
+  })
+
+  it('a move is one step: here they vanish, there they are', async ({ ok, filled, inbox, storage }) => {
+    const { mailbox, highestModseq, size } = await filled(3)
+    const at = { mailbox, account: smith }
+    const moved = await ok('copy', { ...at, uids: parseUidSet('2:3'), to: 'Trash', move: true, at: 9, quotaBytes: 1 })
+    assert.deepEqual([formatUidSet(moved.from), formatUidSet(moved.to)], ['2:3', '1:2'])
+    const page = await storage.read('sync', everythingAfter(at, highestModseq))
+    assert.equal(formatUidSet(page?.vanished ?? []), '2:3')
+    assert.equal((await inbox()).messages, 1)
+    assert.equal((await storage.read('account', { account: smith }))?.usedBytes, size)
+  })
+
+  it('a move into the same mailbox gives new UIDs', async ({ ok, filled, inbox }) => {
+    const { mailbox } = await filled(2)
+    const moved = await ok('copy', {
+      mailbox,
+      account: smith,
+      uids: [[1, 2]],
+      to: 'INBOX',
+      move: true,
+      at: 9,
+      quotaBytes: null,
+    })
+    assert.deepEqual([formatUidSet(moved.from), formatUidSet(moved.to)], ['1:2', '3:4'])
+    const { messages, unseen, uidNext } = await inbox()
+    assert.deepEqual({ messages, unseen, uidNext }, { messages: 2, unseen: 2, uidNext: 5 })
+  })
+
+  it('a copy over quota or to nowhere leaves no trace', async ({ filled, storage }) => {
+    const { mailbox, size } = await filled(2)
+    const to = (name: string) =>
+      storage.write('copy', {
+        mailbox,
+        account: smith,
+        uids: [[1, 2]],
+        to: name,
+        move: false,
+        at: 9,
+        quotaBytes: size + 1,
+      })
+    assert.equal(refusal(await to('Archive')), 'overQuota')
+    assert.equal(refusal(await to('Nowhere')), 'noSuchTarget')
+    assert.equal((await storage.read('account', { account: smith }))?.usedBytes, size)
+  })
+
+  it('append is all or none', async ({ ok, storage, fetch }) => {
+    await ok('prepareAccount', { account: smith })
+    const message = (...flags: string[]) => ({
+      flags: parseFlags(flags),
+      internalDate: 5,
+      saveDate: 6,
+      content: content(MESSAGE),
+    })
+    const messages = [message('\\Seen', '$One'), message('\\Deleted')]
+    const appended = await ok('append', { account: smith, name: 'Drafts', quotaBytes: null, messages })
+    assert.deepEqual(appended.uids, [1, 2])
+    const over = { account: smith, name: 'Drafts', quotaBytes: 3 * MESSAGE.length, messages }
+    assert.equal(refusal(await storage.write('append', over)), 'overQuota')
+    const drafts = await storage.read('status', { account: smith, name: 'Drafts' })
+    assert.ok(drafts)
+    const { messages: count, unseen, deleted, size } = drafts
+    assert.deepEqual({ count, unseen, deleted, size }, { count: 2, unseen: 1, deleted: 1, size: 2 * MESSAGE.length })
+    assert.deepEqual((await fetch('1', { flags: true }, drafts))?.[0]?.flags, ['\\Seen', '$One'])
+  })
+
+  it('fetch finds sparse and wide sets alike, and leaves out what is gone', async ({ ok, filled, fetch }) => {
+    const { mailbox } = await filled(30)
+    await ok('expunge', { mailbox, account: smith, uids: parseUidSet('5:9,20'), any: true })
+    const uids = async (set: string) => (await fetch(set))?.map(({ uid }) => uid)
+    assert.deepEqual(await uids('1,3:6,20:22,4000000000'), [1, 3, 4, 21, 22])
+    assert.deepEqual((await uids('1:4294967295'))?.length, 24)
+    assert.deepEqual(await uids('5:9'), [])
+  })
+}

@@ -1,0 +1,17 @@
+/** The whole suite: an adapter is one when it passes. */
+import { deliveriesContract } from './deliveries.contract.ts'
+import { flagsContract } from './flags.contract.ts'
+import { mailboxesContract } from './mailboxes.contract.ts'
+import { messagesContract } from './messages.contract.ts'
+import { purgeContract } from './purge.contract.ts'
+import { searchContract } from './search.contract.ts'
+import type { OpenStorage } from './suite.contract.ts'
+
+export function storageContract(adapter: string, open: OpenStorage): void {
+  deliveriesContract(adapter, open)
+  flagsContract(adapter, open)
+  mailboxesContract(adapter, open)
+  messagesContract(adapter, open)
+  purgeContract(adapter, open)
+  searchContract(adapter, open)
+}

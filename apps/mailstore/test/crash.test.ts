@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { fetchMessages, MailLocal, mailboxStatus } from '@postbus/contracts'
+
+import { accept, type Around, around, blobsOf, jones, smith, until } from './harness.ts'
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+const messages = 400
+/** Every tenth is large, so that it is adopted as a blob. */
+const textOf = (number: number) =>
+  `Subject: number ${number}\r\n\r\n${'x'.repeat(number % 10 === 0 ? 300_000 : 2000)}\r\n`
+
+class Process {
+  #child: ChildProcess
+
+  constructor(env: Record<string, string>) {
+    this.#child = start(env)
+  }
+
+  async killAndRestart(env: Record<string, string>): Promise<void> {
+    await this.kill()
+    this.#child = start(env)
+  }
+
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    this.#child.kill('SIGKILL')
+    await once(this.#child, 'exit')
+  }
+}
+
+const start = (env: Record<string, string>) =>
+  spawn(process.execPath, [main], { env: { ...process.env, ...env }, stdio: 'inherit' })
+
+async function deliverAll(t: TestContext, platform: Around, processes: number) {
+  const { env, spool, statuses, bus, tokenOf } = platform
+  const running = Array.from({ length: processes }, () => new Process(env))
+  t.after(() => Promise.all(running.map((process) => process.kill())))
+  const router = await bus('router')
+  for (let number = 0; number < messages; number++) {
+    for (const task of await accept(spool, textOf(number), [smith, jones])) await router.publish(MailLocal, task)
+  }
+  const ended = () => new Set(statuses.map((status) => `${status.queueId}.${'n' in status ? status.n : ''}`)).size
+  for (let share = 1; share <= 5; share++) {
+    await until(() => ended() >= (share * messages * 2) / 6, 60_000)
+    await running[share % processes]?.killAndRestart(env)
+  }
+  await until(() => ended() === messages * 2, 60_000)
+
+  const imap = await bus('imap')
+  for (const account of [smith, jones]) {
+    const token = await tokenOf(account)
+    const inbox = await imap.request(mailboxStatus, { token, name: 'INBOX' }, { timeoutMs: 20_000 })
+    const want = { envelope: true, size: true }
+    const rows = await Array.fromAsync(
+      imap.rows(fetchMessages, { token, mailbox: inbox.mailbox, uids: '1:100000', want }),
+    )
+    const subjects = rows.map(({ row }) => /"number ([0-9]+)"/.exec(row.envelope ?? '')?.[1])
+    assert.equal(new Set(subjects).size, messages, 'none is missing')
+    assert.equal(subjects.length, messages, 'none is there twice')
+    assert.equal(inbox.messages, messages)
+    assert.equal(
+      inbox.size,
+      rows.reduce((sum, { row }) => sum + (row.size ?? 0), 0),
+    )
+    assert.equal(new Set(rows.map(({ row }) => row.modseq)).size, messages)
+  }
+  return imap
+}
+
+test('killed in the middle of deliveries, every message is in the mailbox exactly once', {
+  timeout: 180_000,
+}, async (t) => {
+  const platform = await around(t, { ackWaitMs: 2000 })
+  await deliverAll(t, platform, 1)
+  // Every blob that is there belongs to a message, or to a delivery that died and is left for the sweep.
+  const blobs = await Array.fromAsync(blobsOf(platform).list('content/'))
+  assert.ok(blobs.length >= messages / 10)
+})
+
+test('two processes on one database, killed in turn: exactly once all the same', { timeout: 180_000 }, async (t) => {
+  await deliverAll(t, await around(t, { ackWaitMs: 2000 }), 2)
+})
