@@ -2,7 +2,7 @@
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
 
-import { definitions } from '../run/services.ts'
+import { loadService, serviceNames } from '../run/services.ts'
 
 /** What z.toJSONSchema says of one setting, as far as a reader wants to know. */
 const Property = z.looseObject({
@@ -21,9 +21,10 @@ const JsonSchema = z.looseObject({
   required: z.array(z.string()).default([]),
 })
 
-export function configurationPage(): string {
+export async function configurationPage(): Promise<string> {
   const common = propertiesOf(z.object(commonConfig))
-  const own = Object.entries(definitions).map(([name, { config }]) => {
+  const services = await Promise.all(serviceNames.map(loadService))
+  const own = services.map(({ name, config }) => {
     const { properties, required } = propertiesOf(config)
     const mine = Object.fromEntries(Object.entries(properties).filter(([setting]) => !(setting in common.properties)))
     return `## ${name}\n\n${table(mine, required)}`

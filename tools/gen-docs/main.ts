@@ -14,7 +14,11 @@ import { subjectsPage } from './subjects.ts'
 const docs = join(import.meta.dirname, '..', '..', 'docs')
 const check = process.argv.includes('--check')
 
-const pages = new Map([['subjects.md', subjectsPage()], ['configuration.md', configurationPage()], ...schemaFiles()])
+const pages = new Map([
+  ['subjects.md', subjectsPage()],
+  ['configuration.md', await configurationPage()],
+  ...schemaFiles(),
+])
 
 const existing = await readdir(join(docs, 'schemas')).catch(() => [])
 const stale = existing.map((name) => `schemas/${name}`).filter((name) => !pages.has(name))

@@ -9,14 +9,14 @@ import { readFile } from 'node:fs/promises'
 import { runServices } from '@postbus/service'
 import { z } from 'zod'
 
-import { definitions, isServiceName } from './services.ts'
+import { isServiceName, loadService, serviceNames, type ServiceName } from './services.ts'
 
 const Settings = z.record(z.string(), z.record(z.string(), z.string()))
 
 const names = process.argv.slice(2)
 const unknown = names.filter((name) => !isServiceName(serviceOf(name)))
 if (names.length === 0 || unknown.length > 0) {
-  process.stderr.write(`usage: run <service …>, of ${Object.keys(definitions).join(', ')}; not ${unknown.join(', ')}\n`)
+  process.stderr.write(`usage: run <service …>, of ${serviceNames.join(', ')}; not ${unknown.join(', ')}\n`)
   process.exit(64)
 }
 
@@ -24,10 +24,12 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 
 const file = process.env['POSTBUS_SETTINGS']
 const settings = file === undefined ? {} : Settings.parse(JSON.parse(await readFile(file, 'utf8')))
-await runServices(
-  names.map((name) => ({ definition: definitions[serviceOf(name)], env: { ...process.env, ...settings[name] } })),
-)
+const runs = names.map(async (name) => ({
+  definition: await loadService(serviceOf(name)),
+  env: { ...process.env, ...settings[name] },
+}))
+await runServices(await Promise.all(runs))
 
-function serviceOf(instance: string): keyof typeof definitions {
-  return instance.replace(/-\d+$/, '') as keyof typeof definitions
+function serviceOf(instance: string): ServiceName {
+  return instance.replace(/-\d+$/, '') as ServiceName // checked above for every name
 }

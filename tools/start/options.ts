@@ -12,6 +12,7 @@ export const services = [
   'submission',
   'inbound',
   'imap',
+  'pop3',
 ] as const
 export type ServiceName = (typeof services)[number]
 

@@ -29,7 +29,7 @@ const FIRST_REPLICA_PORT = 6200
 const SHARED: ServiceName[][] = [
   ['custody', 'directory', 'router', 'delivery'],
   ['mailstore'],
-  ['submission', 'inbound', 'imap'],
+  ['submission', 'inbound', 'imap', 'pop3'],
 ]
 
 /** One running copy of a service. */
@@ -56,6 +56,7 @@ const LISTENERS: Partial<Record<ServiceName, PortName[]>> = {
   submission: ['submission', 'submissions'],
   inbound: ['mx'],
   imap: ['imap', 'imaps'],
+  pop3: ['pop3', 'pop3s'],
 }
 
 export function plan(options: Pick<StartOptions, 'basePort' | 'processes' | 'replicas'>): Plan {
@@ -123,6 +124,7 @@ export function settings(
     },
     inbound: { ...spool, ...listener, HOSTNAME: around.hostname, SPOOL_WRITER: name, INBOUND_PORT: String(listens.mx) },
     imap: { ...blobs, ...listener, IMAP_PORT: String(listens.imap), IMAPS_PORT: String(listens.imaps) },
+    pop3: { ...blobs, ...listener, POP3_PORT: String(listens.pop3), POP3S_PORT: String(listens.pop3s) },
   }
   return {
     NATS_URL: around.natsUrl,
