@@ -172,7 +172,7 @@ export class Connection implements Session {
   }
 
   async #turn(): Promise<void> {
-    if (this.#stopping) throw new Interrupted('the session is to end')
+    if (this.#stopping && !this.input.midCommand) throw new Interrupted('the session is to end')
     const { autologoutMs, loginMs, stallMs, maxBadCommands, maxFailedLogins, maxCommandsBeforeLogin } = this.limits
     const anonymous = this.state.kind === 'notAuthenticated'
     const read = await this.input.next(anonymous ? loginMs : autologoutMs, stallMs)

@@ -48,7 +48,7 @@ export class Input {
     return this.#received
   }
 
-  /** Whether a command has begun to arrive. */
+  /** Whether a command has been read as far as a literal: what was promised for it is still to be done. */
   get midCommand(): boolean {
     return this.#reader.midCommand
   }
@@ -66,7 +66,7 @@ export class Input {
   next(idleMs: number, stallMs: number): Promise<Read> {
     return this.#until(
       () => this.#reader.next(),
-      () => (this.#reader.midCommand ? stallMs : idleMs),
+      () => (this.#reader.midCommand || this.#reader.buffered > 0 ? stallMs : idleMs),
     )
   }
 

@@ -91,9 +91,9 @@ export class CommandReader {
     return this.#queue.length
   }
 
-  /** Whether a command has begun: octets of it are here, or its literal is awaited. */
+  /** Whether a command has been read as far as a literal, and the rest of it is awaited. */
   get midCommand(): boolean {
-    return this.#queue.length > 0 || this.#lines.length > 0 || this.#fault !== undefined
+    return this.#lines.length > 0 || this.#fault !== undefined
   }
 
   /** What comes next, or undefined until more octets were pushed. */

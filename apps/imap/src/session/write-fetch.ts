@@ -37,20 +37,22 @@ async function openFirst(
   parts: readonly Written[],
 ): Promise<Map<Bytes, AsyncIterable<Uint8Array>>> {
   const content = parts.map((part) => part.content).find((content) => content?.kind === 'blob')
-  if (!content) return new Map()
-  const chunks = chunksOf(blobs, content)[Symbol.asyncIterator]()
+  if (content?.kind !== 'blob' || content.length === 0) return new Map()
+  const chunks = blobs.read(content.blob, content)[Symbol.asyncIterator]()
   try {
-    return new Map([[content, resumed(chunks, await chunks.next())]])
+    return new Map([[content, resumed(content.lead, chunks, await chunks.next())]])
   } catch (cause) {
     throw unavailable(cause)
   }
 }
 
 async function* resumed(
+  lead: Uint8Array,
   chunks: AsyncIterator<Uint8Array>,
   first: IteratorResult<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   try {
+    yield lead
     for (let chunk = first; !chunk.done; chunk = await chunks.next()) yield chunk.value
   } finally {
     await chunks.return?.()
@@ -59,9 +61,8 @@ async function* resumed(
 
 async function* chunksOf(blobs: Pick<Blobs, 'read'>, content: Bytes): AsyncGenerator<Uint8Array> {
   if (content.kind === 'inline') return yield content.bytes
-  const { lead, blob, offset, length } = content
-  if (lead.length > 0) yield lead
-  if (length > 0) yield* blobs.read(blob, { offset, length })
+  yield content.lead
+  if (content.length > 0) yield* blobs.read(content.blob, content)
 }
 
 async function writeLiteral(out: Output, content: Bytes, chunks: AsyncIterable<Uint8Array>): Promise<void> {
