@@ -1,11 +1,11 @@
-/** @postbus/intake — the one way a message becomes ours: header checks, trace, spool record, event. */
+/** @postbus/intake — queue id, Received, spool record, event: the one way a message becomes ours. */
 export {
   createIntake,
   intakeDefaults,
   type Incoming,
   type Intake,
-  type IntakeMetrics,
+  type IntakeLimits,
   type IntakeOptions,
 } from './intake.ts'
+export type { Client } from './received.ts'
 export { queueIds } from './queue-id.ts'
-export { receivedField, type Client } from './received.ts'

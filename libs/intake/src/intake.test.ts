@@ -38,8 +38,7 @@ function intakeIn(world: World, overrides: Partial<IntakeOptions> = {}, spool: P
     hostname: 'mx.example.org',
     log: pino({ level: 'silent' }),
     now: () => new Date('2026-01-05T10:00:00Z'),
-    announceFirstTryMs: 50,
-    announceRetryMs: 5,
+    publishWaitMs: 50,
     ...overrides,
   })
 }

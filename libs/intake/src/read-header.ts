@@ -1,0 +1,58 @@
+/**
+ * Reads a body as far as its header goes. Memory holds the header and the piece in which it ends; the rest is still to be read.
+ *
+ * STANDARDS  RFC 5322 §2.1 (header, empty line, body), §2.2 (field names)
+ */
+import { headerEnd, type HeaderField, parseHeader } from '@postbus/message'
+import { SmtpError } from '@postbus/smtp'
+
+export interface HeaderRead {
+  fields: HeaderField[]
+  /** All octets read so far: header, empty line, and the beginning of the body. */
+  begin: Buffer
+  /** The message begins with something that is no header field: it has no header, and what is put in front must be set off. */
+  headless: boolean
+}
+
+/** Printable, no blank, no colon. */
+const FIELD_NAME = /^[\x21-\x39\x3b-\x7e]+$/
+const LF = 0x0a
+const FIRST_BYTES = 16 * 1024
+
+/** A body that ends before an empty line is all header. @throws SmtpError 552 for a header above the limit */
+export async function readHeader(body: AsyncIterator<Uint8Array>, maxBytes: number): Promise<HeaderRead> {
+  let buffer = Buffer.allocUnsafe(FIRST_BYTES)
+  let length = 0
+  let lineStart = 0
+  for (;;) {
+    const { value, done } = await body.next()
+    if (done === true) break
+    if (length + value.length > buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(2 * buffer.length, length + value.length))
+      buffer.copy(larger, 0, 0, length)
+      buffer = larger
+    }
+    buffer.set(value, length)
+    length += value.length
+
+    const begin = buffer.subarray(0, length)
+    const firstLine = begin.indexOf(LF) + 1
+    if (firstLine > 0 && !mayBeginHeader(begin.subarray(0, firstLine))) return { fields: [], begin, headless: true }
+    const end = headerEnd(begin, lineStart)
+    if (end > maxBytes || (end < 0 && length > maxBytes)) throw tooLarge()
+    if (end >= 0) return { fields: parseHeader(begin.subarray(0, end)), begin, headless: false }
+    // What was searched is not searched again, however small the pieces.
+    lineStart = begin.lastIndexOf(LF) + 1
+  }
+  const begin = buffer.subarray(0, length)
+  const headless = length > 0 && !mayBeginHeader(begin)
+  return { fields: headless ? [] : parseHeader(begin), begin, headless }
+}
+
+/** An empty line is an empty header. */
+function mayBeginHeader(line: Buffer): boolean {
+  const [field] = parseHeader(line)
+  return field === undefined || FIELD_NAME.test(field.name)
+}
+
+const tooLarge = (): SmtpError => new SmtpError(552, '5.3.4', 'Message header too large')

@@ -1,0 +1,92 @@
+/** Makes one message durable: reads its header, asks whether it may pass, and streams it into the spool behind our own lines. */
+import type { MailAccepted, QueueId } from '@postbus/contracts'
+import { type HeaderField, parseHeader, parseMessageIds } from '@postbus/message'
+import { replies, SmtpError } from '@postbus/smtp'
+import { SpoolFull } from '@postbus/spool'
+
+import { BoundedBody } from './bounded-body.ts'
+import type { Incoming, IntakeLimits, IntakeOptions } from './intake.ts'
+import { queueIds } from './queue-id.ts'
+import { readHeader } from './read-header.ts'
+import { receivedField } from './received.ts'
+
+/** What the books keep of it. */
+const MAX_MESSAGE_ID = 998
+const MAX_CLIENT_ADDRESS = 64
+
+/** @returns what resolves when the record is durable, and throws SmtpError, or what the body threw, when nothing was kept */
+export function recorder(
+  { spool, hostname, log, now = () => new Date() }: IntakeOptions,
+  { maxHeaderBytes, maxHops }: IntakeLimits,
+): (message: Incoming) => Promise<MailAccepted> {
+  const nextId = queueIds(() => now().getTime())
+
+  async function record(message: Incoming, body: BoundedBody): Promise<MailAccepted> {
+    const queueId = nextId()
+    const acceptedAt = now()
+    const { fields, begin, headless } = await readHeader(body, maxHeaderBytes)
+    cutLoop(fields, maxHops)
+    const { prepend } = await message.inspect(fields)
+    const received = receivedField(message.client, hostname, queueId, message.envelope, acceptedAt)
+    const lines = [received, ...prepend.map(unbroken), ...(headless ? [''] : [])]
+    const front = Buffer.from(lines.map((line) => `${line}\r\n`).join(''))
+    const facts = { queueId, acceptedAt, messageId: messageIdIn([...fields, ...parseHeader(front)]) }
+    return await spool.put(queueId, body.after(front, begin), (size) => describe(message, facts, size))
+  }
+
+  return async (message) => {
+    const body = new BoundedBody(message.body, message.maxBytes)
+    try {
+      return await record(message, body)
+    } catch (cause) {
+      await body.leave()
+      // The client's own failure, and refusals, are told as they are.
+      if (cause instanceof SmtpError || body.failedWith(cause)) throw cause
+      if (cause instanceof SpoolFull) throw replies.systemFull(cause)
+      log.error({ err: cause }, 'message not taken')
+      throw replies.tryLater(cause)
+    }
+  }
+}
+
+function describe(
+  { origin, account, envelope, client }: Incoming,
+  { queueId, acceptedAt, messageId }: { queueId: QueueId; acceptedAt: Date; messageId: string | undefined },
+  size: number,
+): MailAccepted {
+  const { body, smtputf8, requireTls, envid, ret } = envelope
+  return {
+    queueId,
+    incarnation: 0,
+    acceptedAt: acceptedAt.toISOString(),
+    origin,
+    size,
+    ...(body !== undefined && { body }),
+    smtputf8,
+    requireTls,
+    ...(envid !== undefined && { envid }),
+    ...(ret !== undefined && { ret }),
+    envelope,
+    ...(account !== undefined && { account }),
+    clientAddress: client.address.slice(0, MAX_CLIENT_ADDRESS),
+    ...(messageId !== undefined && { messageId }),
+  }
+}
+
+/** RFC 5321 §6.3: each hop adds one. */
+function cutLoop(fields: readonly HeaderField[], maxHops: number): void {
+  const hops = fields.filter(({ name }) => name.toLowerCase() === 'received').length
+  if (hops > maxHops) throw new SmtpError(554, '5.4.6', 'Too many hops, this message is going in circles')
+}
+
+/** Lines come from our own code: a break that is no folding would let a sender write header fields of his own. */
+function unbroken(line: string): string {
+  if (/[\r\n]/.test(line.replaceAll(/\r\n(?=[ \t])/g, ''))) throw new Error('a line to put in front breaks the header')
+  return line
+}
+
+function messageIdIn(fields: readonly HeaderField[]): string | undefined {
+  const field = fields.find(({ name }) => name.toLowerCase() === 'message-id')
+  const [id] = field ? parseMessageIds(field.value) : []
+  return id !== undefined && id.length <= MAX_MESSAGE_ID ? id : undefined
+}
