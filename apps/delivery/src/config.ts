@@ -32,10 +32,11 @@ export const DeliveryConfig = z.object({
     .describe('Name servers to ask (address:port, comma-separated); none: those of the system.'),
   DNS_TIMEOUT_MS: ms.max(60_000).default(5000).describe('Time for one try of a DNS question (ms).'),
   DELIVERY_CONNECT_TIMEOUT_MS: ms.default(30_000).describe('Time to connect to a host (ms).'),
-  // RFC 5321 §4.5.3.2.1–3: 5 minutes for greeting, MAIL and RCPT.
-  DELIVERY_COMMAND_TIMEOUT_MS: ms.default(300_000).describe('Time for the greeting (ms).'),
-  // RFC 5321 §4.5.3.2.6: 10 minutes for the answer to the data.
-  DELIVERY_DATA_TIMEOUT_MS: ms.default(600_000).describe('Silence after which a session is given up (ms).'),
+  // RFC 5321 §4.5.3.2.1–5: at least 5 minutes for greeting, MAIL and RCPT, 2 for DATA, 3 for a block of data.
+  DELIVERY_REPLY_TIMEOUT_MS: ms.default(300_000).describe('A peer may take so long for any reply but the last (ms).'),
+  // RFC 5321 §4.5.3.2.6: at least 10 minutes.
+  DELIVERY_DOT_TIMEOUT_MS: ms.default(600_000).describe('A peer may take so long to answer the end of a message (ms).'),
+  DELIVERY_SESSION_MESSAGES: count.max(10_000).default(100).describe('Messages over one connection at most.'),
   DELIVERY_IDLE_MS: ms
     .default(5000)
     .describe('A connection is kept so long for the next message to the same host (ms).'),

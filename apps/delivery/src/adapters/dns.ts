@@ -18,8 +18,16 @@ export function dnsOver(servers: readonly string[], timeoutMs: number): DnsPorts
       return null
     },
     async addresses(host) {
-      const found = await Promise.all([known(() => resolver.resolve4(host)), known(() => resolver.resolve6(host))])
-      return found.flatMap((answer) => (answer.kind === 'answer' ? answer.value : []))
+      const [four, six] = await Promise.allSettled([
+        known(() => resolver.resolve4(host)),
+        known(() => resolver.resolve6(host)),
+      ])
+      const found = [four, six].flatMap(({ status, ...answer }) =>
+        status === 'fulfilled' && 'value' in answer && answer.value.kind === 'answer' ? answer.value.value : [],
+      )
+      // One family that cannot be looked up does not spoil the other; but "none" must have been said for both.
+      if (found.length === 0) for (const answer of [four, six]) if (answer.status === 'rejected') throw answer.reason
+      return found
     },
   }
 }

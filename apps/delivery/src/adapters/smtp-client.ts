@@ -1,227 +1,139 @@
 /**
- * SMTP transactions over nodemailer's connection, one host at a time; a connection that ended a transaction well is kept a
- * while for the next to the same host.
+ * SMTP sessions over nodemailer's connection. A session that ended its transaction well is kept a while for the next message
+ * to the same host.
  *
- * STANDARDS  RFC 5321 §4.5.3.2 (timeouts), RFC 3207 (opportunistic), RFC 6152 §3, RFC 6531 §3.2
+ * STANDARDS  RFC 5321 §4.5.3.2 (timeouts), RFC 3207, RFC 7435 (opportunistic TLS), RFC 8689 §4.2.1, RFC 4954 (smarthost)
  */
-import { once } from 'node:events'
-import type { Readable } from 'node:stream'
+import { connect, isIP, type Socket } from 'node:net'
 
-import SMTPConnection from 'nodemailer/lib/smtp-connection'
-
-import type { HostAnswer, Transaction } from '../attempt/deliver.ts'
 import type { Host } from '../attempt/destination.ts'
-import type { PeerReply } from '../attempt/reply.ts'
+import { type OpenSession, SessionFailed, TlsMissing } from '../attempt/session.ts'
+import { RelayConnection } from './relay-connection.ts'
+import { failureOf, SmtpSession } from './smtp-session.ts'
 
 export interface SmtpClientOptions {
   /** Our name in EHLO. */
   hostname: string
-  /** Credentials of a smarthost. */
+  /** Credentials of a smarthost. Sent over verified TLS only. */
   auth: { user: string; password: string } | null
   connectTimeoutMs: number
-  /** RFC 5321 §4.5.3.2: five minutes for the greeting, MAIL and RCPT. */
-  commandTimeoutMs: number
-  /** RFC 5321 §4.5.3.2.6: ten minutes for the answer to the data; the library has one time for all silence. */
-  dataTimeoutMs: number
+  /** RFC 5321 §4.5.3.2.1–4: at least 5 minutes for the greeting, MAIL and RCPT, 2 for DATA, 3 for a block of data. */
+  replyTimeoutMs: number
+  /** RFC 5321 §4.5.3.2.6: at least 10 minutes for the answer to the final dot. */
+  dotTimeoutMs: number
+  /** A session waits so long for the next message. */
   idleMs: number
+  /** More messages than this do not go over one session. */
+  maxMessages: number
 }
 
-/** The message cannot be read: our trouble, not the peer's. */
-export class MessageUnreadable extends Error {
-  override readonly name = 'MessageUnreadable'
-}
-
-interface Session {
-  connection: SMTPConnection
-  /** Keywords of the peer's EHLO reply, upper case. */
-  offers: ReadonlySet<string>
-}
-
-interface Kept {
-  session: Session
-  timer: NodeJS.Timeout
-}
+type Tls = 'opportunistic' | 'required' | 'none'
 
 export class SmtpClient {
   readonly #options: SmtpClientOptions
-  readonly #kept = new Map<string, Kept[]>()
+  /** Sessions that wait, by host; the last one given back is the first one taken. */
+  readonly #waiting = new Map<string, SmtpSession[]>()
 
   constructor(options: SmtpClientOptions) {
     this.#options = options
   }
 
-  /** @throws MessageUnreadable */
-  async transact(host: Host, transaction: Transaction, openMessage: () => Readable): Promise<HostAnswer> {
-    const kept = this.#take(host)
-    if (kept !== undefined) {
-      const answer = await this.#send(kept, host, transaction, openMessage)
-      // A peer may close a waiting connection at any time; that says nothing about the message.
-      if (answer.kind !== 'unusable') return answer
-    }
-    let session: Session
-    try {
-      session = await this.#connect(host)
-    } catch (error) {
-      return { kind: 'unusable', reply: replyOf(error) }
-    }
-    return this.#send(session, host, transaction, openMessage)
+  readonly open: OpenSession = async (host, { requireTls, fresh }) => {
+    const verified = requireTls || this.#options.auth !== null
+    const key = `${host.name} ${host.address} ${host.port} ${verified}`
+    const waiting = fresh ? undefined : this.#take(key)
+    if (waiting) return waiting
+    const session = verified ? await this.#connect(host, 'required') : await this.#connectSomehow(host)
+    session.onRelease = () => this.#keep(key, session)
+    return session
   }
 
   close(): void {
-    for (const { session, timer } of [...this.#kept.values()].flat()) {
-      clearTimeout(timer)
-      session.connection.quit()
-    }
-    this.#kept.clear()
+    for (const session of [...this.#waiting.values()].flat()) session.close()
+    this.#waiting.clear()
   }
 
-  async #connect({ name, address, port }: Host): Promise<Session> {
-    const { hostname, auth, connectTimeoutMs, commandTimeoutMs, dataTimeoutMs } = this.#options
-    const connection = new SMTPConnection({
-      host: address,
-      port,
-      name: hostname,
-      servername: name,
-      secure: false,
-      // Encrypted where the peer can, in the clear where it cannot: better than not at all (RFC 7435).
-      opportunisticTLS: true,
-      tls: { rejectUnauthorized: false, minVersion: 'TLSv1.2' },
-      connectionTimeout: connectTimeoutMs,
-      greetingTimeout: commandTimeoutMs,
-      socketTimeout: dataTimeoutMs,
-      allowInternalNetworkInterfaces: true,
-    })
-    const failed = once(connection, 'error').then(([error]) => {
-      throw error
-    })
-    await Promise.race([new Promise<void>((resolve) => connection.connect(() => resolve())), failed])
-    failed.catch(() => {}) // Later errors are told to whoever is sending.
-    const offers = offersIn(connection.lastServerResponse)
-    if (auth !== null) {
-      await new Promise<void>((resolve, reject) =>
-        connection.login(
-          { user: auth.user, pass: auth.password, credentials: { user: auth.user, pass: auth.password } },
-          (error) => (error ? reject(error) : resolve()),
-        ),
-      )
-    }
-    return { connection, offers }
-  }
-
-  async #send(
-    session: Session,
-    host: Host,
-    transaction: Transaction,
-    openMessage: () => Readable,
-  ): Promise<HostAnswer> {
-    const { reversePath, forwardPaths, size, eightBit, smtputf8, dsn } = transaction
-    const { connection, offers } = session
-    if (smtputf8 && !offers.has('SMTPUTF8')) {
-      this.#keep(host, session)
-      return { kind: 'unable', status: '5.6.7', reason: 'The next hop does not take internationalized messages' }
-    }
-    if (eightBit && !offers.has('8BITMIME')) {
-      this.#keep(host, session)
-      return { kind: 'unable', status: '5.6.3', reason: 'The next hop does not take 8-bit messages' }
-    }
-    const message = openMessage()
-    let unreadable: unknown
-    message.once('error', (error) => (unreadable = error))
+  /** Encrypted where the peer can, in the clear where that fails: better than not at all — RFC 7435. */
+  async #connectSomehow(host: Host): Promise<SmtpSession> {
     try {
-      const info = await new Promise<SMTPConnection.SentMessageInfo>((resolve, reject) => {
-        connection.once('error', reject)
-        const envelope = {
-          from: reversePath,
-          to: [...forwardPaths],
-          size,
-          use8BitMime: eightBit,
-          dsn: {
-            id: dsn.envid,
-            return: dsn.ret,
-            notify: dsn.notify ? [...dsn.notify] : undefined,
-            recipient: dsn.orcpt,
-          },
-        }
-        connection.send(envelope as SMTPConnection.Envelope, message, (error, result) =>
-          error ? reject(error) : resolve(result),
-        )
-      })
-      const refused = new Map((info.rejectedErrors ?? []).map((error) => [recipientOf(error), replyOf(error)]))
-      this.#keep(host, session)
-      return { kind: 'taken', reply: info.response, dsn: offers.has('DSN'), refused }
+      return await this.#connect(host, 'opportunistic')
     } catch (error) {
+      if (error instanceof TlsMissing) return this.#connect(host, 'none')
+      throw error
+    }
+  }
+
+  /** @throws TlsMissing for trouble with TLS only; SessionFailed */
+  async #connect(host: Host, tls: Tls): Promise<SmtpSession> {
+    const { hostname, auth, connectTimeoutMs, replyTimeoutMs, dotTimeoutMs, maxMessages } = this.#options
+    const socket = await dial(host, connectTimeoutMs)
+    const connection = new RelayConnection({
+      connection: socket,
+      host: host.name,
+      port: host.port,
+      name: hostname,
+      requireTLS: tls === 'required',
+      ignoreTLS: tls === 'none',
+      tls: {
+        rejectUnauthorized: tls === 'required',
+        ...(isIP(host.name) === 0 && { servername: host.name }),
+      },
+      greetingTimeout: replyTimeoutMs,
+      // Of everything up to the end of STARTTLS; it must not cut the greeting's time short.
+      connectionTimeout: 3 * replyTimeoutMs,
+      socketTimeout: replyTimeoutMs,
+    })
+    try {
+      await connection.established()
+      if (auth) await connection.logIn(auth)
+    } catch (cause) {
       connection.close()
-      if (unreadable !== undefined)
-        throw new MessageUnreadable('the message cannot be read from the spool', { cause: unreadable })
-      return answerOf(error, forwardPaths)
-    } finally {
-      message.destroy()
+      const { code, message, response } = failureOf(cause)
+      if (code === 'ETLS' || connection.upgrading) throw new TlsMissing(message, { cause })
+      throw new SessionFailed(message, { cause, reply: response })
+    }
+    return new SmtpSession(connection, { replyTimeoutMs, dotTimeoutMs, maxMessages })
+  }
+
+  #take(key: string): SmtpSession | undefined {
+    for (;;) {
+      const session = this.#waiting.get(key)?.pop()
+      if (session === undefined) return undefined
+      if (session.wake()) return session
     }
   }
 
-  #keep(host: Host, session: Session): void {
-    const { connection } = session
-    const key = keyOf(host)
-    const timer = setTimeout(() => {
-      this.#forget(key, session)
-      connection.quit()
-    }, this.#options.idleMs)
-    const gone = (): void => {
+  #keep(key: string, session: SmtpSession): void {
+    const list = this.#waiting.get(key) ?? []
+    this.#waiting.set(key, list)
+    list.push(session)
+    session.wait(this.#options.idleMs, () => {
+      const rest = (this.#waiting.get(key) ?? []).filter((other) => other !== session)
+      if (rest.length > 0) this.#waiting.set(key, rest)
+      else this.#waiting.delete(key)
+    })
+  }
+}
+
+/** @throws SessionFailed */
+function dial({ name, address, port }: Host, timeoutMs: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: address, port })
+    const fail = (why: string, cause?: unknown): void => {
+      socket.destroy()
+      reject(new SessionFailed(`${name}: ${why}`, { cause }))
+    }
+    const timer = setTimeout(() => fail('no connection in time'), timeoutMs)
+    socket.once('error', (error) => {
       clearTimeout(timer)
-      this.#forget(key, session)
-    }
-    connection.removeAllListeners('error').once('error', gone).once('end', gone)
-    this.#kept.set(key, [...(this.#kept.get(key) ?? []), { session, timer }])
-  }
-
-  #take(host: Host): Session | undefined {
-    const kept = this.#kept.get(keyOf(host))?.pop()
-    if (kept === undefined) return undefined
-    clearTimeout(kept.timer)
-    kept.session.connection.removeAllListeners('error').removeAllListeners('end')
-    return kept.session
-  }
-
-  #forget(key: string, session: Session): void {
-    const rest = (this.#kept.get(key) ?? []).filter((kept) => kept.session !== session)
-    if (rest.length > 0) this.#kept.set(key, rest)
-    else this.#kept.delete(key)
-  }
-}
-
-/** The first word of each line after the greeting — RFC 5321 §4.1.1.1. */
-function offersIn(reply: string | false): Set<string> {
-  const lines = reply === false ? [] : reply.split(/\r?\n/).slice(1)
-  return new Set(lines.map((line) => line.slice(4).split(' ')[0]?.toUpperCase() ?? ''))
-}
-
-const keyOf = ({ address, port }: Host): string => `${address} ${port}`
-
-interface SmtpFailure extends Error {
-  responseCode?: number
-  response?: string
-  recipient?: string
-  command?: string
-  rejectedErrors?: SmtpFailure[]
-}
-
-const failureOf = (error: unknown): SmtpFailure => (error instanceof Error ? error : new Error(String(error)))
-
-const recipientOf = (error: unknown): string => failureOf(error).recipient ?? ''
-
-function replyOf(error: unknown): PeerReply {
-  const { responseCode = 0, response, message } = failureOf(error)
-  return { code: responseCode, text: response ?? message }
-}
-
-function answerOf(error: unknown, forwardPaths: readonly string[]): HostAnswer {
-  const { rejectedErrors, responseCode, command } = failureOf(error)
-  if (rejectedErrors !== undefined && rejectedErrors.length > 0) {
-    return { kind: 'refused', replies: new Map(rejectedErrors.map((each) => [recipientOf(each), replyOf(each)])) }
-  }
-  const reply = replyOf(error)
-  // The peer's SIZE is smaller than the message: said by us on its behalf — RFC 1870 §6.1.
-  if (responseCode === undefined && command === 'MAIL FROM') reply.code = 552
-  if (reply.code === 0) return { kind: 'unusable', reply }
-  return { kind: 'refused', replies: new Map(forwardPaths.map((forwardPath) => [forwardPath, reply])) }
+      fail('code' in error ? `no connection (${String(error.code)})` : 'no connection', error)
+    })
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      socket.removeAllListeners('error')
+      // Nobody reads until the session does; an error meanwhile is found out then.
+      socket.on('error', () => {})
+      resolve(socket)
+    })
+  })
 }

@@ -1,110 +1,153 @@
 /**
- * One SMTP transaction: one message, one site, the recipients still open. Hosts are tried in order until one takes the
- * message or says something final; every recipient gets an outcome of its own.
+ * One message, one site, the recipients still open: hosts are tried in order until every recipient has a final word.
  *
- * STANDARDS  RFC 5321 §4.5.4, §5.1; RFC 3461 §5.2 (relaying DSN parameters); RFC 6152 §3; RFC 6531 §3.2
+ * A host that cannot be spoken to, or says "later", leaves the next one to try; what it says for good is believed. After the
+ * final dot without an answer no other host is tried: the message may have been taken, and a second copy helps nobody.
+ *
+ * STANDARDS  RFC 5321 §4.5.4, §5.1; RFC 1047; RFC 8689 §4.2.1
  */
+import type { MailOut } from '@postbus/contracts'
+
 import type { Destination, Host } from './destination.ts'
-import { verdictOf, type PeerReply, type Verdict } from './reply.ts'
-
-export interface Transaction {
-  site: string
-  reversePath: string
-  forwardPaths: readonly string[]
-  size: number
-  eightBit: boolean
-  smtputf8: boolean
-  dsn: {
-    envid?: string | undefined
-    ret?: 'FULL' | 'HDRS' | undefined
-    notify?: readonly string[] | undefined
-    orcpt?: string | undefined
-  }
-}
-
-/** What a host said to a whole transaction. */
-export type HostAnswer =
-  | { kind: 'taken'; reply: string; dsn: boolean; refused: ReadonlyMap<string, PeerReply> }
-  /** Every recipient refused, or the message: what was said, per recipient. */
-  | { kind: 'refused'; replies: ReadonlyMap<string, PeerReply> }
-  /** The host cannot be used at all, or not now: another one may. */
-  | { kind: 'unusable'; reply: PeerReply }
-  /** The host lacks what this message needs (SMTPUTF8); another one may have it. */
-  | { kind: 'unable'; status: `5.${number}.${number}`; reason: string }
+import { type Content, fitToPeer } from './fit.ts'
+import { meansTooMany, verdictOf } from './reply.ts'
+import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
 
 export interface DeliverPorts {
   destination(site: string): Promise<Destination>
-  transact(host: Host, transaction: Transaction): Promise<HostAnswer>
+  open: OpenSession
+  body(): AsyncIterable<Uint8Array>
+  content(): Promise<Content>
+  /** Whether a peer that calls itself this is ourselves. */
+  isOurselves(name: string): boolean
 }
 
 export type RecipientOutcome =
   | { kind: 'relayed'; mxHost: string; reply: string; dsn: boolean }
-  | {
-      kind: 'deferred' | 'failed'
-      status: `${4 | 5}.${number}.${number}`
-      reason: string
-      reply?: string
-      mxHost?: string
-    }
+  | { kind: 'deferred'; status: `4.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
+  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
 
-/** Outcomes by forward-path. Never throws for what a peer or DNS did: that is a deferral with its reason. */
-export async function deliver(transaction: Transaction, ports: DeliverPorts): Promise<Map<string, RecipientOutcome>> {
-  const { forwardPaths, site } = transaction
-  const all = (outcome: RecipientOutcome): Map<string, RecipientOutcome> =>
-    new Map(forwardPaths.map((forwardPath) => [forwardPath, outcome]))
+type Outcomes = Map<MailOut, RecipientOutcome>
 
-  let destination: Destination
-  try {
-    destination = await ports.destination(site)
-  } catch (error) {
-    return all({ kind: 'deferred', status: '4.4.3', reason: `DNS cannot tell: ${messageOf(error)}` })
+/** @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome. */
+export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Outcomes> {
+  const [{ site, requireTls }] = tasks
+  const destination = await lookUp(site, ports)
+  if (destination.kind !== 'hosts') return new Map(tasks.map((task) => [task, destination]))
+
+  const final: Outcomes = new Map()
+  /** What was said last about a recipient that another host may still take. */
+  const noted: Outcomes = new Map()
+  const open = (): MailOut[] => tasks.filter((task) => !final.has(task))
+  const noteAll = (outcome: RecipientOutcome): void => {
+    for (const task of open()) note(noted, task, outcome)
   }
-  if (destination.kind === 'impossible')
-    return all({ kind: 'failed', status: destination.status, reason: destination.reason })
-  if (destination.kind === 'temporary')
-    return all({ kind: 'deferred', status: destination.status, reason: destination.reason })
 
-  const outcomes = new Map<string, RecipientOutcome>()
-  const open = new Set(forwardPaths)
-  let unable: RecipientOutcome | undefined
   for (const host of destination.hosts) {
-    const answer = await ports.transact(host, { ...transaction, forwardPaths: [...open] })
-    switch (answer.kind) {
-      case 'taken':
-        for (const forwardPath of open) {
-          const refused = answer.refused.get(forwardPath)
-          outcomes.set(
-            forwardPath,
-            refused === undefined
-              ? { kind: 'relayed', mxHost: host.name, reply: answer.reply, dsn: answer.dsn }
-              : recipientOutcome(verdictOf(refused, 'transaction'), host, refused.text),
-          )
-        }
-        return outcomes
-      case 'refused':
-        // RFC 5321 §5.1: a host that answers for good is believed; one that says "later" leaves the next host to try.
-        for (const [forwardPath, reply] of answer.replies) {
-          const verdict = verdictOf(reply, 'transaction')
-          outcomes.set(forwardPath, recipientOutcome(verdict, host, reply.text))
-          if (verdict.kind === 'failed') open.delete(forwardPath)
-        }
-        break
-      case 'unusable':
-        for (const forwardPath of open) {
-          outcomes.set(forwardPath, recipientOutcome(verdictOf(answer.reply, 'session'), host, answer.reply.text))
-        }
-        break
-      case 'unable':
-        unable = { kind: 'failed', status: answer.status, reason: answer.reason, mxHost: host.name }
+    if (open().length === 0) break
+    try {
+      let session = await ports.open(host, { requireTls, fresh: false })
+      if ((await converse(session, host)) === 'stale') {
+        session = await ports.open(host, { requireTls, fresh: true })
+        await converse(session, host)
+      }
+    } catch (error) {
+      if (error instanceof SessionFailed) noteAll(unreachable(error, host))
+      else if (error instanceof TlsMissing) noteAll(tlsMissing(error, host))
+      else throw error
     }
-    if (open.size === 0) break
   }
-  for (const forwardPath of open) if (!outcomes.has(forwardPath) && unable) outcomes.set(forwardPath, unable)
-  return outcomes
+  for (const task of open()) final.set(task, noted.get(task) ?? nobodyThere)
+  return final
+
+  /** `stale`: the session had been closed while it waited; nothing was said about the message. */
+  async function converse(session: Session, host: Host): Promise<'stale' | 'done'> {
+    try {
+      if (ports.isOurselves(session.peer.name)) {
+        const loop = {
+          kind: 'failed',
+          status: '5.4.6',
+          reason: 'The next host is ourselves',
+          mxHost: host.name,
+        } as const
+        for (const task of open()) final.set(task, loop)
+        return 'done'
+      }
+      for (;;) {
+        const [first, ...rest] = open()
+        if (first === undefined) return 'done'
+        const { transaction, tasks: fitting, unfit } = await fitToPeer([first, ...rest], session.peer, ports.content)
+        // Another host of the site may offer what this one lacks.
+        for (const [task, reason] of unfit) note(noted, task, { kind: 'failed', ...reason, mxHost: host.name })
+        if (transaction === null) return 'done'
+        const answers = await session.send(transaction, ports.body())
+        if (session.reused && answers.every((answer) => answer.kind === 'broken' && !answer.afterDot)) return 'stale'
+        const { accepted, crowdedOut } = settle(fitting, answers, host, session)
+        // RFC 5321 §4.5.3.1.10: those who did not fit go into a transaction of their own, at once.
+        if (accepted === 0 || crowdedOut === 0) return 'done'
+      }
+    } finally {
+      session.release()
+    }
+  }
+
+  function settle(fitting: readonly MailOut[], answers: readonly Answer[], host: Host, { peer }: Session) {
+    const mxHost = host.name
+    let accepted = 0
+    let crowdedOut = 0
+    for (const [index, task] of fitting.entries()) {
+      const answer = answers[index]
+      if (answer?.kind === 'accepted') {
+        accepted++
+        final.set(task, { kind: 'relayed', mxHost, reply: answer.reply, dsn: peer.offers('DSN') })
+      } else if (answer?.kind === 'refused') {
+        if (meansTooMany(answer.reply)) crowdedOut++
+        const verdict = { ...verdictOf(answer.reply), reply: answer.reply.text, mxHost }
+        if (verdict.kind === 'failed') final.set(task, verdict)
+        else note(noted, task, verdict)
+      } else {
+        // RFC 3463 §3.5: 4.4.2, bad connection.
+        const reason = answer?.reason ?? 'The next host gave no answer'
+        const broken: RecipientOutcome = { kind: 'deferred', status: '4.4.2', reason, mxHost }
+        if (answer?.afterDot) final.set(task, broken)
+        else note(noted, task, broken)
+      }
+    }
+    return { accepted, crowdedOut }
+  }
 }
 
-function recipientOutcome({ kind, status, text }: Verdict, { name }: Host, reply: string): RecipientOutcome {
-  return { kind, status, reason: text, reply, mxHost: name }
+async function lookUp(
+  site: string,
+  ports: DeliverPorts,
+): Promise<Extract<Destination, { kind: 'hosts' }> | Extract<RecipientOutcome, { reason: string }>> {
+  try {
+    const destination = await ports.destination(site)
+    if (destination.kind === 'hosts') return destination
+    if (destination.kind === 'impossible') return { ...destination, kind: 'failed' }
+    return { ...destination, kind: 'deferred' }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return { kind: 'deferred', status: '4.4.3', reason: `DNS cannot tell: ${why}` }
+  }
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/** A host that may do better later outweighs one that never will: it keeps the recipient open. */
+function note(noted: Outcomes, task: MailOut, outcome: RecipientOutcome): void {
+  if (outcome.kind === 'failed' && noted.get(task)?.kind === 'deferred') return
+  noted.set(task, outcome)
+}
+
+const nobodyThere: RecipientOutcome = { kind: 'deferred', status: '4.4.4', reason: 'No host could be tried' }
+
+function unreachable({ message, reply }: SessionFailed, { name }: Host): RecipientOutcome {
+  const verdict = reply === undefined ? null : verdictOf({ to: 'session', text: reply })
+  if (reply !== undefined && verdict?.kind === 'deferred') return { ...verdict, reply, mxHost: name }
+  // RFC 3463 §3.5: 4.4.1, no answer from host.
+  return { kind: 'deferred', status: '4.4.1', reason: message, mxHost: name }
+}
+
+/** RFC 8689 §4.2.1: no less safe way may be taken. Certificates are repaired, so this is not for good. */
+function tlsMissing({ message }: TlsMissing, { name }: Host): RecipientOutcome {
+  return { kind: 'deferred', status: '4.7.10', reason: message, mxHost: name }
+}

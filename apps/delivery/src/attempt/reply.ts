@@ -4,35 +4,38 @@
  * A 5yz is believed only where it is about this recipient or this message; what we did not expect is temporary, because a
  * wrong permanent failure destroys mail.
  *
- * STANDARDS  RFC 5321 §4.2.1 (first digit), §4.2.4 (501 and the like); RFC 3463, RFC 2034 (enhanced status)
+ * STANDARDS  RFC 5321 §4.2.1 (first digit), §4.5.3.1.10 (too many recipients); RFC 3463, RFC 2034 (enhanced status)
  */
 export interface PeerReply {
-  /** Three digits; 0 when none was said. */
-  code: number
-  /** The reply as received, without line ends. */
+  /** As received; several lines are parted by line feeds. */
   text: string
+  /** What it answered. Before MAIL nothing said is about the message. */
+  to: 'session' | 'MAIL' | 'RCPT' | 'DATA'
 }
 
 export type Verdict =
-  | { kind: 'deferred'; status: `4.${number}.${number}`; text: string }
-  | { kind: 'failed'; status: `5.${number}.${number}`; text: string }
+  | { kind: 'deferred'; status: `4.${number}.${number}`; reason: string }
+  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string }
 
-const MAX_TEXT = 1000
+const MAX_REASON = 2000
 
-/** @param when the step the reply answered: before MAIL nothing said is about the message. */
-export function verdictOf({ code, text }: PeerReply, when: 'session' | 'transaction'): Verdict {
-  const said = text.slice(0, MAX_TEXT)
-  const [, enhanced] = /^\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})\b/.exec(text) ?? []
-  if (when === 'transaction' && code >= 500 && code < 600) {
-    return {
-      kind: 'failed',
-      status: enhanced?.startsWith('5') ? (enhanced as `5.${number}.${number}`) : '5.0.0',
-      text: said,
-    }
+export function verdictOf(reply: PeerReply): Verdict {
+  const { text, to } = reply
+  const [, said] = /^\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})(?![\d.])/.exec(text) ?? []
+  const reason = text.slice(0, MAX_REASON)
+  if (/^5\d\d(?!\d)/.test(text) && to !== 'session' && !meansTooMany(reply)) {
+    return { kind: 'failed', status: isClass5(said) ? said : '5.0.0', reason }
   }
-  return {
-    kind: 'deferred',
-    status: enhanced?.startsWith('4') ? (enhanced as `4.${number}.${number}`) : '4.0.0',
-    text: said,
-  }
+  return { kind: 'deferred', status: isClass4(said) ? said : '4.0.0', reason }
 }
+
+/**
+ * The recipient may go into another transaction at once. A 552 to RCPT is to be taken for the 452 it should have been, unless
+ * its enhanced status says that it is about the mailbox or the message.
+ */
+export function meansTooMany({ text, to }: PeerReply): boolean {
+  return to === 'RCPT' && /^(?:452|552)[ -](?:[45]\.5\.3(?!\d)|(?![45]\.\d))/.test(text)
+}
+
+const isClass4 = (status: string | undefined): status is `4.${number}.${number}` => status?.startsWith('4.') === true
+const isClass5 = (status: string | undefined): status is `5.${number}.${number}` => status?.startsWith('5.') === true

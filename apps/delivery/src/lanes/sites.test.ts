@@ -53,3 +53,22 @@ test('a transaction that throws rejects its own tasks only', async () => {
   ])
   assert.deepEqual([bad.status, good.status], ['rejected', 'fulfilled'])
 })
+
+test('a task that is taken back before its turn is not delivered, and holds up nobody', async () => {
+  const hanging = Promise.withResolvers<void>()
+  const transactions: string[] = []
+  const { submit } = sites<Task, string>(async (tasks) => {
+    transactions.push(...tasks.map(({ to }) => to))
+    await hanging.promise
+    return tasks.map(({ to }) => to)
+  }, options)
+  const stopping = new AbortController()
+  const begun = submit(task('x.test', 'm1', 'a'), stopping.signal)
+  while (transactions.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  const waiting = submit(task('x.test', 'm2', 'b'), stopping.signal)
+  stopping.abort(new Error('stopping'))
+  await assert.rejects(waiting, /stopping/)
+  hanging.resolve()
+  assert.equal(await begun, 'a')
+  assert.deepEqual(transactions, ['a'])
+})

@@ -5,8 +5,11 @@
  * A slow site fills its own slots only; nobody else waits for it.
  */
 export interface Sites<Task, Result> {
-  /** Resolves with the task's result once its transaction is done; rejects when the transaction threw. */
-  submit(task: Task): Promise<Result>
+  /**
+   * Resolves with the task's result once its transaction is done; rejects when the transaction threw, or with the signal's
+   * reason when it aborts before the transaction began.
+   */
+  submit(task: Task, signal?: AbortSignal): Promise<Result>
 }
 
 export interface SitesOptions<Task> {
@@ -21,8 +24,16 @@ export interface SitesOptions<Task> {
   gatherMs: number
 }
 
+interface Waiting<Task, Result> {
+  task: Task
+  resolve(result: Result): void
+  reject(cause: unknown): void
+  /** Its transaction begins; it is not taken back any more. */
+  begin(): void
+}
+
 interface Job<Task, Result> {
-  tasks: { task: Task; resolve(result: Result): void; reject(cause: unknown): void }[]
+  tasks: Waiting<Task, Result>[]
   ready: boolean
 }
 
@@ -41,22 +52,38 @@ export function sites<Task, Result>(
   const known = new Map<string, Site<Task, Result>>()
   let running = 0
 
-  function submit(task: Task): Promise<Result> {
+  function submit(task: Task, signal?: AbortSignal): Promise<Result> {
     return new Promise((resolve, reject) => {
       const site = siteFor(siteOf(task))
       const group = groupOf(task)
-      let job = site.jobs.get(group)
-      if (job === undefined) {
-        job = { tasks: [], ready: false }
-        site.jobs.set(group, job)
-        const mine = job
-        setTimeout(() => {
-          mine.ready = true
-          run()
-        }, gatherMs)
+      const job = jobFor(site, group)
+      const waiting: Waiting<Task, Result> = {
+        task,
+        resolve,
+        reject,
+        begin: () => signal?.removeEventListener('abort', giveUp),
       }
-      job.tasks.push({ task, resolve, reject })
+      const giveUp = (): void => {
+        job.tasks = job.tasks.filter((other) => other !== waiting)
+        if (job.tasks.length === 0) site.jobs.delete(group)
+        reject(signal?.reason)
+      }
+      job.tasks.push(waiting)
+      if (signal?.aborted) giveUp()
+      else signal?.addEventListener('abort', giveUp, { once: true })
     })
+  }
+
+  function jobFor(site: Site<Task, Result>, group: string): Job<Task, Result> {
+    const known = site.jobs.get(group)
+    if (known) return known
+    const job: Job<Task, Result> = { tasks: [], ready: false }
+    site.jobs.set(group, job)
+    setTimeout(() => {
+      job.ready = true
+      run()
+    }, gatherMs)
+    return job
   }
 
   function siteFor(name: string): Site<Task, Result> {
@@ -83,6 +110,7 @@ export function sites<Task, Result>(
     site.running++
     known.delete(site.name)
     known.set(site.name, site)
+    for (const { begin } of tasks) begin()
     try {
       const results = await transact(tasks.map(({ task }) => task))
       for (const [index, { resolve }] of tasks.entries()) resolve(results[index] as Result) // one per task, by contract

@@ -1,0 +1,231 @@
+/** The client against a real listener. What goes over the wire is what counts: an upgrade of the library must not change it. */
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test, type TestContext } from 'node:test'
+
+import { type SinkOptions, startSmtpSink, testCertificate } from '@postbus/testkit'
+
+import { SessionFailed, TlsMissing, type Transaction } from '../attempt/session.ts'
+import { SmtpClient } from './smtp-client.ts'
+
+async function* text(...parts: string[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield Buffer.from(part)
+}
+
+async function pair(t: TestContext): Promise<{ cert: string; key: string }> {
+  const { ca, keyFile } = await testCertificate(t)
+  return { cert: ca, key: await readFile(keyFile, 'utf8') }
+}
+
+const recipients = (...paths: string[]) => paths.map((forwardPath) => ({ forwardPath, parameters: '' }))
+const transaction = (changes: Partial<Transaction> = {}): Transaction => ({
+  reversePath: 'smith@example.org',
+  recipients: recipients('ann@far.test'),
+  size: 100,
+  body8bit: false,
+  smtputf8: false,
+  requireTls: false,
+  ...changes,
+})
+
+async function dialogue(t: TestContext, sinkOptions: SinkOptions = {}) {
+  const sink = await startSmtpSink(t, sinkOptions)
+  const client = new SmtpClient({
+    hostname: 'mx.example.org',
+    auth: null,
+    connectTimeoutMs: 2000,
+    replyTimeoutMs: 2000,
+    dotTimeoutMs: 2000,
+    idleMs: 60_000,
+    maxMessages: 100,
+  })
+  t.after(() => client.close())
+  const host = { name: 'localhost', address: '127.0.0.1', port: sink.port }
+  const open = (options = {}) => client.open(host, { requireTls: false, fresh: false, ...options })
+  return { sink, open, commands: () => sink.commands as string[] }
+}
+
+test('a message arrives as it is, with dots and line ends', async (t) => {
+  const { sink, open } = await dialogue(t)
+  const session = await open()
+  const [answer] = await session.send(transaction(), text('Subject: x\r\n\r\n.one\r\n..two\r', '\n.\r\nend'))
+  session.release()
+  assert.equal(answer?.kind, 'accepted')
+  assert.equal(sink.messages[0]?.data.toString(), 'Subject: x\r\n\r\n.one\r\n..two\r\n.\r\nend\r\n')
+})
+
+test('parameters of MAIL and of each RCPT go out as the transaction says', async (t) => {
+  const { open, commands } = await dialogue(t)
+  const session = await open()
+  const { peer } = session
+  assert.deepEqual([peer.name, peer.secure, peer.offers('DSN'), peer.maxSize], ['sink.test', false, true, 52428800])
+  await session.send(
+    transaction({
+      recipients: [
+        { forwardPath: 'ann@far.test', parameters: 'NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@x.test' },
+        { forwardPath: 'bob@far.test', parameters: 'NOTIFY=NEVER' },
+        { forwardPath: 'cid@far.test', parameters: '' },
+      ],
+      size: 123,
+      body8bit: true,
+      smtputf8: true,
+      ret: 'HDRS',
+      envid: 'E 1',
+    }),
+    text('x'),
+  )
+  const [mail, ...rcpt] = commands().filter((line) => /^(MAIL|RCPT)/.test(line))
+  assert.match(mail ?? '', /^MAIL FROM:<smith@example.org> /)
+  const words = ['BODY=8BITMIME', 'ENVID=E+201', 'RET=HDRS', 'SIZE=123', 'SMTPUTF8']
+  assert.deepEqual(mail?.split(' ').slice(2).sort(), words)
+  assert.deepEqual(rcpt, [
+    'RCPT TO:<ann@far.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@x.test',
+    'RCPT TO:<bob@far.test> NOTIFY=NEVER',
+    'RCPT TO:<cid@far.test>',
+  ])
+})
+
+test('the null reverse-path stays null', async (t) => {
+  const { sink, open } = await dialogue(t)
+  await (await open()).send(transaction({ reversePath: '' }), text('x'))
+  assert.equal(sink.messages[0]?.reversePath, '')
+})
+
+for (const extensions of [['PIPELINING'], []]) {
+  test(`each recipient gets its own answer, ${extensions[0] ?? 'one command at a time'}`, async (t) => {
+    const { open } = await dialogue(t, { extensions })
+    const all = recipients('ann@far.test', 'permfail@far.test', 'tempfail@far.test', 'bob@far.test')
+    const answers = await (await open()).send(transaction({ recipients: all }), text('x'))
+    assert.deepEqual(
+      answers.map((answer) =>
+        answer.kind === 'refused' ? [answer.reply.to, answer.reply.text.slice(0, 3)] : answer.kind,
+      ),
+      ['accepted', ['RCPT', '550'], ['RCPT', '451'], 'accepted'],
+    )
+  })
+
+  test(`a refusal of the message does not overwrite refusals of recipients, ${extensions[0] ?? 'one by one'}`, async (t) => {
+    const { open } = await dialogue(t, { extensions })
+    const all = recipients('permdata@far.test', 'tempfail@far.test')
+    const answers = await (await open()).send(transaction({ recipients: all }), text('x'))
+    assert.deepEqual(
+      answers.map((answer) => answer.kind === 'refused' && [answer.reply.to, answer.reply.text.slice(0, 3)]),
+      [
+        ['DATA', '554'],
+        ['RCPT', '451'],
+      ],
+    )
+  })
+
+  test(`when all recipients are refused nothing is sent, ${extensions[0] ?? 'one by one'}`, async (t) => {
+    const { sink, open } = await dialogue(t, { extensions })
+    const answers = await (await open()).send(transaction({ recipients: recipients('permfail@far.test') }), text('x'))
+    assert.equal(answers[0]?.kind === 'refused' && answers[0].reply.text, '550 5.1.1 nobody of that name')
+    assert.equal(sink.messages.length, 0)
+  })
+}
+
+test('a session that ends before the final dot is told from one that ends after it', async (t) => {
+  const { sink, open } = await dialogue(t)
+  for (const [path, afterDot] of [
+    ['dropdata@far.test', false],
+    ['dropdot@far.test', true],
+  ] as const) {
+    const large = Buffer.alloc(1024 * 1024, 'x\r\n')
+    const session = await open({ fresh: true })
+    const body = (async function* () {
+      yield* path.startsWith('dropdata') ? [large, large, large, large] : [large]
+    })()
+    const [answer] = await session.send(transaction({ recipients: recipients(path) }), body)
+    assert.equal(answer?.kind, 'broken')
+    assert.equal(answer?.kind === 'broken' && answer.afterDot, afterDot, path)
+    session.release()
+  }
+  assert.equal(sink.messages.length, 1)
+})
+
+test('421 ends the session, and says nothing for good', async (t) => {
+  const { open } = await dialogue(t)
+  const [answer] = await (await open()).send(transaction({ recipients: recipients('closing@far.test') }), text('x'))
+  assert.equal(answer?.kind === 'refused' && answer.reply.text, '421 4.3.2 closing')
+})
+
+test('a message that cannot be read to its end is not sent', async (t) => {
+  const { sink, open } = await dialogue(t)
+  const session = await open()
+  const body = (async function* () {
+    yield Buffer.from('Subject: x\r\n\r\nhalf of it')
+    throw new Error('checksum')
+  })()
+  await assert.rejects(session.send(transaction(), body), /checksum/)
+  session.release()
+  const next = await open()
+  assert.equal(next.reused, false)
+  await next.send(transaction(), text('whole'))
+  assert.deepEqual(
+    sink.messages.map(({ data }) => data.toString()),
+    ['whole\r\n'],
+  )
+})
+
+test('messages to one host share a session, and an ended one is told by its answer', async (t) => {
+  const { sink, open } = await dialogue(t)
+  for (let message = 0; message < 15; message++) {
+    const session = await open()
+    assert.equal(session.reused, message > 0)
+    await session.send(transaction(), text('x'))
+    session.release()
+  }
+  assert.equal(sink.sessions, 1)
+  await sink.close()
+  await sink.reopen()
+  const session = await open()
+  if (session.reused) {
+    const [answer] = await session.send(transaction(), text('x'))
+    assert.equal(answer?.kind === 'broken' && answer.afterDot, false)
+    session.release()
+  }
+  assert.equal((await open()).reused, false)
+})
+
+test('STARTTLS is used where it is offered, and mail goes on in the clear where it fails', async (t) => {
+  const tls = await pair(t)
+  const cases: [SinkOptions, boolean][] = [
+    [{ tls }, true],
+    [{}, false],
+    [{ starttlsReply: '454 4.7.0 not now' }, false],
+    [{ starttlsReply: '220 2.0.0 but then no handshake' }, false],
+  ]
+  for (const [options, secure] of cases) {
+    const { sink, open } = await dialogue(t, options)
+    const session = await open()
+    assert.equal(session.peer.secure, secure)
+    assert.equal((await session.send(transaction(), text('x')))[0]?.kind, 'accepted')
+    assert.equal(sink.messages[0]?.secure, secure)
+    session.release()
+  }
+})
+
+test('a message that requires TLS goes over verified TLS or not at all', async (t) => {
+  const tls = await pair(t)
+  for (const options of [{}, { tls }, { starttlsReply: '454 no' }]) {
+    const { sink, open } = await dialogue(t, options)
+    await assert.rejects(
+      open({ requireTls: true }),
+      (error) => error instanceof TlsMissing || error instanceof SessionFailed,
+    )
+    assert.equal(sink.messages.length, 0)
+  }
+})
+
+test('a host that refuses to talk, or is not there, is no session', async (t) => {
+  const { open, sink } = await dialogue(t, { greeting: '554 5.3.2 go away' })
+  await assert.rejects(open(), (error) => error instanceof SessionFailed && error.reply === '554 5.3.2 go away')
+  await sink.close()
+  await assert.rejects(open(), (error) => error instanceof SessionFailed && error.reply === undefined)
+})
+
+test('a host that is silent is given up', async (t: TestContext) => {
+  const { open } = await dialogue(t, { greeting: '220-silence' })
+  await assert.rejects(open(), SessionFailed)
+})

@@ -1,0 +1,103 @@
+/**
+ * Fits a message to what the peer offers, lawfully or not at all: nothing is sent that the peer did not say it takes, and
+ * nothing is changed that we may not change.
+ *
+ * STANDARDS  RFC 6152 §3 (8BITMIME), RFC 6531 §3.2, §3.7 (SMTPUTF8), RFC 1870 §6.1 (SIZE), RFC 3461 §4, §5.2 (DSN),
+ *            RFC 8689 §4.2.1 (REQUIRETLS); statuses: RFC 3463, RFC 6531 §4.3, RFC 8689 §5
+ */
+import type { MailOut } from '@postbus/contracts'
+import { encodeUtf8Address, encodeXtext, isAscii, normalizeDomain } from '@postbus/smtp'
+
+import type { Peer, Transaction } from './session.ts'
+
+/** Octets above 127 in the header, and after it. */
+export interface Content {
+  header8bit: boolean
+  body8bit: boolean
+}
+
+export interface Unfit {
+  status: `5.${number}.${number}`
+  reason: string
+}
+
+export interface Fitted {
+  /** Null: nobody is left to send it to. */
+  transaction: Transaction | null
+  /** The tasks of its recipients, in its order. */
+  tasks: MailOut[]
+  unfit: Map<MailOut, Unfit>
+}
+
+/**
+ * @param tasks all of one message and reverse-path
+ * @param content looks into the message; asked only when the peer lacks something
+ */
+export async function fitToPeer(
+  tasks: readonly [MailOut, ...MailOut[]],
+  peer: Peer,
+  content: () => Promise<Content>,
+): Promise<Fitted> {
+  const [{ reversePath, size, requireTls, body, smtputf8: declaredUtf8, ret, envid }] = tasks
+  const unfit = new Map<MailOut, Unfit>()
+  const nobody = (status: Unfit['status'], reason: string): Fitted => {
+    for (const task of tasks) unfit.set(task, { status, reason })
+    return { transaction: null, tasks: [], unfit }
+  }
+
+  if (peer.maxSize > 0 && size > peer.maxSize) return nobody('5.3.4', 'The message is larger than the next host takes')
+  if (requireTls && !(peer.secure && peer.offers('REQUIRETLS'))) {
+    return nobody('5.7.30', 'The next host does not support REQUIRETLS')
+  }
+  const body8bit = body === '8BITMIME' && peer.offers('8BITMIME')
+  // RFC 6152 §3 leaves converting or refusing to us; converting would break signatures.
+  if (body === '8BITMIME' && !body8bit && (await content()).body8bit) {
+    return nobody('5.6.3', 'The next host takes seven-bit messages only')
+  }
+  const internationalized =
+    declaredUtf8 || !isAscii(reversePath) || tasks.some(({ forwardPath }) => !isAscii(forwardPath))
+  const smtputf8 = internationalized && peer.offers('SMTPUTF8')
+  const pathFor = (path: string): string | null => (smtputf8 ? path : asciiPath(path))
+  if (declaredUtf8 && !smtputf8 && (await content()).header8bit) {
+    return nobody('5.6.9', 'The next host does not take internationalized headers')
+  }
+  const sender = pathFor(reversePath)
+  if (sender === null) return nobody('5.6.7', "The next host does not take the sender's internationalized address")
+
+  const dsn = peer.offers('DSN')
+  const fitting: MailOut[] = []
+  const recipients: { forwardPath: string; parameters: string }[] = []
+  for (const task of tasks) {
+    const forwardPath = pathFor(task.forwardPath)
+    if (forwardPath === null) {
+      unfit.set(task, { status: '5.6.7', reason: 'The next host does not take this internationalized address' })
+    } else {
+      fitting.push(task)
+      recipients.push({ forwardPath, parameters: dsn ? dsnParameters(task) : '' })
+    }
+  }
+  if (fitting.length === 0) return { transaction: null, tasks: [], unfit }
+  const common = { reversePath: sender, recipients, size, body8bit, smtputf8, requireTls }
+  return { transaction: { ...common, ...(dsn && { ret, envid }) }, tasks: fitting, unfit }
+}
+
+/** With the domain in A-labels, which every host takes; null when the local part needs SMTPUTF8 — RFC 6531 §3.2. */
+function asciiPath(path: string): string | null {
+  if (isAscii(path)) return path
+  const at = path.lastIndexOf('@')
+  const localPart = path.slice(0, at)
+  const domain = normalizeDomain(path.slice(at + 1))
+  return at > 0 && isAscii(localPart) && domain !== null ? `${localPart}@${domain}` : null
+}
+
+/** RFC 3461 §5.2.1: passed on as they came. */
+function dsnParameters({ original: { notify, orcpt } }: MailOut): string {
+  const parameters = notify ? [`NOTIFY=${notify.join(',')}`] : []
+  const [, type, address] = /^([^;]+);(.*)$/s.exec(orcpt ?? '') ?? []
+  if (type !== undefined && address !== undefined) {
+    // RFC 6533 §3: an address of type utf-8 has an encoding of its own.
+    const encode = type.toLowerCase() === 'utf-8' ? encodeUtf8Address : encodeXtext
+    parameters.push(`ORCPT=${type};${encode(address)}`)
+  }
+  return parameters.join(' ')
+}
