@@ -144,12 +144,16 @@ class SmtpClient {
     return this.#reply()
   }
 
-  /** The last line of a reply, or null when the connection ended. */
+  /** The last line of a reply, or null when the connection ended or broke. */
   async #reply(): Promise<string | null> {
-    for (;;) {
-      const { value, done } = await this.#lines.next()
-      if (done) return null
-      if (value[3] !== '-') return value
+    try {
+      for (;;) {
+        const { value, done } = await this.#lines.next()
+        if (done) return null
+        if (value[3] !== '-') return value
+      }
+    } catch {
+      return null
     }
   }
 }
