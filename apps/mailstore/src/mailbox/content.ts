@@ -1,13 +1,13 @@
 /** The bytes of a message and what was computed from them once, ready to be stored. */
-import type { QueueId } from '@postbus/contracts'
+import { MAX_INLINE_BYTES, type QueueId } from '@postbus/contracts'
 
+/** Return-Path and Delivered-To with paths of the longest kind — contracts' `ReversePath`. */
+const MAX_PREFIX_BYTES = 4 * 1024
 /**
  * Contents up to this size are held in the database, larger ones in a blob (with a copy of the header, up to this much of
- * it, in the database). Below MAX_INLINE_BYTES by what is put in front at delivery, so that every held message fits a row.
+ * it, in the database). So every message that is held fits into a row with what was put in front of it.
  */
-export const MAX_HELD_BYTES = 60 * 1024
-/** Return-Path and Delivered-To with paths of the longest kind — contracts' `ReversePath`. */
-export const MAX_PREFIX_BYTES = 4 * 1024
+export const MAX_HELD_BYTES = MAX_INLINE_BYTES - MAX_PREFIX_BYTES
 
 export interface StoredContent {
   /** Of the accepted message; null for an appended one. */
@@ -20,7 +20,7 @@ export interface StoredContent {
   envelope: string
   wireStructure: string
   wireBody: string
-  /** JSON of libs/message's structure; its offsets count from the content's first octet. */
+  /** As libs/message packs it; its offsets count from the content's first octet. */
   structure: string
   header: Uint8Array
   /** What follows the header; null when the bytes are in the blob. */

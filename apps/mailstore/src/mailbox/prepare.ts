@@ -5,10 +5,9 @@
  */
 import type { QueueId } from '@postbus/contracts'
 import { encodeBodyStructure, encodeEnvelope } from '@postbus/imap-wire'
-import { type MessagePart, parseStructureOf, StructureParser } from '@postbus/message'
+import { type MessagePart, packStructure, parseDate, parseStructureOf, StructureParser } from '@postbus/message'
 
 import { MAX_HELD_BYTES, type StoredContent } from './content.ts'
-import { sentDayOf } from './sent-day.ts'
 
 type Octets = AsyncIterable<Uint8Array>
 
@@ -51,11 +50,10 @@ function computed(root: MessagePart) {
   const envelope = root.envelope ?? {}
   return {
     headerSize: root.header.end,
-    sentDay: sentDayOf(envelope.date ?? ''),
+    sentDay: parseDate(envelope.date ?? '')?.day ?? null,
     envelope: encodeEnvelope(envelope),
     wireStructure: encodeBodyStructure(root, { extended: true }),
     wireBody: encodeBodyStructure(root, { extended: false }),
-    // Envelopes are in the wire forms; sections and search need the rest.
-    structure: JSON.stringify(root, (name, value: unknown) => (name === 'envelope' ? undefined : value)),
+    structure: packStructure(root),
   }
 }

@@ -1,6 +1,6 @@
 /** The keys of a search program that need a message's text, answered for one message with one pass over its octets. */
 import type { SearchKey } from '@postbus/contracts'
-import { casemap, headerContains, type MessagePart, searchText, type TextKey } from '@postbus/message'
+import { casemap, headerContains, searchText, type TextKey, unpackStructure } from '@postbus/message'
 
 import { type HeldContent, MAX_HEADER_BYTES } from './sections.ts'
 
@@ -32,8 +32,7 @@ export function messageText(content: HeldContent, keys: readonly TextKey[]): Mes
   let answers: Promise<boolean[]> | undefined
 
   async function contains(where: TextKey['in'], value: string): Promise<boolean> {
-    const root = (): MessagePart => JSON.parse(content.structure) // as prepare.ts wrote it
-    answers ??= searchText(content.octets(), root(), keys)
+    answers ??= searchText(content.octets(), unpackStructure(content.structure), keys)
     const found = await answers
     return keys.some((key, index) => key.in === where && key.value === value && found[index])
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { MAX_INLINE_BYTES, Section } from '@postbus/contracts'
-import { parseStructureOf } from '@postbus/message'
+import { packStructure, parseStructureOf } from '@postbus/message'
 
 import { cutSections, type HeldContent } from './sections.ts'
 
@@ -18,7 +18,7 @@ function held(text: string, { prefix = PREFIX, inBlob = false } = {}): HeldConte
     prefix: Buffer.from(prefix),
     size: bytes.length,
     headerSize,
-    structure: JSON.stringify(root),
+    structure: packStructure(root),
     header: bytes.subarray(0, headerSize),
     blob: inBlob ? { key: 'content/x', offset: 1000 } : null,
     read: async (start, end) => new Uint8Array(bytes.subarray(start, end)),

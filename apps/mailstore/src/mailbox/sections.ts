@@ -5,13 +5,13 @@
  * STANDARDS  RFC 9051 §6.4.5 (BODY[section]<partial>)
  */
 import { MAX_INLINE_BYTES, type Section, type SectionBytes } from '@postbus/contracts'
-import { type MessagePart, type Range, sectionRange, selectFields } from '@postbus/message'
+import { type MessagePart, type Range, sectionRange, selectFields, unpackStructure } from '@postbus/message'
 
 export interface HeldContent {
   prefix: Uint8Array
   size: number
   headerSize: number
-  /** JSON of the structure. */
+  /** As libs/message packs it. */
   structure: string
   /** As much of the header as is held beside the structure. */
   header: Uint8Array
@@ -38,7 +38,7 @@ export function reachesBody({ part, kind }: Section): boolean {
 export async function cutSections(content: HeldContent, sections: readonly Section[]): Promise<Cut> {
   const cut: Cut = { sections: [], bytes: [] }
   let root: MessagePart | undefined
-  const structure = (): MessagePart => (root ??= JSON.parse(content.structure)) // as prepare.ts wrote it
+  const structure = (): MessagePart => (root ??= unpackStructure(content.structure))
   for (const section of sections) {
     const range = rangeOf(content, section, structure)
     if (range === undefined) cut.sections.push({ kind: 'absent' })

@@ -76,7 +76,7 @@ export interface Tables {
     envelope: string
     wire_structure: string
     wire_body: string
-    /** JSON of libs/message's structure. */
+    /** As libs/message packs it: offsets of all parts, and the envelope in fields. */
     structure: string
     /** The header, up to MAX_HELD_BYTES of it. */
     header: Uint8Array

@@ -2,7 +2,7 @@
  * The port over a Database: reads see one moment each, writes that wait for the disk together share a transaction.
  * Runs in whatever thread owns the connections.
  */
-import { gather } from '@postbus/batch'
+import { BatchFull, gather } from '@postbus/batch'
 import { StorageBusy, StorageCorrupt, StorageFailed, StorageFull, type Transaction } from '@postbus/sql'
 import { sql } from 'kysely'
 
@@ -98,7 +98,7 @@ async function settled(work: () => Promise<Outcome<unknown>>): Promise<Ran> {
 }
 
 const isOfStorage = (error: unknown): boolean =>
-  [StorageBusy, StorageFull, StorageFailed, StorageCorrupt].some((Kind) => error instanceof Kind)
+  [StorageBusy, StorageFull, StorageFailed, StorageCorrupt, BatchFull].some((Kind) => error instanceof Kind)
 
 function asUnavailable(error: unknown): never {
   if (error instanceof Error && isOfStorage(error)) throw new StorageUnavailable(error.message, { cause: error })

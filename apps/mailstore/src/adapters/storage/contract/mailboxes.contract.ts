@@ -85,6 +85,15 @@ export function mailboxesContract(name: string, open: OpenStorage): void {
     assert.equal(refusal(await storage.write('rename', { account: smith, from: 'q', to: 'r' })), 'noSuchMailbox')
   })
 
+  it('a rename that would make a name below too long changes nothing', async ({ ok, storage }) => {
+    await ok('prepareAccount', { account: smith })
+    await ok('create', { account: smith, name: `a/${'b'.repeat(200)}`, specialUse: [] })
+    const to = Array.from({ length: 4 }, () => 'c'.repeat(220)).join('/')
+    assert.equal(refusal(await storage.write('rename', { account: smith, from: 'a', to })), 'limit')
+    const { mailboxes } = await storage.read('list', { account: smith })
+    assert.ok(mailboxes.some(({ name }) => name === 'a') && !mailboxes.some(({ name }) => name.startsWith('c')))
+  })
+
   it('renaming INBOX moves its messages and leaves it, and those below it', async ({ ok, filled, inbox, storage }) => {
     const { mailbox } = await filled(2)
     await ok('create', { account: smith, name: 'INBOX/sub', specialUse: [] })

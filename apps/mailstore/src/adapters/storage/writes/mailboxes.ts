@@ -1,5 +1,5 @@
 /** Mailboxes come, go and change their names. */
-import { isBelow, SEPARATOR, superiors } from '../../../mailbox/names.ts'
+import { isBelow, normalizeName, SEPARATOR, superiors } from '../../../mailbox/names.ts'
 import type { MailboxNamed } from '../../../mailbox/storage.ts'
 import { infoOf } from '../info.ts'
 import { Refused, type StorageLimits, type WriteContext, type WriteOperation } from '../operation.ts'
@@ -90,6 +90,10 @@ export async function renameTree(
   const renamed = (name: string | null) => to + (name ?? '').slice(from.length)
   const taken = moving.find(({ name }) => staying.has(renamed(name)))
   if (taken !== undefined || staying.has(to)) throw new Refused('exists', `${renamed(taken?.name ?? from)} exists`)
+
+  if (moving.some(({ name }) => normalizeName(renamed(name)) === null)) {
+    throw new Refused('limit', `a mailbox below ${from} would have too long a name`)
+  }
 
   const parent = superiors(to).at(-1)
   if (parent !== undefined) await createLevels(context, { account, name: parent }, limits, '')
