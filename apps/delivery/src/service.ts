@@ -4,6 +4,7 @@ import { defineService } from '@postbus/service'
 import { openSpoolReader, type SpoolReader } from '@postbus/spool'
 import { openSqlite } from '@postbus/sql'
 
+import { isAddress, isPrivate } from './adapters/addresses.ts'
 import { dnsOver } from './adapters/dns.ts'
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
@@ -119,6 +120,7 @@ function rulesOf(config: DeliveryConfig): DestinationRules {
     allowPrivate: config.DELIVERY_ALLOW_PRIVATE,
     ourselves: new Set([config.HOSTNAME, ...config.DELIVERY_OURSELVES].map((name) => name.toLowerCase())),
     random: Math.random,
+    ...{ isAddress, isPrivate },
   }
 }
 

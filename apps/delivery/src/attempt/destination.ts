@@ -4,8 +4,6 @@
  * STANDARDS  RFC 5321 §5.1 (MX, implicit MX, equal preferences at random, no loops), RFC 7505 (null MX),
  *            RFC 5321 §4.1.3 (address literals)
  */
-import { isIP } from 'node:net'
-
 export interface MxRecord {
   preference: number
   exchange: string
@@ -37,6 +35,9 @@ export interface DestinationRules {
   allowPrivate: boolean
   /** Names and addresses that are ourselves, lower case: an MX among them ends the list before it — RFC 5321 §5.1. */
   ourselves: ReadonlySet<string>
+  /** Whether a text is an IP address, and whether an address is loopback, private or otherwise no place for mail. */
+  isAddress(text: string): boolean
+  isPrivate(address: string): boolean
   random(): number
 }
 
@@ -49,7 +50,8 @@ export async function destinationOf(site: string, dns: DnsPorts, rules: Destinat
     return hostsOf([rules.smarthost.host], rules.smarthost.port, dns, { ...rules, allowPrivate: true })
   if (site.startsWith('[')) {
     const address = site.slice(1, -1).replace(/^ipv6:/i, '')
-    if (isIP(address) === 0) return { kind: 'impossible', status: '5.1.2', reason: 'Not an address literal we can use' }
+    if (!rules.isAddress(address))
+      return { kind: 'impossible', status: '5.1.2', reason: 'Not an address literal we can use' }
     return hostsOf([address], rules.port, dns, rules)
   }
   const records = await dns.mx(site)
@@ -62,7 +64,7 @@ export async function destinationOf(site: string, dns: DnsPorts, rules: Destinat
   }
   // RFC 5321 §5.1: without MX records the domain itself is its only MX.
   const names = records.length === 0 ? [site] : ordered(records, rules)
-  if (names === null) return { kind: 'impossible', status: '5.4.6', reason: 'Mail for this domain loops back to us' }
+  if (names === null) return loop
   return hostsOf(names.slice(0, MAX_HOSTS), rules.port, dns, rules)
 }
 
@@ -80,6 +82,8 @@ function ordered(records: readonly MxRecord[], { ourselves, random }: Destinatio
 
 const normal = (name: string): string => name.toLowerCase().replace(/\.$/, '')
 
+const loop: Destination = { kind: 'impossible', status: '5.4.6', reason: 'Mail for this domain loops back to us' }
+
 async function hostsOf(
   names: readonly string[],
   port: number,
@@ -91,9 +95,13 @@ async function hostsOf(
   let failure: unknown
   for (const name of names) {
     try {
-      const addresses = isIP(name) === 0 ? await dns.addresses(name) : [name]
+      const addresses = rules.isAddress(name) ? [name] : await dns.addresses(name)
+      // RFC 5321 §5.1: neither to ourselves nor to anybody behind us.
+      if (addresses.some((address) => rules.ourselves.has(address))) {
+        return hosts.length > 0 ? { kind: 'hosts', hosts } : loop
+      }
       for (const address of addresses.slice(0, MAX_ADDRESSES_PER_HOST)) {
-        if (!rules.allowPrivate && isPrivate(address)) refused++
+        if (!rules.allowPrivate && rules.isPrivate(address)) refused++
         else hosts.push({ name, address, port })
       }
     } catch (error) {
@@ -105,24 +113,4 @@ async function hostsOf(
   if (failure !== undefined) throw failure
   if (refused > 0) return { kind: 'temporary', status: '4.4.4', reason: 'The next hop has only private addresses' }
   return { kind: 'temporary', status: '4.4.4', reason: 'No host of the domain has an address' }
-}
-
-/** RFC 6890: addresses that lead nowhere, or to ourselves and our own networks. */
-export function isPrivate(address: string): boolean {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
-  if (mapped) return isPrivate(mapped[1] as string)
-  if (isIP(address) === 4) {
-    const [a = 0, b = 0] = address.split('.').map(Number)
-    return (
-      a === 0 ||
-      a === 10 ||
-      a === 127 ||
-      a >= 224 ||
-      (a === 100 && b >= 64 && b < 128) ||
-      (a === 169 && b === 254) ||
-      (a === 172 && b >= 16 && b < 32) ||
-      (a === 192 && b === 168)
-    )
-  }
-  return /^(::1?$|fe[89ab]|f[cd]|ff)/i.test(address)
 }

@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { MailOut } from '@postbus/contracts'
+
+import { taskTo } from '../../test/samples.ts'
+import { deliver, type RecipientOutcome } from './deliver.ts'
+import type { Destination, Host } from './destination.ts'
+import type { Content } from './fit.ts'
+import { type Answer, type Session, SessionFailed, TlsMissing, type Transaction } from './session.ts'
+
+const host = (name: string): Host => ({ name, address: '192.0.2.1', port: 25 })
+const accepted: Answer = { kind: 'accepted', reply: '250 ok' }
+const refused = (text: string, to: 'MAIL' | 'RCPT' | 'DATA' = 'RCPT'): Answer => ({
+  kind: 'refused',
+  reply: { to, text },
+})
+const broken = (afterDot: boolean): Answer => ({ kind: 'broken', reason: 'connection lost', afterDot })
+
+interface FakeHost {
+  /** Answers to each transaction in turn, by forward-path; who is not named is accepted. */
+  transactions?: Record<string, Answer>[]
+  fails?: Error
+  offers?: string[]
+  name?: string
+  maxSize?: number
+  reused?: boolean
+  secure?: boolean
+}
+
+/** Hosts by name, in the order of preference. */
+function world(hosts: Record<string, FakeHost>, content: Content = { header8bit: false, body8bit: false }) {
+  const sent: { host: string; transaction: Transaction }[] = []
+  const opened: string[] = []
+  const destination: Destination = { kind: 'hosts', hosts: Object.keys(hosts).map(host) }
+  const turns = new Map<string, number>()
+  const ports = {
+    destination: async (): Promise<Destination> => destination,
+    async open({ name }: Host, { fresh }: { fresh: boolean }): Promise<Session> {
+      opened.push(fresh ? `${name} anew` : name)
+      const fake = hosts[name] ?? {}
+      if (fake.fails) throw fake.fails
+      const { offers = ['8BITMIME', 'SMTPUTF8', 'DSN'], maxSize = 0, secure = false } = fake
+      return {
+        peer: { name: fake.name ?? name, secure, offers: (extension) => offers.includes(extension), maxSize },
+        reused: fake.reused === true && !fresh,
+        async send(transaction) {
+          sent.push({ host: name, transaction })
+          const turn = turns.get(name) ?? 0
+          turns.set(name, turn + 1)
+          const answers = fake.transactions?.[turn] ?? {}
+          return transaction.recipients.map(({ forwardPath }) => answers[forwardPath] ?? answers['*'] ?? accepted)
+        },
+        release() {},
+      }
+    },
+    body: () => (async function* () {})(),
+    content: async () => content,
+    isOurselves: (name: string) => name === 'mx.example.org',
+  }
+  const run = async (...tasks: [MailOut, ...MailOut[]]) => {
+    const outcomes = await deliver(tasks, ports)
+    assert.equal(outcomes.size, tasks.length)
+    return tasks.map((task) => brief(outcomes.get(task)))
+  }
+  return { sent, opened, ports, run }
+}
+
+function brief(outcome: RecipientOutcome | undefined): string {
+  if (outcome === undefined) return 'nothing'
+  return outcome.kind === 'relayed' ? `relayed ${outcome.mxHost}` : `${outcome.kind} ${outcome.status}`
+}
+
+test('recipients of one message share a transaction, and each has an outcome of its own', async () => {
+  const { run, sent } = world({
+    a: { transactions: [{ 'no@far.test': refused('550 5.1.1 no'), 'wait@far.test': refused('450 4.2.0 w') }] },
+  })
+  const outcomes = await run(taskTo('yes@far.test'), taskTo('no@far.test'), taskTo('wait@far.test'))
+  assert.deepEqual(outcomes, ['relayed a', 'failed 5.1.1', 'deferred 4.2.0'])
+  assert.equal(sent.length, 1)
+})
+
+test('a host that cannot be spoken to, or says later, leaves the next one to try', async () => {
+  const { run, opened } = world({
+    a: { fails: new SessionFailed('refused', {}) },
+    b: { fails: new SessionFailed('greeting', { reply: '554 5.3.2 go away' }) },
+    c: { transactions: [{ '*': refused('451 4.3.0 later') }] },
+    d: {},
+    e: {},
+  })
+  assert.deepEqual(await run(taskTo('x@far.test')), ['relayed d'])
+  assert.deepEqual(opened, ['a', 'b', 'c', 'd'])
+})
+
+test('only the recipients that are open go to the next host', async () => {
+  const { run, sent } = world({
+    a: { transactions: [{ 'no@far.test': refused('550 5.1.1 no'), 'wait@far.test': refused('450 4.2.0 w') }] },
+    b: {},
+  })
+  assert.deepEqual(await run(taskTo('yes@far.test'), taskTo('no@far.test'), taskTo('wait@far.test')), [
+    'relayed a',
+    'failed 5.1.1',
+    'relayed b',
+  ])
+  assert.deepEqual(
+    sent.map(({ transaction }) => transaction.recipients.map(({ forwardPath }) => forwardPath)),
+    [['yes@far.test', 'no@far.test', 'wait@far.test'], ['wait@far.test']],
+  )
+})
+
+test('when no host can be spoken to the message waits', async () => {
+  const cases: [FakeHost, string][] = [
+    [{ fails: new SessionFailed('refused', {}) }, 'deferred 4.4.1'],
+    // RFC 5321 §4.2.1 is about replies to commands; a host that greets with 5yz may do better tomorrow.
+    [{ fails: new SessionFailed('greeting', { reply: '554 5.3.2 go away' }) }, 'deferred 4.0.0'],
+    [{ transactions: [{ '*': broken(false) }] }, 'deferred 4.4.2'],
+  ]
+  for (const [fake, outcome] of cases) assert.deepEqual(await world({ a: fake }).run(taskTo('x@far.test')), [outcome])
+})
+
+test('after the final dot without an answer no other host is tried', async () => {
+  const { run, opened } = world({ a: { transactions: [{ '*': broken(true) }] }, b: {} })
+  assert.deepEqual(await run(taskTo('x@far.test')), ['deferred 4.4.2'])
+  assert.deepEqual(opened, ['a'])
+})
+
+test('a session that was closed while it waited is opened anew, once', async () => {
+  const stale = world({ a: { reused: true, transactions: [{ '*': broken(false) }] } })
+  assert.deepEqual(await stale.run(taskTo('x@far.test')), ['relayed a'])
+  assert.deepEqual(stale.opened, ['a', 'a anew'])
+  const taken = world({ a: { reused: true, transactions: [{ '*': broken(true) }] } })
+  assert.deepEqual(await taken.run(taskTo('x@far.test')), ['deferred 4.4.2'])
+  assert.deepEqual(taken.opened, ['a'])
+})
+
+test('recipients that did not fit go into another transaction at once', async () => {
+  const crowded = refused('452 4.5.3 too many recipients')
+  const { run, sent } = world({
+    a: { transactions: [{ 'b@far.test': crowded, 'c@far.test': crowded }, { 'c@far.test': crowded }] },
+  })
+  assert.deepEqual(await run(taskTo('a@far.test'), taskTo('b@far.test'), taskTo('c@far.test')), [
+    'relayed a',
+    'relayed a',
+    'relayed a',
+  ])
+  assert.equal(sent.length, 3)
+})
+
+test('mail that would come back to us fails', async () => {
+  const { run, sent } = world({ a: { name: 'mx.example.org' } })
+  assert.deepEqual(await run(taskTo('x@far.test')), ['failed 5.4.6'])
+  assert.equal(sent.length, 0)
+})
+
+test('what names alone decide needs no host', async () => {
+  const { ports } = world({})
+  const cases: [() => Promise<Destination>, string][] = [
+    [async () => ({ kind: 'impossible', status: '5.1.10', reason: 'null MX' }), 'failed 5.1.10'],
+    [async () => ({ kind: 'temporary', status: '4.4.4', reason: 'no address' }), 'deferred 4.4.4'],
+    [() => Promise.reject(new Error('SERVFAIL')), 'deferred 4.4.3'],
+  ]
+  for (const [destination, outcome] of cases) {
+    const task = taskTo('x@far.test')
+    const outcomes = await deliver([task], { ...ports, destination })
+    assert.equal(brief(outcomes.get(task)), outcome)
+  }
+})
+
+test('nothing is sent that the peer does not take', async () => {
+  const eightBit = { header8bit: true, body8bit: true }
+  const sevenBit = { header8bit: false, body8bit: false }
+  const cases: [string, object, FakeHost, Content, string][] = [
+    ['8BITMIME to a seven-bit host', { body: '8BITMIME' }, { offers: [] }, eightBit, 'failed 5.6.3'],
+    ['declared 8BITMIME and seven bits', { body: '8BITMIME' }, { offers: [] }, sevenBit, 'relayed a'],
+    ['UTF-8 header', { smtputf8: true }, { offers: ['8BITMIME'] }, eightBit, 'failed 5.6.9'],
+    ['declared SMTPUTF8 and no use of it', { smtputf8: true }, { offers: ['8BITMIME'] }, sevenBit, 'relayed a'],
+    ['UTF-8 recipient', { forwardPath: 'jürgen@far.test' }, { offers: [] }, sevenBit, 'failed 5.6.7'],
+    ['UTF-8 domain only', { forwardPath: 'x@bücher.test' }, { offers: [] }, sevenBit, 'relayed a'],
+    ['UTF-8 sender', { reversePath: 'jürgen@example.org' }, { offers: [] }, sevenBit, 'failed 5.6.7'],
+    ['too large', { size: 1001 }, { maxSize: 1000 }, sevenBit, 'failed 5.3.4'],
+    ['REQUIRETLS without', { requireTls: true }, { offers: [], secure: true }, sevenBit, 'failed 5.7.30'],
+    ['REQUIRETLS in the clear', { requireTls: true }, { offers: ['REQUIRETLS'] }, sevenBit, 'failed 5.7.30'],
+    ['REQUIRETLS', { requireTls: true }, { offers: ['REQUIRETLS'], secure: true }, sevenBit, 'relayed a'],
+    ['no TLS to be had', { requireTls: true }, { fails: new TlsMissing('none') }, sevenBit, 'deferred 4.7.10'],
+  ]
+  for (const [name, changes, fake, content, outcome] of cases) {
+    assert.deepEqual(await world({ a: fake }, content).run(taskTo('x@far.test', changes)), [outcome], name)
+  }
+})
+
+test('a host that lacks something leaves the others to try', async () => {
+  const { run } = world({ a: { offers: [] }, b: {} }, { header8bit: true, body8bit: true })
+  assert.deepEqual(await run(taskTo('jürgen@far.test', { smtputf8: true })), ['relayed b'])
+  const waiting = world(
+    { a: { fails: new SessionFailed('refused', {}) }, b: { offers: [] } },
+    { header8bit: true, body8bit: true },
+  )
+  assert.deepEqual(await waiting.run(taskTo('jürgen@far.test', { smtputf8: true })), ['deferred 4.4.1'])
+})
+
+test('parameters go to those who take them', async () => {
+  const task = taskTo('jürgen@bücher.test', {
+    ...{ envid: 'E1', ret: 'HDRS', smtputf8: true, body: '8BITMIME' },
+    original: { forwardPath: 'x@y.test', notify: ['SUCCESS', 'FAILURE'], orcpt: 'utf-8;jürgen@bücher.test' },
+  })
+  const all = world({ a: {} })
+  await all.run(task)
+  const [rich] = all.sent
+  assert.deepEqual(rich?.transaction.recipients, [
+    {
+      forwardPath: 'jürgen@bücher.test',
+      parameters: 'NOTIFY=SUCCESS,FAILURE ORCPT=utf-8;j\\x{FC}rgen@b\\x{FC}cher.test',
+    },
+  ])
+  assert.deepEqual([rich?.transaction.envid, rich?.transaction.ret, rich?.transaction.smtputf8], ['E1', 'HDRS', true])
+  const none = world({ a: { offers: [] } })
+  await none.run({ ...task, forwardPath: 'x@bücher.test' })
+  const [poor] = none.sent
+  assert.deepEqual(poor?.transaction.recipients, [{ forwardPath: 'x@xn--bcher-kva.test', parameters: '' }])
+  assert.deepEqual(
+    [poor?.transaction.envid, poor?.transaction.smtputf8, poor?.transaction.body8bit],
+    [undefined, false, false],
+  )
+})
