@@ -39,6 +39,7 @@ function intakeIn(world: World, overrides: Partial<IntakeOptions> = {}, spool: P
     log: pino({ level: 'silent' }),
     now: () => new Date('2026-01-05T10:00:00Z'),
     publishWaitMs: 50,
+    firstPauseMs: 5,
     ...overrides,
   })
 }

@@ -66,6 +66,7 @@ export const intakeDefaults: IntakeLimits = {
   maxHeaderBytes: 256 * 1024,
   maxHops: 100,
   publishWaitMs: 5000,
+  firstPauseMs: 250,
   maxUnpublished: 10_000,
   drainMs: 5000,
 }
@@ -109,11 +110,12 @@ export function createIntake(options: IntakeOptions): Intake {
 }
 
 function limitsFrom(options: Partial<IntakeLimits>): IntakeLimits {
-  const { maxHeaderBytes, maxHops, publishWaitMs, maxUnpublished, drainMs } = options
+  const { maxHeaderBytes, maxHops, publishWaitMs, firstPauseMs, maxUnpublished, drainMs } = options
   return {
     maxHeaderBytes: maxHeaderBytes ?? intakeDefaults.maxHeaderBytes,
     maxHops: maxHops ?? intakeDefaults.maxHops,
     publishWaitMs: publishWaitMs ?? intakeDefaults.publishWaitMs,
+    firstPauseMs: firstPauseMs ?? intakeDefaults.firstPauseMs,
     maxUnpublished: maxUnpublished ?? intakeDefaults.maxUnpublished,
     drainMs: drainMs ?? intakeDefaults.drainMs,
   }

@@ -13,13 +13,14 @@ import type { Logger } from 'pino'
 export interface PublisherLimits {
   /** How long a message waits for its publication before it is answered without. */
   publishWaitMs: number
+  /** Pause before another try; doubled each time, up to 5 s. */
+  firstPauseMs: number
   /** Publications kept for another try; more are left to custody. */
   maxUnpublished: number
   /** How long `drain` goes on trying. */
   drainMs: number
 }
 
-const FIRST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 5000
 
 export class Publisher {
@@ -99,13 +100,14 @@ export class Publisher {
   }
 
   async #retry(): Promise<void> {
-    let pauseMs = FIRST_PAUSE_MS
+    const { firstPauseMs } = this.#limits
+    let pauseMs = firstPauseMs
     for (let next = this.#unpublished[0]; next; next = this.#unpublished[0]) {
       await wait(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => {})
       if (this.#stopping.signal.aborted) return
       const settled = await this.#try(next, this.#limits.publishWaitMs)
       if (settled) this.#unpublished.shift()
-      pauseMs = settled ? 0 : Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * pauseMs))
+      pauseMs = settled ? 0 : Math.min(LONGEST_PAUSE_MS, Math.max(firstPauseMs, 2 * pauseMs))
     }
     // Nothing is left to ask with; the next message will.
     this.#full = false

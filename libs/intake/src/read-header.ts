@@ -36,13 +36,18 @@ export async function readHeader(body: AsyncIterator<Uint8Array>, maxBytes: numb
     length += value.length
 
     const begin = buffer.subarray(0, length)
-    const firstLine = begin.indexOf(LF) + 1
-    if (firstLine > 0 && !mayBeginHeader(begin.subarray(0, firstLine))) return { fields: [], begin, headless: true }
-    const end = headerEnd(begin, lineStart)
-    if (end > maxBytes || (end < 0 && length > maxBytes)) throw tooLarge()
-    if (end >= 0) return { fields: parseHeader(begin.subarray(0, end)), begin, headless: false }
-    // What was searched is not searched again, however small the pieces.
-    lineStart = begin.lastIndexOf(LF) + 1
+    const lastLineEnd = value.lastIndexOf(LF)
+    // Only what is new is searched, however small the pieces and however long the lines.
+    if (lastLineEnd >= 0) {
+      if (lineStart === 0 && !mayBeginHeader(begin.subarray(0, begin.indexOf(LF) + 1))) {
+        return { fields: [], begin, headless: true }
+      }
+      const end = headerEnd(begin, lineStart)
+      if (end > maxBytes) throw tooLarge()
+      if (end >= 0) return { fields: parseHeader(begin.subarray(0, end)), begin, headless: false }
+      lineStart = length - value.length + lastLineEnd + 1
+    }
+    if (length > maxBytes) throw tooLarge()
   }
   const begin = buffer.subarray(0, length)
   const headless = length > 0 && !mayBeginHeader(begin)

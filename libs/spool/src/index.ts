@@ -12,6 +12,7 @@ export {
   type SpoolRecord,
   type SpoolWriter,
 } from './spool.ts'
+export { type Disk, type DiskFile, localDisk } from './disk.ts'
 export { openSpoolWriter } from './writer.ts'
 export { defaultLimits, type SpoolWriterLimits, type SpoolWriterOptions } from './writer-options.ts'
 export { openSpoolReader, type SpoolReaderOptions } from './reader.ts'
