@@ -1,0 +1,170 @@
+/**
+ * Writes a delivery status notification: multipart/report with a text for people, the facts for machines, and the original
+ * message or its header.
+ *
+ * The same facts give the same octets, so a report that is composed again after a crash is the same report. The original is
+ * passed through and never held; nothing here decides whether a report is due.
+ *
+ * STANDARDS  RFC 3464; RFC 3461 §4.3 (RET), §6; RFC 6522; RFC 6533 (SMTPUTF8); RFC 3834 §5 (Auto-Submitted)
+ */
+import { isAscii as isAsciiOctets } from 'node:buffer'
+
+import { formatDate, formatFields } from '@postbus/message'
+import libqp from 'libqp'
+
+import { DEFAULT_REPORT_LIMITS, type ReportFacts } from './facts.ts'
+import { humanText, subjectOf } from './human-text.ts'
+import { inBase64, readHeader } from './original-part.ts'
+import { isAscii, statusPart } from './status-part.ts'
+
+export interface Report {
+  /** For the envelope of the report: what the way to the sender must be able to carry. */
+  body: '7BIT' | '8BITMIME'
+  smtputf8: boolean
+  octets: AsyncGenerator<Buffer>
+}
+
+/** `original`: the octets from the spool. They are read only as far as they are returned. */
+export function composeReport(facts: ReportFacts, original: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Report {
+  const shape = shapeOf(facts)
+  const eightBit = shape.original.encoding === '8bit' || shape.status.encoding === '8bit'
+  return {
+    body: eightBit ? '8BITMIME' : '7BIT',
+    smtputf8: shape.smtputf8,
+    octets: writeReport(facts, shape, original),
+  }
+}
+
+interface PartShape {
+  type: string
+  description: string
+  encoding: '7bit' | '8bit' | 'base64'
+}
+
+interface Shape {
+  /** The report itself needs SMTPUTF8: its recipient's address does. */
+  smtputf8: boolean
+  /** Addresses or the original are beyond ASCII. */
+  utf8: boolean
+  returned: 'message' | 'header'
+  status: PartShape
+  original: PartShape
+}
+
+function shapeOf(facts: ReportFacts): Shape {
+  const { original, recipients } = facts
+  const limits = { ...DEFAULT_REPORT_LIMITS, ...facts.limits }
+  const smtputf8 = !isAscii(facts.to)
+  const utf8 =
+    original.smtputf8 ||
+    recipients.some(({ finalRecipient, orcpt }) => !isAscii(finalRecipient) || !isAscii(orcpt ?? ''))
+  // RFC 3461 §4.3: RET is about failures; of anything else the header is enough.
+  const failed = recipients.some(({ action }) => action === 'failed')
+  const whole = failed && original.ret !== 'HDRS' && original.size <= limits.returnedBytes
+  const returned = whole ? 'message' : 'header'
+  // To a sender in ASCII the way may not know SMTPUTF8: then everything beyond ASCII travels in base64 (RFC 6533 §4).
+  const encodingUtf8 = smtputf8 ? '8bit' : 'base64'
+  return {
+    smtputf8,
+    utf8,
+    returned,
+    status: utf8
+      ? { type: 'message/global-delivery-status', description: 'Delivery report', encoding: encodingUtf8 }
+      : { type: 'message/delivery-status', description: 'Delivery report', encoding: '7bit' },
+    original: {
+      type: utf8
+        ? whole
+          ? 'message/global'
+          : 'message/global-headers'
+        : whole
+          ? 'message/rfc822'
+          : 'text/rfc822-headers',
+      description: whole ? 'Original message' : 'Header of the original message',
+      encoding: utf8 ? encodingUtf8 : whole && original.body === '8BITMIME' ? '8bit' : '7bit',
+    },
+  }
+}
+
+async function* writeReport(
+  facts: ReportFacts,
+  shape: Shape,
+  original: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Buffer> {
+  const limits = { ...DEFAULT_REPORT_LIMITS, ...facts.limits }
+  // "=_" never occurs in quoted-printable or base64 (RFC 2045 §6.7), and the rest is not known outside before.
+  const boundary = `=_report_${facts.queueId}`
+  yield header(facts, boundary)
+  yield ascii(`\r\nThis is a delivery report in MIME format.\r\n\r\n--${boundary}\r\n`)
+  yield textPart(humanText(facts, limits.namedRecipients, shape.returned))
+  yield ascii(`\r\n--${boundary}\r\n`)
+  yield partHeader(shape.status)
+  yield* encoded(shape.status, [Buffer.from(statusPart(facts, shape.utf8), 'utf8')])
+  yield ascii(`\r\n--${boundary}\r\n`)
+  if (shape.returned === 'message') {
+    yield partHeader(shape.original)
+    yield* encoded(shape.original, original)
+  } else {
+    const header = await readHeader(original, limits.returnedHeaderBytes)
+    // Headers with octets nobody declared are common; the report must not need 8BITMIME for them.
+    const part =
+      shape.original.encoding === '7bit' && !isAsciiOctets(header)
+        ? { ...shape.original, encoding: 'base64' as const }
+        : shape.original
+    yield partHeader(part)
+    yield* encoded(part, [header])
+  }
+  yield ascii(`\r\n--${boundary}--\r\n`)
+}
+
+function header(facts: ReportFacts, boundary: string): Buffer {
+  const { original, recipients } = facts
+  const fields: [name: string, value: string][] = [
+    ['From', facts.from],
+    ['To', `<${facts.to}>`],
+    ['Subject', subjectOf(recipients)],
+    ['Date', formatDate(facts.date)],
+    ['Message-ID', facts.messageId],
+    // RFC 3834 §5: so that nobody answers automatically.
+    ['Auto-Submitted', 'auto-replied'],
+  ]
+  if (original.messageId !== undefined && /^<[\x21-\x3b\x3d\x3f-\x7e]+>$/.test(original.messageId)) {
+    fields.push(['In-Reply-To', original.messageId], ['References', original.messageId])
+  }
+  fields.push(
+    ['MIME-Version', '1.0'],
+    ['Content-Type', `multipart/report; report-type=delivery-status; boundary="${boundary}"`],
+  )
+  return formatFields(fields)
+}
+
+function textPart(text: string): Buffer {
+  const plain = isAscii(text)
+  const body = plain ? text : libqp.wrap(libqp.encode(text), 76)
+  const head = formatFields([
+    ['Content-Type', `text/plain; charset=${plain ? 'us-ascii' : 'utf-8'}`],
+    ['Content-Description', 'Notification'],
+    ['Content-Transfer-Encoding', plain ? '7bit' : 'quoted-printable'],
+  ])
+  return Buffer.concat([head, ascii(`\r\n${body}`)])
+}
+
+function partHeader({ type, description, encoding }: PartShape): Buffer {
+  const fields = formatFields([
+    ['Content-Type', type],
+    ['Content-Description', description],
+    ['Content-Transfer-Encoding', encoding],
+  ])
+  return Buffer.concat([fields, ascii('\r\n')])
+}
+
+async function* encoded(
+  { encoding }: PartShape,
+  octets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Buffer> {
+  if (encoding === 'base64') yield* inBase64(octets)
+  else for await (const chunk of octets) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+}
+
+function ascii(text: string): Buffer {
+  return Buffer.from(text, 'latin1')
+}
