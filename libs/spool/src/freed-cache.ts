@@ -1,4 +1,5 @@
 /** Tombstones of the segments used last, in bounded memory. */
+import type { Disk } from './disk.ts'
 import { FreedRecords } from './freed.ts'
 import type { Layout } from './layout.ts'
 
@@ -7,17 +8,19 @@ const MAX_SEGMENTS = 64
 
 export class FreedCache {
   readonly #layout: Layout
+  readonly #disk: Disk
   readonly #maxIds: number
   /** Least recently used first. */
   readonly #freed = new Map<string, FreedRecords>()
 
-  constructor(layout: Layout, maxIds: number) {
+  constructor(layout: Layout, disk: Disk, maxIds: number) {
     this.#layout = layout
+    this.#disk = disk
     this.#maxIds = maxIds
   }
 
   async of(segment: string): Promise<FreedRecords> {
-    const freed = this.#freed.get(segment) ?? (await FreedRecords.load(this.#layout, segment))
+    const freed = this.#freed.get(segment) ?? (await FreedRecords.load(this.#layout, this.#disk, segment))
     this.#freed.delete(segment)
     this.#freed.set(segment, freed)
     return freed

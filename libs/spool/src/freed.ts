@@ -9,7 +9,7 @@
  * Each keeper appends to files of its own below freed/<segment>/, and never again to one that could not be synced. A damaged
  * tombstone is one that was not promised.
  */
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 
@@ -35,11 +35,27 @@ export class FreedRecords {
     this.#segment = segment
   }
 
-  static async load(layout: Layout, segment: string): Promise<FreedRecords> {
+  /** What stands there now, durable or not. For those who look. */
+  static async read(layout: Layout, segment: string): Promise<FreedRecords> {
     const freed = new FreedRecords(layout, segment)
     const directory = freedPath(layout, segment)
     for (const name of await namesIn(directory)) freed.#take(await readFile(join(directory, name)))
     return freed
+  }
+
+  /**
+   * What stands there now, made durable: a keeper that was killed may have written tombstones that it did not live to sync, and
+   * freeing a record again must not rely on those.
+   */
+  static async load(layout: Layout, disk: Disk, segment: string): Promise<FreedRecords> {
+    const directory = freedPath(layout, segment)
+    const names = await namesIn(directory)
+    for (const name of names) await syncFile(join(directory, name))
+    if (names.length > 0) {
+      await disk.syncDirectory(directory)
+      await disk.syncDirectory(layout.freed)
+    }
+    return await FreedRecords.read(layout, segment)
   }
 
   /** Records of the segment may lie in files of their own as well. */
@@ -47,7 +63,7 @@ export class FreedRecords {
     return this.#copying
   }
 
-  /** Durable when it resolves. After a failure this must be closed and loaded again under another keeper's name. */
+  /** Durable when it resolves. */
   async add(ids: readonly QueueId[], disk: Disk, keeper: string): Promise<void> {
     const fresh = ids.filter((id) => !this.ids.has(id))
     await this.#append(fresh, disk, keeper)
@@ -61,17 +77,26 @@ export class FreedRecords {
   }
 
   async close(): Promise<void> {
-    await this.#file?.close()
+    const file = this.#file
     this.#file = undefined
+    this.#size = 0
+    await file?.close()
   }
 
   async #append(ids: readonly string[], disk: Disk, keeper: string): Promise<void> {
     if (ids.length === 0) return
-    this.#file ??= await this.#create(disk, keeper)
+    const file = (this.#file ??= await this.#create(disk, keeper))
     const bytes = Buffer.concat(ids.map(encode))
-    await writeFully(this.#file, [bytes], this.#size)
-    await this.#file.datasync()
-    this.#size += bytes.length
+    try {
+      await writeFully(file, [bytes], this.#size)
+      await file.datasync()
+      this.#size += bytes.length
+    } catch (cause) {
+      // Never again this file; and nobody may take what it could not keep for tombstones.
+      await file.truncate(this.#size).catch(() => {})
+      await this.close()
+      throw cause
+    }
   }
 
   async #create(disk: Disk, keeper: string): Promise<DiskFile> {
@@ -107,4 +132,13 @@ async function namesIn(directory: string): Promise<string[]> {
     if (failedWith(cause, 'ENOENT')) return []
     throw cause
   })
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
 }

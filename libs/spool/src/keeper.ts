@@ -64,7 +64,7 @@ class LocalSpoolKeeper implements SpoolKeeper {
     this.#compactBelow = compactBelow
     this.#onDamage = onDamage
     this.#catalog = new Catalog(layout, { maxPlaces })
-    this.#freed = new FreedCache(layout, maxPlaces)
+    this.#freed = new FreedCache(layout, disk, maxPlaces)
     this.#turns = new Turns(layout, this.#keeper)
   }
 
@@ -120,13 +120,7 @@ class LocalSpoolKeeper implements SpoolKeeper {
     await Promise.all(
       groups.map(async ({ name, queueIds: inSegment }) => {
         const freed = await this.#freed.of(name.name)
-        try {
-          await freed.add(inSegment, this.#disk, this.#keeper)
-        } catch (cause) {
-          // What could not be synced is never appended to again: loaded afresh, it gets a new file.
-          await this.#freed.drop(name.name)
-          throw cause
-        }
+        await freed.add(inSegment, this.#disk, this.#keeper)
         if (freed.copying) files.push(...inSegment)
       }),
     )
@@ -171,7 +165,6 @@ class LocalSpoolKeeper implements SpoolKeeper {
       await this.#remove(name)
       return live.length
     } catch (cause) {
-      await this.#freed.drop(name.name)
       if (cause instanceof SegmentGone) return null
       if (!(cause instanceof CorruptRecord)) throw cause
       this.#onDamage(cause.queueId, cause)

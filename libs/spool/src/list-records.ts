@@ -49,7 +49,7 @@ async function* listSegment(
 ): AsyncGenerator<Listed> {
   await segment.refresh()
   if (segment.ended || !isAlive(name)) await segment.scan()
-  const freed = await FreedRecords.load(layout, name.name)
+  const freed = await FreedRecords.read(layout, name.name)
   for (const { queueId, offset } of segment.entries()) {
     if (freed.ids.has(queueId)) continue
     const record = await undamaged(queueId, onDamage, () =>

@@ -21,11 +21,12 @@ export async function removeRecordFiles(layout: Layout, disk: Disk, queueIds: re
   const shards = new Set<string>()
   for (const queueId of queueIds) {
     const path = recordPath(layout, queueId)
+    // Also where nothing is left: whoever removed it may not have lived to make that durable.
+    shards.add(shardOf(layout, queueId))
     const header = await readFileHeader(path)
     if (header === 'missing') continue
     if (header !== 'damaged' && header.apart) bytes.push(bytesPath(layout, queueId, header.writer))
     await rm(path, { force: true })
-    shards.add(shardOf(layout, queueId))
   }
   await Promise.all([...shards].map((shard) => disk.syncDirectory(shard)))
   // Only now: a record whose bytes are missing would look damaged.

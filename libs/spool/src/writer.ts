@@ -11,7 +11,7 @@ import type { MailAccepted, QueueId } from '@postbus/contracts'
 
 import { localDisk } from './disk.ts'
 import { HeldBody, HeldBytes } from './held-body.ts'
-import { checkWriterName, createLayout, type Layout, layoutOf, lockPath, timeOf } from './layout.ts'
+import { checkWriterName, createLayout, type Layout, layoutOf, lockPath, shardOf, timeOf } from './layout.ts'
 import { holdNewLock, type Lock, removeLock } from './lock.ts'
 import { encodeHeader, HEADER_BYTES, MAX_EVENT_BYTES } from './record.ts'
 import { type FileWriterPorts, readRecordFile, writeRecordFile } from './record-file.ts'
@@ -133,8 +133,8 @@ class LocalSpoolWriter implements SpoolWriter {
   }
 
   async #putIfAbsent(queueId: QueueId, body: AsyncIterable<Uint8Array>, describe: Describe): Promise<MailAccepted> {
-    const earlier = await readRecordFile(this.#layout, queueId)
-    if (earlier) return earlier.accepted
+    const earlier = await this.#recordOf(queueId)
+    if (earlier) return earlier
     try {
       this.#admit()
       const accepted = await this.#putFile(queueId, body, describe)
@@ -142,9 +142,16 @@ class LocalSpoolWriter implements SpoolWriter {
     } catch (cause) {
       throw this.#failure(cause)
     }
-    const winner = await readRecordFile(this.#layout, queueId)
+    const winner = await this.#recordOf(queueId)
     if (!winner) throw new Error(`${queueId} was freed while it was put again`)
-    return winner.accepted
+    return winner
+  }
+
+  /** Whoever put it may not have lived to make its name durable. */
+  async #recordOf(queueId: QueueId): Promise<MailAccepted | null> {
+    const record = await readRecordFile(this.#layout, queueId)
+    if (record) await this.#files.disk.syncDirectory(shardOf(this.#layout, queueId))
+    return record?.accepted ?? null
   }
 
   #admit(): void {
