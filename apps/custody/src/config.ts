@@ -5,11 +5,11 @@ const positive = z.coerce.number().int().positive()
 
 export const CustodyConfig = z.object({
   ...commonConfig,
-  CUSTODY_DATABASE: z.string().min(1).default('custody.sqlite').describe('File of the books.'),
+  CUSTODY_DATABASE: z.string().min(1).default('data/db/custody.sqlite').describe('File of the books.'),
   SPOOL_DIR: z
     .string()
     .min(1)
-    .default('spool')
+    .default('data/spool')
     .describe('Directory of the spool; the same for all services of a machine.'),
   CUSTODY_PROVISIONER_NKEY_FILE: z
     .string()

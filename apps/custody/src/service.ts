@@ -37,10 +37,13 @@ export const custodyService = defineService<CustodyConfig>({
     await migrate(db, migrations)
     const books = sqlBooks(db, { overdueMs: config.CUSTODY_OVERDUE_MS, now: () => Date.now() })
     const metrics = custodyMetrics(registry, books)
-    const reader = openSpoolReader(config.SPOOL_DIR)
+    const reader = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => reader.close())
     const record = recordsIn(reader)
-    const keeper = openSpoolKeeper(config.SPOOL_DIR)
+    const keeper = await openSpoolKeeper({
+      dir: config.SPOOL_DIR,
+      onDamage: (queueId, err) => log.error({ err, queueId }, 'a spool record cannot be read'),
+    })
     defer(() => keeper.close())
 
     const answering = await bus.answer(where, onWhere({ find: books.find, record }))
