@@ -213,7 +213,8 @@ export interface StoreIn extends MailboxOf {
 }
 
 export interface Stored {
-  messages: FlagsOf[]
+  /** With the MODSEQ each had before; the same one when nothing changed. */
+  messages: (FlagsOf & { previousModseq: number })[]
   conflict: UidRange[]
   /** Left for the next chunk. */
   rest: UidRange[]

@@ -41,8 +41,10 @@ export function flagsContract(name: string, open: OpenStorage): void {
     } as const
     const first = await ok('store', { ...seen, unchangedSince: null })
     assert.equal(first.messages[0]?.modseq, highestModseq + 1)
+    assert.ok((first.messages[0]?.previousModseq ?? Infinity) <= highestModseq)
     const again = await ok('store', { ...seen, unchangedSince: null })
     assert.equal(again.messages[0]?.modseq, highestModseq + 1)
+    assert.equal(again.messages[0]?.previousModseq, highestModseq + 1)
     assert.equal((await inbox()).highestModseq, highestModseq + 1)
   })
 

@@ -1,6 +1,6 @@
 /** Flags change: one MODSEQ for everything one chunk of a STORE does — RFC 7162 §3.1. */
 import { DELETED, foldKeyword, SEEN, systemFlagNames } from '../../../mailbox/flags.ts'
-import type { FlagsOf, StoreIn } from '../../../mailbox/storage.ts'
+import type { StoreIn, Stored } from '../../../mailbox/storage.ts'
 import { above, rangesOf } from '../../../mailbox/uid-ranges.ts'
 import type { StorageLimits, WriteContext, WriteOperation } from '../operation.ts'
 import { keywordsOf, messagesIn } from '../rows.ts'
@@ -9,6 +9,7 @@ import { internKeywords, mailboxByNumber, numbers, saveMailbox, uidIn } from '..
 interface Target {
   uid: number
   modseq: number
+  previousModseq: number
   before: number
   after: number
   keywordsBefore: readonly number[]
@@ -34,6 +35,7 @@ export function store({ maxChunk, maxKeywordsPerMailbox }: StorageLimits): Write
         return {
           uid,
           modseq,
+          previousModseq: modseq,
           before: flags,
           keywordsBefore,
           ...applied(input.mode, flags, system, keywordsBefore, given),
@@ -58,13 +60,12 @@ export function store({ maxChunk, maxKeywordsPerMailbox }: StorageLimits): Write
       if (number !== undefined && written !== undefined && !names.has(number)) names.set(number, written)
     }
     return {
-      messages: targets.map(
-        ({ uid, modseq, after, keywordsAfter }): FlagsOf => ({
-          uid,
-          modseq,
-          flags: [...systemFlagNames(after), ...keywordsAfter.flatMap((number) => names.get(number) ?? [])],
-        }),
-      ),
+      messages: targets.map(({ uid, modseq, previousModseq, after, keywordsAfter }): Stored['messages'][number] => ({
+        uid,
+        modseq,
+        previousModseq,
+        flags: [...systemFlagNames(after), ...keywordsAfter.flatMap((number) => names.get(number) ?? [])],
+      })),
       conflict: rangesOf(skipped),
       rest: done === null ? [] : above(input.uids, done),
     }
