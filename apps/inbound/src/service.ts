@@ -65,6 +65,7 @@ export const inboundService = defineService({
       maxTextLine: config.INBOUND_MAX_TEXT_LINE,
       bareLineEndings: config.INBOUND_BARE_LINE_ENDINGS,
       maxBadCommands: config.INBOUND_MAX_BAD_COMMANDS,
+      maxRefusedRecipients: config.INBOUND_MAX_REFUSED_RECIPIENTS,
       maxConnections: config.INBOUND_MAX_CONNECTIONS,
       maxConnectionsPerClient: config.INBOUND_MAX_CONNECTIONS_PER_CLIENT,
       idleTimeoutMs: config.INBOUND_IDLE_TIMEOUT_MS,

@@ -69,6 +69,9 @@ export const SubmissionConfig = z.object({
   SUBMISSION_MAX_BAD_COMMANDS: count
     .default(smtpDefaults.maxBadCommands)
     .describe('Protocol errors after which a session ends.'),
+  SUBMISSION_MAX_REFUSED_RECIPIENTS: count
+    .default(smtpDefaults.maxRefusedRecipients)
+    .describe('Recipients refused for good after which a session ends; counted anew after each message taken.'),
   // RFC 5321 §4.5.3.2.7: 5 minutes at least.
   SUBMISSION_IDLE_TIMEOUT_MS: count
     .min(300_000)

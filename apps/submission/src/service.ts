@@ -68,6 +68,7 @@ export const submissionService = defineService({
       maxTextLine: config.SUBMISSION_MAX_TEXT_LINE,
       bareLineEndings: config.SUBMISSION_BARE_LINE_ENDINGS,
       maxBadCommands: config.SUBMISSION_MAX_BAD_COMMANDS,
+      maxRefusedRecipients: config.SUBMISSION_MAX_REFUSED_RECIPIENTS,
       maxConnections: config.SUBMISSION_MAX_CONNECTIONS,
       maxConnectionsPerClient: config.SUBMISSION_MAX_CONNECTIONS_PER_CLIENT,
       idleTimeoutMs: config.SUBMISSION_IDLE_TIMEOUT_MS,

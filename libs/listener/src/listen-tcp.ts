@@ -10,7 +10,6 @@ import type { Listener } from './listen-smtp.ts'
 import type { ConnectionMetrics } from './metrics.ts'
 import { plainAddress, readProxyHeader, TrustedProxies } from './proxy-protocol.ts'
 import { handshake, TcpConnection } from './tcp-connection.ts'
-import { tlsFacts } from './tls-facts.ts'
 
 export interface TcpListenOptions extends Partial<ConnectionLimits> {
   port: number

@@ -198,6 +198,29 @@ test('connections are bounded in total and per client, and the client is told to
   assert.match(await reply(await open(t, total.port)), /^421 4\.7\.0 /)
 })
 
+test('nobody tries all names in one session, and whoever sends mail starts anew', { timeout }, async (t) => {
+  const { port } = await startListener(t, { maxRefusedRecipients: 2 })
+  const client = await open(t, port)
+  await reply(client)
+  const unknown = 'RCPT TO:<unknown@example.org>'
+  await say(
+    client,
+    'EHLO client.test',
+    'MAIL FROM:<a@client.test>',
+    unknown,
+    unknown,
+    'RCPT TO:<jones@example.org>',
+    'DATA',
+  )
+  await say(client, '.')
+  const answers = await say(client, 'MAIL FROM:<a@client.test>', unknown, unknown, unknown)
+  assert.deepEqual(
+    answers.map((answer) => answer.slice(0, 3)),
+    ['250', '550', '550', '421'],
+  )
+  assert.equal(await client.rest(), '')
+})
+
 test('draining ends an idle session at once and another when its message is answered', { timeout }, async (t) => {
   const listener = await startListener(t)
   const idle = await open(t, listener.port)

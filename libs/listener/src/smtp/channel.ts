@@ -143,10 +143,10 @@ export class SmtpChannel extends SMTPConnection {
 
   override _onError(error: Error & { code?: string | undefined }): void {
     if (this._upgrading) this._server.metrics.connections.inc({ outcome: 'tls_failed' })
-    this._server.log.info(
-      { sessionId: this.id, clientAddress: this.remoteAddress, err: error.message },
-      'connection failed',
-    )
+    const facts = { sessionId: this.id, clientAddress: this.remoteAddress, err: error.message }
+    // After QUIT many clients just drop the connection.
+    if (this.#over) this._server.log.debug(facts, 'connection failed after its end')
+    else this._server.log.info(facts, 'connection failed')
     this.close()
   }
 

@@ -44,7 +44,8 @@ export interface MailRules {
 
 export function readMail(argument: string, rules: MailRules): MailCommand {
   const { path, address, parameters } = readPath('FROM', argument)
-  if (path !== '' && address?.domain == null) throw badPath('FROM')
+  // Only RCPT may name Postmaster without a domain — RFC 5321 §4.1.1.3.
+  if (address !== null && address.domain === null) throw badPath('FROM')
   const mail: MailCommand = { reversePath: path, smtputf8: false }
   for (const [keyword, value] of parameters) {
     switch (keyword) {

@@ -13,11 +13,11 @@ async function read(body: MessageBody): Promise<number> {
 
 test('everything pushed is read in order, before and while somebody reads', async () => {
   const body = new MessageBody()
-  body.push([Buffer.from('a'), Buffer.from('b')])
+  void body.push([Buffer.from('a'), Buffer.from('b')])
   const reading = Array.fromAsync(body, String)
   await Promise.resolve()
-  body.push([Buffer.from('c')])
-  body.push([Buffer.from('d')])
+  void body.push([Buffer.from('c')])
+  void body.push([Buffer.from('d')])
   body.end()
   assert.equal((await reading).join(''), 'abcd')
   assert.equal(body.size, 4)
@@ -55,7 +55,7 @@ test('a failure reaches a reader that waits, one that comes later, and a writer 
 
 test('after the end there is nothing to fail', async () => {
   const body = new MessageBody()
-  body.push([piece(5)])
+  void body.push([piece(5)])
   body.end()
   body.fail(new Error('connection closed'))
   assert.equal(await read(body), 5)

@@ -66,6 +66,8 @@ export interface SmtpRules extends DataRules {
   maxRecipients: number
   /** Protocol errors before the session ends. Forgotten with each message accepted. */
   maxBadCommands: number
+  /** Recipients refused for good before the session ends, so that nobody tries all names. Forgotten likewise. */
+  maxRefusedRecipients: number
   /** Silence before the session ends; RFC 5321 §4.5.3.2.7 asks for 5 minutes at least. */
   idleTimeoutMs: number
   /** PROXY header and TLS handshake together. */
@@ -97,6 +99,7 @@ export const smtpDefaults: SmtpRules & ConnectionLimits = {
   maxMessageOctets: 50 * 1024 * 1024,
   maxRecipients: 1000,
   maxBadCommands: 20,
+  maxRefusedRecipients: 100,
   idleTimeoutMs: 300_000,
   handshakeTimeoutMs: 30_000,
   maxConnections: 1000,
