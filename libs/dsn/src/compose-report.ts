@@ -10,11 +10,11 @@
 import { isAscii as isAsciiOctets } from 'node:buffer'
 
 import { formatDate, formatFields } from '@postbus/message'
-import libqp from 'libqp'
 
 import { DEFAULT_REPORT_LIMITS, type ReportFacts } from './facts.ts'
 import { humanText, subjectOf } from './human-text.ts'
-import { inBase64, readHeader } from './original-part.ts'
+import { base64Lines, inBase64, readHeader } from './original-part.ts'
+import { type PartShape, type Shape, shapeOf } from './shape.ts'
 import { isAscii, statusPart } from './status-part.ts'
 
 export interface Report {
@@ -35,70 +35,20 @@ export function composeReport(facts: ReportFacts, original: AsyncIterable<Uint8A
   }
 }
 
-interface PartShape {
-  type: string
-  description: string
-  encoding: '7bit' | '8bit' | 'base64'
-}
-
-interface Shape {
-  /** The report itself needs SMTPUTF8: its recipient's address does. */
-  smtputf8: boolean
-  /** Addresses or the original are beyond ASCII. */
-  utf8: boolean
-  returned: 'message' | 'header'
-  status: PartShape
-  original: PartShape
-}
-
-function shapeOf(facts: ReportFacts): Shape {
-  const { original, recipients } = facts
-  const limits = { ...DEFAULT_REPORT_LIMITS, ...facts.limits }
-  const smtputf8 = !isAscii(facts.to)
-  const utf8 =
-    original.smtputf8 ||
-    recipients.some(({ finalRecipient, orcpt }) => !isAscii(finalRecipient) || !isAscii(orcpt ?? ''))
-  // RFC 3461 §4.3: RET is about failures; of anything else the header is enough.
-  const failed = recipients.some(({ action }) => action === 'failed')
-  const whole = failed && original.ret !== 'HDRS' && original.size <= limits.returnedBytes
-  const returned = whole ? 'message' : 'header'
-  // To a sender in ASCII the way may not know SMTPUTF8: then everything beyond ASCII travels in base64 (RFC 6533 §4).
-  const encodingUtf8 = smtputf8 ? '8bit' : 'base64'
-  return {
-    smtputf8,
-    utf8,
-    returned,
-    status: utf8
-      ? { type: 'message/global-delivery-status', description: 'Delivery report', encoding: encodingUtf8 }
-      : { type: 'message/delivery-status', description: 'Delivery report', encoding: '7bit' },
-    original: {
-      type: utf8
-        ? whole
-          ? 'message/global'
-          : 'message/global-headers'
-        : whole
-          ? 'message/rfc822'
-          : 'text/rfc822-headers',
-      description: whole ? 'Original message' : 'Header of the original message',
-      encoding: utf8 ? encodingUtf8 : whole && original.body === '8BITMIME' ? '8bit' : '7bit',
-    },
-  }
-}
-
 async function* writeReport(
   facts: ReportFacts,
   shape: Shape,
   original: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<Buffer> {
   const limits = { ...DEFAULT_REPORT_LIMITS, ...facts.limits }
-  // "=_" never occurs in quoted-printable or base64 (RFC 2045 §6.7), and the rest is not known outside before.
+  // Nobody outside knows the id before, so no message can hold this line — RFC 2046 §5.1.1.
   const boundary = `=_report_${facts.queueId}`
   yield header(facts, boundary)
   yield ascii(`\r\nThis is a delivery report in MIME format.\r\n\r\n--${boundary}\r\n`)
   yield textPart(humanText(facts, limits.namedRecipients, shape.returned))
   yield ascii(`\r\n--${boundary}\r\n`)
   yield partHeader(shape.status)
-  yield* encoded(shape.status, [Buffer.from(statusPart(facts, shape.utf8), 'utf8')])
+  yield Buffer.from(statusPart(facts, shape.smtputf8), 'utf8')
   yield ascii(`\r\n--${boundary}\r\n`)
   if (shape.returned === 'message') {
     yield partHeader(shape.original)
@@ -106,10 +56,8 @@ async function* writeReport(
   } else {
     const header = await readHeader(original, limits.returnedHeaderBytes)
     // Headers with octets nobody declared are common; the report must not need 8BITMIME for them.
-    const part =
-      shape.original.encoding === '7bit' && !isAsciiOctets(header)
-        ? { ...shape.original, encoding: 'base64' as const }
-        : shape.original
+    const undeclared = shape.original.encoding === '7bit' && !isAsciiOctets(header)
+    const part: PartShape = undeclared ? { ...shape.original, encoding: 'base64' } : shape.original
     yield partHeader(part)
     yield* encoded(part, [header])
   }
@@ -139,13 +87,12 @@ function header(facts: ReportFacts, boundary: string): Buffer {
 
 function textPart(text: string): Buffer {
   const plain = isAscii(text)
-  const body = plain ? text : libqp.wrap(libqp.encode(text), 76)
   const head = formatFields([
     ['Content-Type', `text/plain; charset=${plain ? 'us-ascii' : 'utf-8'}`],
     ['Content-Description', 'Notification'],
-    ['Content-Transfer-Encoding', plain ? '7bit' : 'quoted-printable'],
+    ['Content-Transfer-Encoding', plain ? '7bit' : 'base64'],
   ])
-  return Buffer.concat([head, ascii(`\r\n${body}`)])
+  return Buffer.concat([head, ascii('\r\n'), plain ? ascii(text) : base64Lines(Buffer.from(text, 'utf8'))])
 }
 
 function partHeader({ type, description, encoding }: PartShape): Buffer {

@@ -42,6 +42,6 @@ export async function* inBase64(octets: Octets): AsyncGenerator<Buffer> {
   if (rest.length > 0) yield base64Lines(rest)
 }
 
-function base64Lines(data: Buffer): Buffer {
+export function base64Lines(data: Buffer): Buffer {
   return Buffer.from(`${libbase64.wrap(libbase64.encode(data), 76)}\r\n`, 'latin1')
 }
