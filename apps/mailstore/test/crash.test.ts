@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
+import { BusUnavailable } from '@postbus/bus'
 import { fetchMessages, MailLocal, mailboxStatus } from '@postbus/contracts'
 
 import { accept, type Around, around, blobsOf, jones, smith, until } from './harness.ts'
@@ -55,7 +56,15 @@ async function deliverAll(t: TestContext, platform: Around, processes: number) {
   const imap = await bus('imap')
   for (const account of [smith, jones]) {
     const token = await tokenOf(account)
-    const inbox = await imap.request(mailboxStatus, { token, name: 'INBOX' }, { timeoutMs: 20_000 })
+    const ask = () => imap.request(mailboxStatus, { token, name: 'INBOX' })
+    // The last one killed may have ended everything before the next one answers.
+    await until(() =>
+      ask().then(
+        () => true,
+        (error) => !(error instanceof BusUnavailable),
+      ),
+    )
+    const inbox = await ask()
     const want = { envelope: true, size: true }
     const rows = await Array.fromAsync(
       imap.rows(fetchMessages, { token, mailbox: inbox.mailbox, uids: '1:100000', want }),
