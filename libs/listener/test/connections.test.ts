@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { createServer } from 'node:tls'
 
@@ -60,6 +60,16 @@ test('commands in the packet of STARTTLS are never obeyed after the handshake', 
   assert.match((await say(client, 'MAIL FROM:<a@client.test>'))[0] ?? '', /^503 /, 'the injected EHLO counted')
   assert.match((await say(client, 'EHLO client.test'))[0] ?? '', /^250 /)
   assert.match((await say(client, 'MAIL FROM:<a@client.test>'))[0] ?? '', /^250 /)
+})
+
+test('replies to commands of one packet travel together', { timeout }, async (t) => {
+  const { port } = await startListener(t)
+  const socket = connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  await once(socket, 'data')
+  socket.write('EHLO client.test\r\nMAIL FROM:<a@client.test>\r\nRCPT TO:<jones@example.org>\r\nDATA\r\n')
+  const [packet] = await once(socket, 'data')
+  assert.match(String(packet), /^250-[^]*\r\n250 2\.1\.0 Ok\r\n250 2\.1\.5 Ok\r\n354 .*\r\n$/)
 })
 
 test('TLS older than 1.2 is refused', { timeout }, async (t) => {

@@ -29,6 +29,8 @@ export class SmtpChannel extends SMTPConnection {
   declare _parser: SmtpParser | false
   readonly #session: SmtpSession
   #counted = false
+  /** The socket whose replies wait for the end of the turn. */
+  #gathering: Socket | null = null
   #over = false
 
   constructor(server: SmtpServer, socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null) {
@@ -72,9 +74,23 @@ export class SmtpChannel extends SMTPConnection {
     const text = lines
       .map((line, index) => `${code}${index < last ? '-' : ' '}${prefix}${printable(line)}\r\n`)
       .join('')
+    if (this._parser && this._parser.pending) this.#gather(this._socket)
     this._socket.write(text)
     this._server.metrics.replies.inc({ code })
     if (code === 421) this.close()
+  }
+
+  /** More commands wait to be read: replies that come in this turn travel together — RFC 2920 §3.2. */
+  #gather(socket: Socket): void {
+    if (this.#gathering) return
+    this.#gathering = socket
+    socket.cork()
+    setImmediate(() => this.#sendGathered())
+  }
+
+  #sendGathered(): void {
+    this.#gathering?.uncork()
+    this.#gathering = null
   }
 
   startData(framing: DataFraming, body: MessageBody): void {
@@ -83,6 +99,7 @@ export class SmtpChannel extends SMTPConnection {
 
   /** Resolves for the parser of the plaintext, which is retired: what it still holds is dropped unread — RFC 3207 §6. */
   startTls(): Promise<void> {
+    this.#sendGathered() // What is still to be said in the clear must not meet the handshake.
     const { promise, resolve } = Promise.withResolvers<void>()
     this.upgrade(resolve, () => {
       if (this.tls) this._server.metrics.tls.inc({ version: this.tls.version })

@@ -49,6 +49,11 @@ export class SmtpParser extends SMTPStream {
     return this.#data !== null
   }
 
+  /** There is more to read than the line that is being handled. */
+  get pending(): boolean {
+    return this.#input.length > 0
+  }
+
   startData(framing: DataFraming, body: MessageBody): void {
     this.#data = { framing, body }
   }
