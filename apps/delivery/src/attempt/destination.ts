@@ -92,7 +92,7 @@ async function hostsOf(
 ): Promise<Destination> {
   const hosts: Host[] = []
   let refused = 0
-  let failure: unknown
+  let failure: Error | undefined
   for (const name of names) {
     try {
       const addresses = rules.isAddress(name) ? [name] : await dns.addresses(name)
@@ -106,7 +106,7 @@ async function hostsOf(
       }
     } catch (error) {
       // Another host of the set may do; only when none is left is this what we say.
-      failure = error
+      failure = error instanceof Error ? error : new Error(String(error))
     }
   }
   if (hosts.length > 0) return { kind: 'hosts', hosts }

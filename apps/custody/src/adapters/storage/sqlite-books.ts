@@ -3,63 +3,19 @@ import type { MailAccepted, QueueId, Status } from '@postbus/contracts'
 import type { Database, Transaction } from '@postbus/sql'
 import { sql } from 'kysely'
 
-import {
-  type Books,
-  type BooksWriter,
-  type MessagePage,
-  type Overdue,
-  type OverdueMessage,
-  Superseded,
-} from '../../tracking/books.ts'
+import { type Books, type BooksWriter, type Overdue, type OverdueMessage, Superseded } from '../../tracking/books.ts'
 import { applyRecord, applyStatus, originalsIn, recipientsIn } from '../../tracking/sheet.ts'
+import { readingBooks } from './reading.ts'
 import { entryIn, recipientIn, trackedIn } from './rows.ts'
 import { loadSheet, saveSheet, type SheetOptions } from './sheets.ts'
 import { type Statements, statements } from './statements.ts'
-import { BURIED, FREED, PHASES, SETTLED, type Tables } from './tables.ts'
+import { BURIED, FREED, SETTLED, type Tables } from './tables.ts'
 
 export type BooksOptions = SheetOptions
 
 export function sqlBooks(db: Database<Tables>, options: BooksOptions): Books {
   return {
-    find: (queueId) => find(db, queueId),
-    async findRecipient(queueId, n) {
-      const row = await db.query
-        .selectFrom('recipient')
-        .innerJoin('message', 'message.queue_id', 'recipient.queue_id')
-        .select(['n', 'listing', 'status', 'first_attempt_at', 'incarnation'])
-        .where('recipient.queue_id', '=', queueId)
-        .where('n', '=', n)
-        .executeTakeFirst()
-      return row === undefined ? null : { incarnation: row.incarnation, tracked: trackedIn(row) }
-    },
-    async findUnrouted(queueId) {
-      const row = await db.query
-        .selectFrom('message')
-        .select('incarnation')
-        .where('queue_id', '=', queueId)
-        .where('unrouted_due_at', 'is not', null)
-        .executeTakeFirst()
-      return row?.incarnation ?? null
-    },
-    async count() {
-      const rows = await db.query
-        .selectFrom('message')
-        .select(['phase', (select) => select.fn.countAll<number>().as('count')])
-        .where('phase', '<', sql.lit(FREED))
-        .groupBy('phase')
-        .execute()
-      const open = await db.query
-        .selectFrom('recipient')
-        .select((select) => select.fn.countAll<number>().as('count'))
-        .where('open', '=', sql.lit(1))
-        .executeTakeFirstOrThrow()
-      const phases = { open: 0, reportDue: 0, settled: 0, buried: 0 }
-      for (const { phase, count } of rows) {
-        const name = PHASES[phase]
-        if (name !== undefined && name !== 'freed') phases[name] = count
-      }
-      return { phases, openRecipients: open.count }
-    },
+    ...readingBooks(db),
     async lead(revision) {
       const epoch = await db.transaction(async ({ query }) => {
         const row = await query
@@ -301,33 +257,5 @@ class SqlBooksWriter implements BooksWriter {
         .executeTakeFirst()
       return numUpdatedRows === 1n ? from + 1 : null
     })
-  }
-}
-
-async function find(db: Database<Tables>, queueId: QueueId): Promise<MessagePage | null> {
-  const row = await db.query.selectFrom('message').selectAll().where('queue_id', '=', queueId).executeTakeFirst()
-  const entry = entryIn(row?.entry ?? null)
-  if (row === undefined || entry === null) return null
-  const originals = await db.query
-    .selectFrom('original')
-    .selectAll()
-    .where('queue_id', '=', queueId)
-    .orderBy('original')
-    .execute()
-  const recipients = await db.query
-    .selectFrom('recipient')
-    .select(['n', 'listing', 'status', 'first_attempt_at'])
-    .where('queue_id', '=', queueId)
-    .where('listing', 'is not', null)
-    .orderBy('n')
-    .execute()
-  return {
-    queueId,
-    entry,
-    phase: PHASES[row.phase] ?? 'open',
-    incarnation: row.incarnation,
-    freedAt: row.freed_at === null ? null : new Date(row.freed_at),
-    originals: originals.map(({ recipient, routed }) => ({ recipient: recipientIn(recipient), routed: routed === 1 })),
-    recipients: recipients.map(trackedIn),
   }
 }

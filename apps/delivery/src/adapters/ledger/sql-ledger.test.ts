@@ -4,7 +4,7 @@ import { ledgerContract } from '../../../test/ledger.contract.ts'
 import { sqlLedger, type Tables } from './sql-ledger.ts'
 
 ledgerContract('SQLite', async (t) => {
-  const ledger = await sqlLedger(openSqlite<Tables>(await temporaryFile(t)))
+  const ledger = await sqlLedger(openSqlite<Tables>(temporaryFile(t)))
   t.after(() => ledger.close())
   return ledger
 })
