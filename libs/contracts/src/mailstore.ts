@@ -214,9 +214,9 @@ export const fetchMessages = defineRows({
     flags: z.array(Flag).optional(),
     internalDate: Timestamp.optional(),
     size: z.int().nonnegative().optional(),
-    /** IMAP wire form of ENVELOPE, made when the message came — RFC 9051 §7.5.2. */
+    /** IMAP wire form of ENVELOPE, made when the message came — RFC 9051 §7.5.2. One character per octet. */
     envelope: z.string().optional(),
-    /** IMAP wire forms: BODYSTRUCTURE and BODY. */
+    /** IMAP wire forms: BODYSTRUCTURE and BODY. One character per octet. */
     structure: z.object({ extended: z.string(), basic: z.string() }).optional(),
     saveDate: Timestamp.optional(),
     sections: z.array(SectionBytes).optional(),

@@ -46,6 +46,8 @@ export type Content =
 /** One item of a response: text to write, then perhaps a literal. */
 export interface Written {
   text: string
+  /** `latin1`: one character per octet, as libs/imap-wire writes ENVELOPE and BODYSTRUCTURE. */
+  encoding?: 'latin1'
   content?: Exclude<Content, { kind: 'absent' }>
 }
 
@@ -63,7 +65,7 @@ export function* writeRow(
       const content = contents[section++] ?? { kind: 'absent' }
       yield content.kind === 'absent' ? { text: `${item.label} NIL` } : { text: `${item.label} `, content }
     } else {
-      yield { text: plainItem(item.kind, row, flags) }
+      yield { text: plainItem(item.kind, row, flags), encoding: 'latin1' }
     }
   }
   // \Seen was set by this very FETCH, and its client did not ask for flags — RFC 9051 §6.4.5 (BODY[…]).

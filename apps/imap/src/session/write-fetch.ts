@@ -23,8 +23,8 @@ export async function writeFetch(
 ): Promise<void> {
   const opened = await openFirst(blobs, parts)
   out.write(`* ${number} FETCH (`)
-  for (const [at, { text, content }] of parts.entries()) {
-    out.write(at === 0 ? text : ` ${text}`)
+  for (const [at, { text, encoding, content }] of parts.entries()) {
+    out.write(Buffer.from(at === 0 ? text : ` ${text}`, encoding))
     if (content) await writeLiteral(out, content, opened.get(content) ?? chunksOf(blobs, content))
   }
   out.write(')\r\n')
