@@ -7,54 +7,22 @@
  *
  * STANDARDS  RFC 9051 §2.2, §3, §5.2–5.5, §7.1
  */
-import { randomBytes } from 'node:crypto'
-import type { Duplex } from 'node:stream'
-
 import { Arguments, ImapSyntaxError, responseText, type Read, type ReceivedCommand } from '@postbus/imap-wire'
-import type { Logger } from 'pino'
 
 import { capabilityList, type CapabilityFacts } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { commands } from './commands/index.ts'
-import { Input, Interrupted, Silence, type InputLimits } from './input.ts'
-import { Output, type OutputLimits } from './output.ts'
+import type { CommandResult, ConnectionContext, ConnectionLimits, Peer } from './connection-context.ts'
+import { farewell, isFault, type Bye } from './farewell.ts'
+import { Input, Interrupted } from './input.ts'
+import { Output } from './output.ts'
 import { Pace } from './pace.ts'
-import { bad, ConnectionLost, ImapError, no, SessionEnded, unavailable } from './reply.ts'
+import { bad, ConnectionLost, ImapError, no, SessionEnded } from './reply.ts'
 import { Account, type Granted } from './session/account.ts'
 import type { SelectedMailbox } from './session/selected-mailbox.ts'
-import type { Session, SessionLimits, SessionPorts, Staged, State } from './session/session.ts'
+import type { Session, SessionPorts, State } from './session/session.ts'
+import { Staging } from './session/staging.ts'
 import { tellUpdates } from './session/updates.ts'
-
-/** The other end, as the listener hands it over. */
-export interface Peer {
-  /** Names the session in the log. */
-  id: string
-  stream: Duplex
-  clientAddress: string
-  tls: boolean
-  /** Sends this line and does the handshake. Undefined where TLS cannot be started. */
-  startTls: ((agreement: string) => Promise<Duplex>) | undefined
-}
-
-export interface ConnectionLimits extends SessionLimits, InputLimits, OutputLimits {
-  /** A client that sends nothing but nonsense is none. */
-  maxBadCommands: number
-  maxCommandsBeforeLogin: number
-  maxCommandsPerSecond: number
-}
-
-export type CommandResult = 'ok' | 'no' | 'bad'
-
-export interface ConnectionContext {
-  ports: SessionPorts
-  limits: ConnectionLimits
-  /** Passwords are taken without TLS. */
-  plaintextLogin: boolean
-  log: Logger
-  /** Every command, known by name or not, with how long its answer took. */
-  onCommand(name: string | null, result: CommandResult, seconds: number): void
-  onEnd(receivedBytes: number, sentBytes: number): void
-}
 
 export class Connection implements Session {
   readonly id: string
@@ -63,7 +31,7 @@ export class Connection implements Session {
   readonly limits: ConnectionLimits
   readonly out: Output
   readonly input: Input
-  readonly staged = new Map<number, Staged>()
+  readonly staging: Staging
   state: State = { kind: 'notAuthenticated' }
   failedLogins = 0
   hints = 0
@@ -72,22 +40,21 @@ export class Connection implements Session {
   readonly #peer: Peer
   readonly #pace: Pace
   readonly #startedAt = performance.now()
-  #stream: Duplex
   #tls: boolean
   #commands = 0
   #badInARow = 0
-  #stopping: { code: string | null; text: string } | undefined
+  #stopping: Bye | undefined
   #account: string | undefined
   #release: () => void = () => undefined
 
   constructor(peer: Peer, context: ConnectionContext) {
     this.id = peer.id
     this.#peer = peer
-    this.#stream = peer.stream
     this.#tls = peer.tls
     this.#context = context
     this.clientAddress = peer.clientAddress
     this.ports = context.ports
+    this.staging = new Staging(context.ports.blobs)
     this.limits = context.limits
     this.out = new Output(peer.stream, context.limits)
     this.input = new Input(peer.stream, context.limits)
@@ -96,7 +63,7 @@ export class Connection implements Session {
     peer.stream.on('error', () => undefined)
   }
 
-  /** Resolves when the session is over and the connection closed. Never throws. */
+  /** Resolves when the session is over; the connection is to be closed then. Never throws. */
   async serve(): Promise<void> {
     let reason = 'logout'
     try {
@@ -106,13 +73,14 @@ export class Connection implements Session {
       reason = this.#farewell(cause)
     }
     try {
-      await this.#discardStaged()
+      await this.staging.discard()
       await this.out.drain()
     } catch {
       // Nobody listens any more.
     }
-    this.#leave()
-    this.#stream.end(() => this.#stream.destroy())
+    this.#release()
+    // What the client still sends is nobody's; closing is the listener's.
+    this.input.detach()
     this.#logEnd(reason)
   }
 
@@ -177,10 +145,11 @@ export class Connection implements Session {
     const anonymous = this.state.kind === 'notAuthenticated'
     const read = await this.input.next(anonymous ? loginMs : autologoutMs, stallMs)
     await this.#pace.turn(this.input.gone)
+    this.#commands++
     await this.#answer(read)
     if (this.#badInARow > maxBadCommands) throw new SessionEnded(null, 'Too many bad commands')
     if (this.failedLogins >= maxFailedLogins) throw new SessionEnded(null, 'Too many failed logins')
-    if (anonymous && ++this.#commands > maxCommandsBeforeLogin) throw new SessionEnded(null, 'Log in sooner')
+    if (anonymous && this.#commands > maxCommandsBeforeLogin) throw new SessionEnded(null, 'Log in sooner')
     if (this.out.full) await this.out.room()
   }
 
@@ -203,15 +172,14 @@ export class Connection implements Session {
   }
 
   async #run(received: ReceivedCommand): Promise<void> {
-    const { tag, name } = received
+    const { tag } = received
     const started = performance.now()
     let result: CommandResult = 'ok'
     try {
       const command = find(received)
       command.check(this)
       const { code, text, startTls } = await command.parse(argumentsOf(received))(this)
-      // What was staged is the mailstore's now.
-      this.staged.clear()
+      this.staging.handedOver()
       await this.#tellUpdates(command)
       const answer = `${tag} OK ${code === undefined ? '' : `[${code}] `}${text}`
       if (startTls) await this.#startTls(answer)
@@ -219,9 +187,9 @@ export class Connection implements Session {
       this.#badInARow = 0
     } catch (cause) {
       result = this.#fault(tag, cause)
-      await this.#discardStaged()
+      await this.staging.discard()
     } finally {
-      this.#context.onCommand(commands.has(name) ? name : null, result, (performance.now() - started) / 1000)
+      this.#counted(received, result, (performance.now() - started) / 1000)
     }
   }
 
@@ -231,14 +199,14 @@ export class Connection implements Session {
     await this.out.drain()
     this.input.detach()
     try {
-      this.#stream = await this.#peer.startTls(`${answer}\r\n`)
+      const stream = await this.#peer.startTls(`${answer}\r\n`)
+      stream.on('error', () => undefined)
+      this.out.replace(stream)
+      this.input.replace(stream)
+      this.#tls = true
     } catch (cause) {
       throw new ConnectionLost('the TLS handshake failed', { cause })
     }
-    this.#stream.on('error', () => undefined)
-    this.out.replace(this.#stream)
-    this.input.replace(this.#stream)
-    this.#tls = true
   }
 
   async #tellUpdates({ updates }: Command): Promise<void> {
@@ -264,49 +232,22 @@ export class Connection implements Session {
       if (use.kind === 'stage') reader.stream()
       else if (!reader.hold()) throw no('TOOBIG', 'Literals too large or too many')
       if (literal.synchronising) this.out.line('+ OK')
-      if (use.kind === 'stage') await this.#stage(text.literals.length, literal.size)
+      if (use.kind === 'stage') await this.staging.stage(text.literals.length, literal.size, this.#literalOctets())
     } catch (cause) {
       const result = this.#fault(tag, cause)
       reader.refuse()
-      await this.#discardStaged()
-      this.#context.onCommand(commands.has(received.name) ? received.name : null, result, 0)
+      await this.staging.discard()
+      this.#counted(received, result, 0)
     }
   }
 
-  async #stage(index: number, size: number): Promise<void> {
-    const blob = `staged/${randomBytes(16).toString('hex')}`
-    this.staged.set(index, { blob, size })
-    let lost: unknown
-    const octets = this.#literalOctets((cause) => {
-      lost = cause
-    })
-    try {
-      // Not durable yet: what the mailstore adopts, it makes so.
-      await this.ports.blobs.put(blob, octets, { maxBytes: size, durable: false })
-    } catch (cause) {
-      throw lost ?? unavailable(cause)
-    }
-  }
-
-  async *#literalOctets(onLost: (cause: unknown) => void): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#literalOctets(): AsyncGenerator<Uint8Array, void, undefined> {
     const { stallMs } = this.limits
-    try {
-      for (;;) {
-        const read = await this.input.next(stallMs, stallMs)
-        if (read.kind !== 'data') return
-        yield read.bytes
-      }
-    } catch (cause) {
-      onLost(cause)
-      throw cause
+    for (;;) {
+      const read = await this.input.next(stallMs, stallMs)
+      if (read.kind !== 'data') return
+      yield read.bytes
     }
-  }
-
-  async #discardStaged(): Promise<void> {
-    const blobs = [...this.staged.values()].map(({ blob }) => blob)
-    this.staged.clear()
-    // What cannot be deleted now is swept by age.
-    await Promise.all(blobs.map((blob) => this.ports.blobs.delete(blob).catch(() => undefined)))
   }
 
   /** The tagged answer to what went wrong. What ends the session is thrown on. */
@@ -318,7 +259,7 @@ export class Connection implements Session {
       this.out.line(`${tag} ${cause.status} ${code}${responseText(cause.message)}`)
       return cause.status === 'BAD' ? 'bad' : 'no'
     }
-    if (endsSession(cause)) throw cause
+    if (!isFault(cause)) throw cause
     if (this.input.gone.aborted) throw new ConnectionLost('the client is gone', { cause })
     this.#context.log.error({ err: cause, sessionId: this.id }, 'a command failed')
     this.out.line(`${tag} NO [SERVERBUG] Internal error`)
@@ -327,26 +268,15 @@ export class Connection implements Session {
 
   /** @returns the reason, for the log */
   #farewell(cause: unknown): string {
-    if (cause instanceof ConnectionLost) return cause.message
-    if (cause instanceof Silence) return this.#bye(null, 'Autologout, nothing heard for too long', 'autologout')
-    if (cause instanceof SessionEnded) return this.#bye(cause.code, cause.message, cause.message)
-    if (cause instanceof Interrupted) {
-      const { code, text } = this.#stopping ?? { code: null, text: 'Server is stopping' }
-      return this.#bye(code, text, text)
-    }
     if (this.input.gone.aborted) return 'the client is gone'
-    this.#context.log.error({ err: cause, sessionId: this.id }, 'a session failed')
-    return this.#bye('SERVERBUG', 'Internal error', 'internal error')
-  }
-
-  #bye(code: string | null, text: string, reason: string): string {
-    this.out.line(`* BYE ${code === null ? '' : `[${code}] `}${responseText(text)}`)
+    if (isFault(cause)) this.#context.log.error({ err: cause, sessionId: this.id }, 'a session failed')
+    const { reason, bye } = farewell(cause, this.#stopping)
+    if (bye) this.out.line(`* BYE ${bye.code === null ? '' : `[${bye.code}] `}${responseText(bye.text)}`)
     return reason
   }
 
-  #leave(): void {
-    this.#release()
-    this.#release = () => undefined
+  #counted({ name }: ReceivedCommand, result: CommandResult, seconds: number): void {
+    this.#context.onCommand(commands.has(name) ? name : null, result, seconds)
   }
 
   #logEnd(reason: string): void {
@@ -360,6 +290,7 @@ export class Connection implements Session {
         account: this.#account,
         tls: this.#tls,
         client: this.clientId,
+        commands: this.#commands,
         receivedBytes,
         sentBytes,
         seconds: Math.round((performance.now() - this.#startedAt) / 1000),
@@ -378,8 +309,4 @@ function find({ name }: ReceivedCommand): Command {
 
 function argumentsOf({ text, argumentsAt }: ReceivedCommand): Arguments {
   return new Arguments(text, argumentsAt)
-}
-
-function endsSession(cause: unknown): boolean {
-  return [SessionEnded, ConnectionLost, Silence, Interrupted].some((kind) => cause instanceof kind)
 }

@@ -1,6 +1,6 @@
 /** Settings → the limits of one connection. */
 import type { ImapConfig } from './config.ts'
-import type { ConnectionLimits } from './connection.ts'
+import type { ConnectionLimits } from './connection-context.ts'
 
 /** Literals of one command that are no messages; SEARCH with a literal for every key is the longest anybody writes. */
 const MAX_LITERALS = 1000

@@ -1,6 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 
-import type { CommandResult } from './connection.ts'
+import type { CommandResult } from './connection-context.ts'
 
 export interface ImapMetrics {
   /** command: the names of commands/index.ts, or unknown; result: ok, no, bad */

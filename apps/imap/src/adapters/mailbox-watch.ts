@@ -7,6 +7,9 @@ import { MailboxChanged } from '@postbus/contracts'
 
 import type { Watcher } from '../session/session.ts'
 
+/** Sessions that look at once after the bus was away. */
+const AT_ONCE = 100
+
 interface Watched {
   watchers: Set<Watcher>
   subscription: Stoppable
@@ -19,9 +22,7 @@ export class MailboxWatch {
 
   constructor(bus: Pick<Bus, 'listen' | 'onReconnect'>) {
     this.#bus = bus
-    this.#reconnect = bus.onReconnect(() => {
-      for (const { watchers } of this.#accounts.values()) for (const watcher of watchers) watcher.mayHaveChanged()
-    })
+    this.#reconnect = bus.onReconnect(() => this.#everybody())
   }
 
   /** @returns stops watching */
@@ -40,6 +41,15 @@ export class MailboxWatch {
     await this.#reconnect.stop()
     await Promise.all([...this.#accounts.values()].map(({ subscription }) => subscription.stop()))
     this.#accounts.clear()
+  }
+
+  /** Thousands of sessions must not all look in the same moment: about one in a millisecond. */
+  #everybody(): void {
+    const watchers = [...this.#accounts.values()].flatMap((watched) => [...watched.watchers])
+    for (const [index, watcher] of watchers.entries()) {
+      if (index < AT_ONCE) watcher.mayHaveChanged()
+      else setTimeout(() => watcher.mayHaveChanged(), index - AT_ONCE).unref()
+    }
   }
 
   #listen(account: string): Watched {

@@ -1,7 +1,8 @@
 /** A connection of the listener → a session of ours, until either ends. */
 import type { Session as ServeSession, TcpConnection } from '@postbus/listener'
 
-import { Connection, type ConnectionContext } from '../connection.ts'
+import type { ConnectionContext } from '../connection-context.ts'
+import { Connection } from '../connection.ts'
 
 export function serving(context: ConnectionContext): ServeSession {
   return async (connection) => {

@@ -55,11 +55,11 @@ const tooMany = (): ImapError => no('LIMIT', `At most ${MAX_MESSAGES} messages a
 const noSuchMailbox = (): ImapError => no('TRYCREATE', 'No such mailbox') // RFC 9051 §6.3.12
 
 function request({ session, account }: InAccount, name: string, messages: MessageArgument[]) {
-  const staged = messages.map(({ flags, internalDate, index }) => {
-    const literal = session.staged.get(index)
-    if (!literal) throw new Error('a message literal was not staged')
-    return { ...literal, flags, ...(internalDate === undefined ? {} : { internalDate }) }
-  })
+  const staged = messages.map(({ flags, internalDate, index }) => ({
+    ...session.staging.get(index),
+    flags,
+    ...(internalDate === undefined ? {} : { internalDate }),
+  }))
   return account.ask(appendMessages, (token) => ({ token, name, messages: staged }))
 }
 
@@ -81,7 +81,7 @@ async function useOf(session: Session, args: Arguments, literal: AnnouncedLitera
   if (literal.binary) throw new ImapSyntaxError('A literal8 is not allowed here')
   // RFC 3502 §6.3.11: a message of no octets calls it all off.
   if (literal.size === 0) return { kind: 'refuse', reason: no(null, 'A message cannot be empty') }
-  if (session.staged.size >= MAX_MESSAGES) return { kind: 'refuse', reason: tooMany() }
+  if (session.staging.count >= MAX_MESSAGES) return { kind: 'refuse', reason: tooMany() }
   // RFC 7889 §4
   if (literal.size > maxAppendBytes)
     return { kind: 'refuse', reason: no('TOOBIG', `A message may have ${maxAppendBytes} octets`) }

@@ -52,7 +52,7 @@ async function run(
     answered++
     if (row.flags) {
       tellNewKeywords(selected, out, row.flags)
-      selected.told.note(row.uid, row.modseq)
+      selected.tell(row.uid, row.modseq)
     }
     const flags = (flags: readonly string[]): string => formatFlags(selected, row.uid, flags)
     await writeFetch(out, session.ports.blobs, number, [...writeRow(plan, row, bytes, flags)])

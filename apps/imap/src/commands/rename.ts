@@ -10,8 +10,11 @@ export const rename = afterLogin({
   // Renaming INBOX moves its messages away, and it may be selected.
   updates: 'look',
   parse: (args) => ({ from: mailboxArgument(args.space()), to: newMailboxArgument(args.space()) }),
-  run: async ({ account }, { from, to }) => {
+  run: async ({ session, account }, { from, to }) => {
     await refusing(account.ask(renameMailbox, (token) => ({ token, from, to })))
+    const { state } = session
+    // INBOX itself stays; its messages went — RFC 9051 §6.3.6.
+    if (state.kind === 'selected' && from !== 'INBOX') state.selected.renamed(from, to)
     return { text: 'RENAME completed' }
   },
 })

@@ -4,7 +4,6 @@ import { ImapSyntaxError, NumberSet, parseStoreFlags, type Arguments, type Seque
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
 import { no, readOnly, refusingRows } from '../reply.ts'
-import type { SelectedMailbox } from '../session/selected-mailbox.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
 
 const MODES = { '+FLAGS': 'add', '-FLAGS': 'remove', FLAGS: 'replace' } as const
@@ -59,7 +58,7 @@ async function run(
     const number = selected.sequenceNumber(row.uid)
     if (number === undefined) continue
     // Nobody answers a silent STORE, so what somebody else did to the message before is still to be told.
-    if (!silent || knows(selected, row.uid, row.previousModseq)) selected.told.note(row.uid, row.modseq)
+    if (!silent || selected.knows(row.uid, row.previousModseq ?? 0)) selected.tell(row.uid, row.modseq)
     if (silent) continue
     tellNewKeywords(selected, out, row.flags)
     const uid = byUid ? `UID ${row.uid} ` : ''
@@ -70,8 +69,4 @@ async function run(
   const gone = !wanted.subtract(NumberSet.from(stored)).isEmpty
   if (gone) selected.mayHaveChanged()
   return gone ? { code: 'EXPUNGEISSUED', text: 'Some messages are gone' } : { text: 'STORE completed' }
-}
-
-function knows(selected: SelectedMailbox, uid: number, modseq: number | undefined): boolean {
-  return modseq === undefined || modseq <= selected.modseq || selected.told.has(uid, modseq)
 }

@@ -7,21 +7,27 @@
  * STANDARDS  RFC 9051 §2.3.1, §7.5.1; RFC 3501 §2.3.2 (\Recent)
  */
 import type { MailboxInfo } from '@postbus/contracts'
-import { MAX_NUMBER, NumberSet, resolveSequenceSet, SYSTEM_FLAGS, type SequenceSet } from '@postbus/imap-wire'
+import {
+  MAX_NUMBER,
+  NumberSet,
+  resolveSequenceSet,
+  SEPARATOR,
+  SYSTEM_FLAGS,
+  type SequenceSet,
+} from '@postbus/imap-wire'
 
 import { bad } from '../reply.ts'
 import { Told } from './told.ts'
 
 export class SelectedMailbox {
   readonly mailbox: number
-  readonly name: string
   readonly uidValidity: number
   readonly readOnly: boolean
-  /** What the client was last told of single messages. */
-  readonly told = new Told()
+  readonly #told = new Told()
   /** UIDs, in the order of their sequence numbers. */
   #uids: NumberSet
   #recent: NumberSet
+  #name: string
   readonly #flags: Map<string, string>
   #modseq: number
   #uidNext: number
@@ -32,7 +38,7 @@ export class SelectedMailbox {
 
   constructor(info: MailboxInfo, uids: NumberSet, recentFrom: number, readOnly: boolean) {
     this.mailbox = info.mailbox
-    this.name = info.name
+    this.#name = info.name
     this.uidValidity = info.uidValidity
     this.readOnly = readOnly
     this.#uids = uids
@@ -141,7 +147,27 @@ export class SelectedMailbox {
   lookedUpTo(modseq: number, uidNext: number): void {
     this.#modseq = Math.max(this.#modseq, modseq)
     this.#uidNext = Math.max(this.#uidNext, uidNext)
-    this.told.forget(this.#modseq)
+    this.#told.forget(this.#modseq)
+  }
+
+  /** A message's state at this MODSEQ was told by itself. */
+  tell(uid: number, modseq: number): void {
+    if (modseq > this.#modseq) this.#told.note(uid, modseq)
+  }
+
+  /** Whether the client knows this state of the message. */
+  knows(uid: number, modseq: number): boolean {
+    return modseq <= this.#modseq || this.#told.has(uid, modseq)
+  }
+
+  /** It, or a level above it, has another name now. */
+  renamed(from: string, to: string): void {
+    if (this.#name === from || this.#name.startsWith(`${from}${SEPARATOR}`))
+      this.#name = to + this.#name.slice(from.length)
+  }
+
+  get name(): string {
+    return this.#name
   }
 
   /** Whether one of these flags was not in use here before; then the client must learn of it first — RFC 9051 §7.3.5. */

@@ -11,6 +11,7 @@ import type { Input } from '../input.ts'
 import type { Output } from '../output.ts'
 import type { Account, Granted } from './account.ts'
 import type { SelectedMailbox } from './selected-mailbox.ts'
+import type { Staging } from './staging.ts'
 
 export type State =
   | { kind: 'notAuthenticated' }
@@ -65,12 +66,6 @@ export interface SessionLimits {
   keepaliveMs: number
 }
 
-/** A message literal that went to libs/blobs while its command was still being read. */
-export interface Staged {
-  blob: string
-  size: number
-}
-
 export interface Session {
   readonly id: string
   readonly clientAddress: string
@@ -79,8 +74,8 @@ export interface Session {
   readonly out: Output
   readonly input: Input
   state: State
-  /** Literals of the command in hand, by their number. */
-  readonly staged: Map<number, Staged>
+  /** Message literals of the command in hand. */
+  readonly staging: Pick<Staging, 'count' | 'get'>
   failedLogins: number
   /** How many hints came so far: whoever reads a mailbox sees whether one came meanwhile. */
   readonly hints: number

@@ -9,7 +9,7 @@ import { RequestRefused } from '@postbus/bus'
 import { syncMailbox } from '@postbus/contracts'
 import { NumberSet } from '@postbus/imap-wire'
 
-import { SessionEnded } from '../reply.ts'
+import { SessionEnded, unavailable } from '../reply.ts'
 import type { Output } from '../output.ts'
 import type { Account } from './account.ts'
 import type { SelectedMailbox } from './selected-mailbox.ts'
@@ -50,10 +50,11 @@ export async function tellUpdates({ account, selected, out }: UpdateTarget): Pro
     }
   } catch (cause) {
     selected.lookAgain()
+    if (!(cause instanceof RequestRefused)) throw cause
     // RFC 2180 §3.3: who has a deleted mailbox open is disconnected; there is nothing left to number.
-    if (cause instanceof RequestRefused && cause.code === 'noSuchMailbox')
+    if (cause.code === 'noSuchMailbox')
       throw new SessionEnded('NONEXISTENT', 'The selected mailbox was deleted', { cause })
-    throw cause
+    throw unavailable(cause)
   }
 }
 
@@ -78,7 +79,7 @@ interface FlagsOfMessage {
 }
 
 function tellFlags(selected: SelectedMailbox, out: Output, { uid, modseq, flags }: FlagsOfMessage): void {
-  if (selected.told.has(uid, modseq)) return
+  if (selected.knows(uid, modseq)) return
   tellNewKeywords(selected, out, flags)
   out.line(`* ${selected.uids.rank(uid)} FETCH (FLAGS ${formatFlags(selected, uid, flags)})`)
 }

@@ -1,0 +1,78 @@
+/**
+ * Message literals on their way to the mailstore: in blobs under `staged/`, ours until the mailstore has taken them, and
+ * taken away again when nothing comes of their command.
+ */
+import { randomBytes } from 'node:crypto'
+
+import type { Blobs } from '@postbus/blobs'
+
+import { unavailable } from '../reply.ts'
+
+export interface Staged {
+  blob: string
+  size: number
+}
+
+export class Staging {
+  readonly #blobs: Pick<Blobs, 'put' | 'delete'>
+  /** By the literal's number within its command. */
+  readonly #staged = new Map<number, Staged>()
+
+  constructor(blobs: Pick<Blobs, 'put' | 'delete'>) {
+    this.#blobs = blobs
+  }
+
+  get count(): number {
+    return this.#staged.size
+  }
+
+  get(index: number): Staged {
+    const staged = this.#staged.get(index)
+    if (!staged) throw new Error('a message literal was not staged')
+    return staged
+  }
+
+  /**
+   * Streams a literal away. What `octets` throws is thrown on, as it is.
+   * @throws ImapError when it cannot be stored
+   */
+  async stage(index: number, size: number, octets: AsyncIterable<Uint8Array>): Promise<void> {
+    const blob = `staged/${randomBytes(16).toString('hex')}`
+    this.#staged.set(index, { blob, size })
+    let lost: Error | undefined
+    try {
+      // Not durable yet: what the mailstore adopts, it makes so.
+      await this.#blobs.put(
+        blob,
+        remembering(octets, (cause) => (lost = cause)),
+        { maxBytes: size, durable: false },
+      )
+    } catch (cause) {
+      throw lost ?? unavailable(cause)
+    }
+  }
+
+  /** The command was done: what was staged is the mailstore's. */
+  handedOver(): void {
+    this.#staged.clear()
+  }
+
+  async discard(): Promise<void> {
+    const blobs = [...this.#staged.values()].map(({ blob }) => blob)
+    this.#staged.clear()
+    // What cannot be deleted now is swept by age.
+    await Promise.all(blobs.map((blob) => this.#blobs.delete(blob).catch(() => undefined)))
+  }
+}
+
+async function* remembering(
+  octets: AsyncIterable<Uint8Array>,
+  onError: (cause: Error) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* octets
+  } catch (cause) {
+    if (cause instanceof Error) onError(cause)
+    throw cause
+  }
+}
