@@ -39,7 +39,7 @@ export async function temporaryPlatform(data: string) {
 
 async function delivered({ host, metrics }: Ready): Promise<number> {
   const page = await (await fetch(`http://${host}:${metrics['mailstore']}/metrics`)).text()
-  return [...page.matchAll(/^mail_mailstore_deliveries_total\{[^}]*result="delivered"[^}]*\} (\d+)/gm)].reduce(
+  return [...page.matchAll(/^mail_mailstore_deliveries_total\{[^}]*outcome="delivered"[^}]*\} (\d+)/gm)].reduce(
     (sum, [, value]) => sum + Number(value),
     0,
   )

@@ -158,7 +158,9 @@ function pidsOf(layout: Plan, running: readonly Supervised[]): Record<string, nu
     instances.map((instance): [string, number | null | undefined] => [instance.name, pids.get(name)]),
   )
   return Object.fromEntries(
-    [...entries, ['nats', pids.get('nats')] as const].filter((entry): entry is [string, number] => entry[1] != null),
+    [...entries, ['nats', pids.get('nats')] as const].filter(
+      (entry): entry is [string, number] => typeof entry[1] === 'number',
+    ),
   )
 }
 
