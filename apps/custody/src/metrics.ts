@@ -4,6 +4,9 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import type { PassResult } from './reconcile/pass.ts'
 import type { Books } from './tracking/books.ts'
 
+/** Counting a million open recipients takes half a second. */
+const COUNT_EVERY_MS = 60_000
+
 export interface CustodyMetrics {
   recorded(statuses: readonly Status[]): void
   freed(records: number): void
@@ -37,6 +40,7 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
     help: 'Final recipients that have not ended.',
     registers,
   })
+  let countAgainAt = 0
   /** phase: open, reportDue, settled, buried */
   new Gauge({
     name: 'mail_custody_messages',
@@ -44,6 +48,8 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
     labelNames: ['phase'],
     registers,
     async collect() {
+      if (performance.now() < countAgainAt) return
+      countAgainAt = performance.now() + COUNT_EVERY_MS
       const count = await books.count()
       for (const [phase, messages] of Object.entries(count.phases)) this.set({ phase }, messages)
       openRecipients.set(count.openRecipients)
