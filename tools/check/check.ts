@@ -4,7 +4,7 @@ import { checkStandards } from './standards.ts'
 import { run } from './run.ts'
 
 const steps: [string, () => Promise<boolean>][] = [
-  ['formatting', async () => (await run('biome', ['format', '.'])).code === 0],
+  ['formatting', async () => (await run('prettier', ['--check', '--log-level=warn', '.'])).code === 0],
   ['lint and types', async () => (await run('nx', ['run-many', '-t', 'lint', 'typecheck', '--parallel=2'])).code === 0],
   ['boundaries refuse planted violations', checkBoundaries],
   ['generated pages are current', async () => (await run('node', ['tools/gen-docs/main.ts', '--check'])).code === 0],
