@@ -17,7 +17,7 @@ const MAX_SEGMENTS = 128
 const REST_EVERY_MS = 5000
 
 export interface CatalogOptions {
-  /** Places of records kept in memory, about 150 octets each. */
+  /** Places of records kept in memory, about 60 octets each. */
   maxPlaces: number
 }
 
@@ -59,12 +59,12 @@ export class Catalog {
     for (let at = next - 1; at >= 0; at--) {
       const candidate = names[at]
       if (!candidate || candidate.time < time - AFTER_MS) break
-      if (this.#mayHold(candidate, time)) yield candidate
+      if (this.#mayHold(candidate, queueId)) yield candidate
     }
     for (let at = next; at < names.length; at++) {
       const candidate = names[at]
       if (!candidate || candidate.time > time + BEFORE_MS) break
-      if (this.#mayHold(candidate, time)) yield candidate
+      if (this.#mayHold(candidate, queueId)) yield candidate
     }
   }
 
@@ -100,8 +100,9 @@ export class Catalog {
     for (const [name, segment] of this.#segments) await this.#drop(name, segment)
   }
 
-  #mayHold({ name }: SegmentName, time: number): boolean {
+  #mayHold({ name }: SegmentName, queueId: QueueId): boolean {
     const range = this.#ranges.get(name)
+    const time = queueId.slice(0, 10)
     return !range || (time >= range.earliest && time <= range.latest)
   }
 

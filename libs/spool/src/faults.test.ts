@@ -175,7 +175,11 @@ test('waiting is bounded: a disk that does not keep up is SpoolFull', async (t) 
 test('beyond what may be held in memory, small messages get files of their own', async (t) => {
   const { dir, writer, reader } = await open(t, { heldMaxBytes: 1000 })
   const ids = await Promise.all(Array.from({ length: 8 }, () => put(writer, Buffer.alloc(900, 'x'))))
-  for (const id of ids) assert.equal((await whole((await reader.open(id)).read())).length, 900)
+  for (const id of ids) {
+    const record = await reader.open(id)
+    assert.equal((await whole(record.read())).length, 900)
+    await record.close()
+  }
   const files = await Promise.all(ids.map((id) => readdir(join(dir, 'files', id.slice(-1)))))
   assert.ok(files.flat().some((name) => name.endsWith('.msg')))
 })

@@ -3,20 +3,20 @@ import type { Disk } from './disk.ts'
 import { FreedRecords } from './freed.ts'
 import type { Layout } from './layout.ts'
 
+/** About 150 octets each. */
+const MAX_IDS = 200_000
 /** Each has a file open. */
 const MAX_SEGMENTS = 64
 
 export class FreedCache {
   readonly #layout: Layout
   readonly #disk: Disk
-  readonly #maxIds: number
   /** Least recently used first. */
   readonly #freed = new Map<string, FreedRecords>()
 
-  constructor(layout: Layout, disk: Disk, maxIds: number) {
+  constructor(layout: Layout, disk: Disk) {
     this.#layout = layout
     this.#disk = disk
-    this.#maxIds = maxIds
   }
 
   async of(segment: string): Promise<FreedRecords> {
@@ -31,7 +31,7 @@ export class FreedCache {
     let ids = 0
     for (const freed of this.#freed.values()) ids += freed.ids.size
     for (const [segment, freed] of this.#freed) {
-      if (ids <= this.#maxIds && this.#freed.size <= MAX_SEGMENTS) return
+      if (ids <= MAX_IDS && this.#freed.size <= MAX_SEGMENTS) return
       ids -= freed.ids.size
       await this.drop(segment)
     }

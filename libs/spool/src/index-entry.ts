@@ -12,15 +12,19 @@
  */
 import { crc32 } from 'node:zlib'
 
-import { QueueId } from '@postbus/contracts'
+import type { QueueId } from '@postbus/contracts'
 
 export const ENTRY_BYTES = 40
-const END = '-'.repeat(26)
+export const ID_BYTES = 26
+const END = Buffer.from('-'.repeat(ID_BYTES))
 
-export interface IndexEntry {
-  queueId: QueueId
+export interface Place {
   offset: number
   length: number
+}
+
+export interface IndexEntry extends Place {
+  queueId: QueueId
 }
 
 export function encodeEntries(entries: readonly IndexEntry[]): Buffer {
@@ -37,20 +41,21 @@ export function encodeEnd(offset: number): Buffer {
   return buffer
 }
 
-/** Null where the entry is damaged or not yet whole. */
-export function decodeEntry(buffer: Buffer, at: number): IndexEntry | { end: number } | null {
-  if (buffer.length - at < ENTRY_BYTES) return null
-  if (buffer.readUInt32LE(at + 36) !== crc32(buffer.subarray(at, at + 36))) return null
-  const id = buffer.toString('latin1', at, at + 26)
-  const offset = buffer.readUIntLE(at + 26, 6)
-  if (id === END) return { end: offset }
-  const queueId = QueueId.safeParse(id)
-  return queueId.success ? { queueId: queueId.data, offset, length: buffer.readUInt32LE(at + 32) } : null
-}
-
-function encode(buffer: Buffer, id: string, offset: number, length: number): void {
-  buffer.write(id, 0, 26, 'latin1')
-  buffer.writeUIntLE(offset, 26, 6)
+function encode(buffer: Buffer, id: string | Buffer, offset: number, length: number): void {
+  buffer.set(typeof id === 'string' ? Buffer.from(id, 'latin1') : id)
+  buffer.writeUIntLE(offset, ID_BYTES, 6)
   buffer.writeUInt32LE(length, 32)
   buffer.writeUInt32LE(crc32(buffer.subarray(0, 36)), 36)
 }
+
+/** Whether an entry stands there whole, as it was written. */
+export function isEntry(buffer: Buffer, at: number): boolean {
+  return buffer.length - at >= ENTRY_BYTES && buffer.readUInt32LE(at + 36) === crc32(buffer.subarray(at, at + 36))
+}
+
+export const isEnd = (buffer: Buffer, at: number): boolean => buffer.compare(END, 0, ID_BYTES, at, at + ID_BYTES) === 0
+
+export const placeAt = (buffer: Buffer, at: number): Place => ({
+  offset: buffer.readUIntLE(at + ID_BYTES, 6),
+  length: buffer.readUInt32LE(at + 32),
+})

@@ -24,7 +24,7 @@ import { Turns } from './turns.ts'
 
 export interface SpoolKeeperOptions {
   dir: string
-  /** Places of records, and tombstones, kept in memory: about 150 octets each. Default 131,072. */
+  /** Places of records kept in memory, about 60 octets each; others are read again from the index. Default 500,000. */
   maxPlaces?: number
   /** A segment is compacted when at most this share of its octets is still needed. Default 0.5: copying more costs more than it gives back. */
   compactBelow?: number
@@ -58,13 +58,13 @@ class LocalSpoolKeeper implements SpoolKeeper {
   readonly #keeper = randomBytes(8).toString('hex')
 
   constructor(layout: Layout, options: SpoolKeeperOptions) {
-    const { disk = localDisk, maxPlaces = 131_072, compactBelow = 0.5, onDamage = () => {} } = options
+    const { disk = localDisk, maxPlaces = 500_000, compactBelow = 0.5, onDamage = () => {} } = options
     this.#layout = layout
     this.#disk = disk
     this.#compactBelow = compactBelow
     this.#onDamage = onDamage
     this.#catalog = new Catalog(layout, { maxPlaces })
-    this.#freed = new FreedCache(layout, disk, maxPlaces)
+    this.#freed = new FreedCache(layout, disk)
     this.#turns = new Turns(layout, this.#keeper)
   }
 

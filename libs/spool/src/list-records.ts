@@ -10,6 +10,8 @@ import { parseRecord, readRecordFile, type RecordFile } from './record-file.ts'
 import { Segment, SegmentGone } from './segment.ts'
 import { CorruptRecord } from './spool.ts'
 
+const READ_AHEAD_BYTES = 128 * 1024
+
 export type OnDamage = (queueId: QueueId, cause: CorruptRecord) => void
 
 interface Listed {
@@ -50,12 +52,26 @@ async function* listSegment(
   await segment.refresh()
   if (segment.ended || !isAlive(name)) await segment.scan()
   const freed = await FreedRecords.read(layout, name.name)
+  const read = readAhead(segment)
   for (const { queueId, offset } of segment.entries()) {
     if (freed.ids.has(queueId)) continue
     const record = await undamaged(queueId, onDamage, () =>
-      parseRecord(queueId, (at, length) => segment.read({ offset: offset + at, length })),
+      parseRecord(queueId, (at, length) => read(offset + at, length)),
     )
     if (record) yield listed(record)
+  }
+}
+
+/** Beginnings of records that follow each other closely are read many at a time. */
+function readAhead(segment: Segment): (offset: number, length: number) => Promise<Buffer> {
+  let start = 0
+  let held: Buffer = Buffer.alloc(0)
+  return async (offset, length) => {
+    if (offset < start || offset + length > start + held.length) {
+      held = await segment.read({ offset, length: Math.max(length, READ_AHEAD_BYTES) })
+      start = offset
+    }
+    return held.subarray(offset - start, offset - start + length)
   }
 }
 

@@ -4,8 +4,9 @@
 import type { QueueId } from '@postbus/contracts'
 
 import type { Catalog } from './catalog.ts'
+import type { Place } from './index-entry.ts'
 import type { SegmentName } from './layout.ts'
-import { type Place, type Segment, SegmentGone } from './segment.ts'
+import { type Segment, SegmentGone } from './segment.ts'
 
 export interface Found {
   name: SegmentName

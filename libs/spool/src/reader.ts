@@ -15,12 +15,12 @@ import { NoSuchRecord, type SpoolReader, type SpoolRecord } from './spool.ts'
 
 export interface SpoolReaderOptions {
   dir: string
-  /** Places of records kept in memory, about 150 octets each; others are read again from the index. Default 131,072. */
+  /** Places of records kept in memory, about 60 octets each; others are read again from the index. Default 500,000. */
   maxPlaces?: number
 }
 
 /** The directory need not be there yet. */
-export function openSpoolReader({ dir, maxPlaces = 131_072 }: SpoolReaderOptions): SpoolReader {
+export function openSpoolReader({ dir, maxPlaces = 500_000 }: SpoolReaderOptions): SpoolReader {
   return new LocalSpoolReader(layoutOf(dir), new Catalog(layoutOf(dir), { maxPlaces }))
 }
 

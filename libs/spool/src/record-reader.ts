@@ -69,7 +69,7 @@ function apartRecord(header: RecordHeader, accepted: MailAccepted, path: string,
       const { start = 0, end = size } = range ?? {}
       const whole = isWhole(range, size)
       let crc = 0
-      for (let at = start; at < Math.min(end, size); ) {
+      for (let at = start; at < Math.min(end, size);) {
         const piece = await readAt(file, at, Math.min(CHUNK_BYTES, end - at, size - at))
         at += piece.length
         if (whole) crc = crc32(piece, crc)

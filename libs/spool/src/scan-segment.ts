@@ -44,7 +44,7 @@ export async function* promisedRecords(
 /** The records that begin in `[from, end)` and end in it, damaged or not. */
 async function* scanSegment(file: FileHandle, writer: string, from: number, end: number): AsyncGenerator<Scanned> {
   const window = windowOf(file, end)
-  for (let at = from; at + HEADER_BYTES <= end; ) {
+  for (let at = from; at + HEADER_BYTES <= end;) {
     const bytes = await window(at)
     const header = decodeHeader(bytes)
     const length = header ? recordLength(header) : 0

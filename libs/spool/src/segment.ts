@@ -4,45 +4,39 @@
  */
 import type { FileHandle } from 'node:fs/promises'
 
-import type { QueueId } from '@postbus/contracts'
 import { failedWith } from '@postbus/blobs/files'
+import type { QueueId } from '@postbus/contracts'
 
-import { decodeEntry, ENTRY_BYTES, type IndexEntry } from './index-entry.ts'
-import { indexPath, type Layout, type SegmentName, segmentPath, timeOf } from './layout.ts'
+import { Entries } from './entries.ts'
+import { encodeEntries, ENTRY_BYTES, type IndexEntry, isEnd, isEntry, type Place, placeAt } from './index-entry.ts'
 import { KeptFile, readAt } from './kept-file.ts'
-import { MAX_SEGMENT_RECORD_BYTES } from './record.ts'
+import { indexPath, type Layout, type SegmentName, segmentPath } from './layout.ts'
 import { promisedRecords } from './scan-segment.ts'
 import { shared } from './shared.ts'
 
-/** Octets of the sidecar read at once. */
-const STEP_BYTES = 64 * 1024
+/** Octets of the sidecar read at once: whole entries. */
+const STEP_BYTES = 4096 * ENTRY_BYTES
 
 /** The segment's file is gone: all its records were freed, or copied out to files of their own. */
 export class SegmentGone extends Error {
   override readonly name = 'SegmentGone'
 }
 
-export interface Place {
-  offset: number
-  length: number
-}
-
+/** First ten characters of queue ids. */
 export interface TimeRange {
-  earliest: number
-  latest: number
+  earliest: string
+  latest: string
 }
 
 export class Segment {
   readonly #name: SegmentName
   readonly #data: KeptFile
   readonly #index: KeptFile
-  /** offset × MAX_SEGMENT_RECORD_BYTES + length: a number takes a tenth of an object's memory. */
-  readonly #places = new Map<QueueId, number>()
+  readonly #entries = new Entries()
   #indexed = 0
   #covered = 0
   #end: number | null = null
-  #earliest = Infinity
-  #latest = -Infinity
+  #range: TimeRange | null = null
 
   constructor(layout: Layout, name: SegmentName) {
     this.#name = name
@@ -51,7 +45,7 @@ export class Segment {
   }
 
   get records(): number {
-    return this.#places.size
+    return this.#entries.count
   }
 
   /** Its writer said that it will not grow. */
@@ -59,18 +53,19 @@ export class Segment {
     return this.#end !== null
   }
 
-  place(queueId: QueueId): Place | undefined {
-    const packed = this.#places.get(queueId)
-    return packed === undefined ? undefined : unpack(packed)
-  }
-
-  *entries(): Generator<IndexEntry> {
-    for (const [queueId, packed] of this.#places) yield { queueId, ...unpack(packed) }
-  }
-
   /** The times of its ids, once nothing further can come. */
   get range(): TimeRange | null {
-    return this.#complete ? { earliest: this.#earliest, latest: this.#latest } : null
+    if (this.#complete) this.#range ??= this.#entries.times()
+    return this.#range
+  }
+
+  place(queueId: QueueId): Place | undefined {
+    return this.#entries.find(queueId)
+  }
+
+  /** In the order written. */
+  entries(): Iterable<IndexEntry> {
+    return this.#entries
   }
 
   /** Takes in what the sidecar has more than last time. */
@@ -94,7 +89,12 @@ export class Segment {
     if (this.#complete) return
     await this.#useData(async (file) => {
       const end = this.#end ?? (await file.stat()).size
-      for await (const found of promisedRecords(file, this.#name.writer, this.#covered, end)) this.#add(found)
+      for await (const found of promisedRecords(file, this.#name.writer, this.#covered, end)) {
+        // The sidecar may have grown meanwhile, and been taken in.
+        if (found.offset < this.#covered) continue
+        if (!this.#entries.find(found.queueId)) this.#entries.add(encodeEntries([found]))
+        this.#covered = found.offset + found.length
+      }
       if (this.#end !== null) this.#covered = this.#end
     })
   })
@@ -122,25 +122,26 @@ export class Segment {
   /** @returns whether the sidecar may have more */
   #takeIn(bytes: Buffer): boolean {
     let at = 0
-    for (; at < bytes.length; at += ENTRY_BYTES) {
-      const entry = decodeEntry(bytes, at)
-      if (entry === null) break
-      if ('end' in entry) this.#end = entry.end
+    // Where entries begin that are new: those before were found by a scan.
+    let fresh = 0
+    for (; isEntry(bytes, at) && !isEnd(bytes, at); at += ENTRY_BYTES) {
+      const { offset, length } = placeAt(bytes, at)
       // Behind a gap: the sidecar lost entries, which a scan finds.
-      else if (entry.offset > this.#covered) break
-      else this.#add(entry)
+      if (offset > this.#covered) break
+      if (offset < this.#covered) fresh = at + ENTRY_BYTES
+      else this.#covered = offset + length
     }
+    this.#entries.add(bytes.subarray(fresh, at))
     this.#indexed += at
+    if (isEntry(bytes, at) && isEnd(bytes, at)) this.#takeEnd(placeAt(bytes, at).offset)
     return at > 0 && bytes.length === STEP_BYTES
   }
 
-  #add({ queueId, offset, length }: IndexEntry): void {
-    if (length >= MAX_SEGMENT_RECORD_BYTES) return
-    this.#places.set(queueId, offset * MAX_SEGMENT_RECORD_BYTES + length)
-    this.#covered = Math.max(this.#covered, offset + length)
-    const time = timeOf(queueId)
-    this.#earliest = Math.min(this.#earliest, time)
-    this.#latest = Math.max(this.#latest, time)
+  /** A scan may have seen a flush that failed then and was cut off. */
+  #takeEnd(end: number): void {
+    this.#end = end
+    this.#entries.dropFrom(end)
+    this.#covered = Math.min(this.#covered, end)
   }
 
   async #useData<T>(work: (file: FileHandle) => Promise<T>): Promise<T> {
@@ -151,9 +152,4 @@ export class Segment {
       throw cause
     }
   }
-}
-
-function unpack(packed: number): Place {
-  const length = packed % MAX_SEGMENT_RECORD_BYTES
-  return { offset: (packed - length) / MAX_SEGMENT_RECORD_BYTES, length }
 }

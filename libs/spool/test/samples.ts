@@ -42,3 +42,8 @@ export async function* bytesOf(...pieces: (Uint8Array | string)[]): AsyncGenerat
 export async function whole(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(pieces))
 }
+
+/** Octets that belong to this id and no other. */
+export function contentOf(queueId: QueueId, size: number): Buffer {
+  return Buffer.alloc(size, `${queueId} `)
+}
