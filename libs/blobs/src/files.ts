@@ -27,13 +27,13 @@ export async function makeDirectory(path: string): Promise<void> {
 }
 
 export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten
+  for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten
 }
 
 /** The bytes `[offset, end)` in pieces, fewer if the file is shorter. Closes the file in the end, however the reader leaves. */
 export async function* readRange(file: FileHandle, offset: number, end: number): AsyncGenerator<Uint8Array> {
   try {
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const piece = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, end - at))
       const { bytesRead } = await file.read(piece, 0, piece.length, at)
       if (bytesRead === 0) return
