@@ -11,6 +11,7 @@ export const CustodyConfig = z.object({
     .min(1)
     .default('data/spool')
     .describe('Directory of the spool; the same for all services of a machine.'),
+  HOSTNAME: z.string().min(1).describe('Our domain name in reports to senders.'),
   CUSTODY_PROVISIONER_NKEY_FILE: z
     .string()
     .optional()
@@ -33,6 +34,19 @@ export const CustodyConfig = z.object({
   CUSTODY_FREE_MS: positive
     .default(1000)
     .describe('Between two rounds of giving back spool records that are no longer needed (ms).'),
+  CUSTODY_REPORT_MS: positive.default(500).describe('Between two looks for what senders must be told (ms).'),
+  CUSTODY_REPORT_GATHER_MS: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(10_000)
+    .describe('While a message has open recipients, its failures wait this long for others to share a report (ms).'),
+  CUSTODY_DELAY_REPORT: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(4 * 3600)
+    .describe('The sender hears of a delay this long after the message was accepted (s); 0: never.'),
   CUSTODY_RECONCILE_MS: positive.default(15_000).describe('Between two looks for what the bus may have lost (ms).'),
   CUSTODY_SCAN_MS: positive
     .default(60_000)

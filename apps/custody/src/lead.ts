@@ -13,7 +13,7 @@ import {
   MailStatus,
   type QueueId,
 } from '@postbus/contracts'
-import type { SpoolKeeper } from '@postbus/spool'
+import type { SpoolKeeper, SpoolReader, SpoolWriter } from '@postbus/spool'
 import type { Logger } from 'pino'
 
 import type { CustodyConfig } from './config.ts'
@@ -24,11 +24,16 @@ import { pass } from './reconcile/pass.ts'
 import { scanSpool } from './reconcile/scan-spool.ts'
 import { Suspects } from './reconcile/suspects.ts'
 import type { Place, Publication } from './reconcile/task.ts'
+import type { ReporterNames, ReportPlan } from './report/plan.ts'
+import { reportPass } from './report/report-pass.ts'
 import { keepRound, pause, type Round } from './rounds.ts'
 import type { Books, BooksWriter } from './tracking/books.ts'
 
 const PAGE = 500
 const PAGES_PER_PASS = 200
+/** Each has files open. */
+const REPORTS_AT_ONCE = 32
+const REPORT_AGAIN_MS = 30_000
 const MAX_SUSPECTS = 100_000
 /** A scan may take this share of the time between two. */
 const SCAN_SHARE = 20
@@ -42,6 +47,9 @@ export interface LeadOptions {
   metrics: CustodyMetrics
   books: Books
   keeper: SpoolKeeper
+  /** Where reports are put, and what they return is read. */
+  spool: Pick<SpoolReader, 'open'> & Pick<SpoolWriter, 'putIfAbsent'>
+  names(): Promise<ReporterNames>
   record(queueId: QueueId): Promise<MailAccepted | null>
 }
 
@@ -92,7 +100,8 @@ async function lead(lease: Lease, options: LeadOptions, signal: AbortSignal): Pr
   }
 }
 
-function roundsOf({ bus, config, log, metrics, books, keeper, record }: LeadOptions, writer: BooksWriter): Round[] {
+function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {
+  const { bus, config, log, metrics, books, keeper, record } = options
   const now = (): Date => new Date()
   const ago = (ms: number): Date => new Date(Date.now() - ms)
   const suspects = new Suspects({
@@ -122,6 +131,7 @@ function roundsOf({ bus, config, log, metrics, books, keeper, record }: LeadOpti
         return undefined
       },
     },
+    reportRound(options, writer),
     {
       name: 'reconcile',
       pauseMs: config.CUSTODY_RECONCILE_MS,
@@ -163,6 +173,31 @@ function roundsOf({ bus, config, log, metrics, books, keeper, record }: LeadOpti
       },
     },
   ]
+}
+
+function reportRound({ bus, config, log, metrics, books, spool, names }: LeadOptions, writer: BooksWriter): Round {
+  const ports = {
+    ...{ spool, writer, names, now: () => new Date() },
+    isKnown: (queueId: QueueId) => books.isKnown(queueId),
+    publish: (event: MailAccepted) => bus.publish(MailAccepted, event),
+    unreadable: (queueId: QueueId, err: unknown) =>
+      log.error({ err, queueId }, 'a message cannot be read; the report about it goes without it'),
+    sent({ queueId, kind, entry, recipients }: ReportPlan) {
+      metrics.reported(kind)
+      bus.hint(CustodyChanged, { queueId: entry.queueId })
+      log.info({ queueId, about: entry.queueId, kind, recipients: recipients.length }, 'reported to the sender')
+    },
+    failed: ({ queueId, entry }: ReportPlan, err: unknown) =>
+      log.error({ err, queueId, about: entry.queueId }, 'a report could not be sent; it is tried again'),
+  }
+  return {
+    name: 'report',
+    pauseMs: config.CUSTODY_REPORT_MS,
+    async turn(signal) {
+      await reportPass(ports, { page: REPORTS_AT_ONCE, againMs: REPORT_AGAIN_MS }, signal)
+      return undefined
+    },
+  }
 }
 
 function publishAgain(bus: Bus, publication: Publication): Promise<void> {

@@ -2,6 +2,7 @@ import type { Status } from '@postbus/contracts'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
 import type { PassResult } from './reconcile/pass.ts'
+import type { ReportKind } from './report/should-report.ts'
 import type { Books } from './tracking/books.ts'
 
 /** Counting a million open recipients takes half a second. */
@@ -10,6 +11,7 @@ const COUNT_EVERY_MS = 60_000
 export interface CustodyMetrics {
   recorded(statuses: readonly Status[]): void
   freed(records: number): void
+  reported(kind: ReportKind): void
   passed(result: PassResult): void
   scanned(records: number, seconds: number): void
   leading(leads: boolean): void
@@ -25,6 +27,13 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
     registers,
   })
   const freed = new Counter({ name: 'mail_custody_freed_records_total', help: 'Spool records given back.', registers })
+  /** kind: failure, delay, success */
+  const reports = new Counter({
+    name: 'mail_custody_reports_total',
+    help: 'Reports to senders that are in custody, by what they tell.',
+    labelNames: ['kind'],
+    registers,
+  })
   /** finding: found, suspect, republished, recordMissing */
   const looked = new Counter({
     name: 'mail_custody_overdue_total',
@@ -60,6 +69,7 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
       for (const { kind } of all) statuses.inc({ kind })
     },
     freed: (records) => freed.inc(records),
+    reported: (kind) => reports.inc({ kind }),
     passed(result) {
       looked.inc({ finding: 'found' }, result.found)
       looked.inc({ finding: 'suspect' }, result.suspects)

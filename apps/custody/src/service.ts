@@ -1,9 +1,10 @@
 import { keepProvisioned } from '@postbus/bus'
 import { type MailAccepted, MailStatus, type QueueId, where } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
-import { NoSuchRecord, openSpoolKeeper, openSpoolReader, type SpoolReader } from '@postbus/spool'
+import { NoSuchRecord, openSpoolKeeper, openSpoolReader, openSpoolWriter, type SpoolReader } from '@postbus/spool'
 import { migrate, openSqlite } from '@postbus/sql'
 
+import { reporterNames } from './adapters/reporter-names.ts'
 import { migrations } from './adapters/storage/migrations.ts'
 import { sqlBooks } from './adapters/storage/sqlite-books.ts'
 import type { Tables } from './adapters/storage/tables.ts'
@@ -35,7 +36,12 @@ export const custodyService = defineService<CustodyConfig>({
     const db = openSqlite<Tables>(config.CUSTODY_DATABASE)
     defer(() => db.close())
     await migrate(db, migrations)
-    const books = sqlBooks(db, { overdueMs: config.CUSTODY_OVERDUE_MS, now: () => Date.now() })
+    const books = sqlBooks(db, {
+      overdueMs: config.CUSTODY_OVERDUE_MS,
+      gatherMs: config.CUSTODY_REPORT_GATHER_MS,
+      delayMs: config.CUSTODY_DELAY_REPORT * 1000,
+      now: () => Date.now(),
+    })
     const metrics = custodyMetrics(registry, books)
     const reader = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => reader.close())
@@ -46,10 +52,18 @@ export const custodyService = defineService<CustodyConfig>({
     })
     defer(() => keeper.close())
 
+    const spoolWriter = await openSpoolWriter({ dir: config.SPOOL_DIR, writerName: 'custody' })
+    defer(() => spoolWriter.close())
+    const spool = {
+      open: (queueId: QueueId) => reader.open(queueId),
+      putIfAbsent: spoolWriter.putIfAbsent.bind(spoolWriter),
+    }
+    const names = reporterNames(bus, config.HOSTNAME)
+
     const answering = await bus.answer(where, onWhere({ find: books.find, record }))
     defer(() => answering.stop())
 
-    const leading = leadWhenever({ bus, config, log, metrics, books, keeper, record }, signal)
+    const leading = leadWhenever({ bus, config, log, metrics, books, keeper, spool, names, record }, signal)
     defer(() => leading)
   },
 })

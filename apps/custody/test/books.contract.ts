@@ -25,14 +25,24 @@ export interface BooksFixture {
   again(): Promise<Books>
 }
 
-export type OpenBooks = (t: TestContext, options: { overdueMs: number; now(): number }) => Promise<BooksFixture>
+export type OpenBooks = (
+  t: TestContext,
+  options: { overdueMs: number; gatherMs: number; delayMs: number; now(): number },
+) => Promise<BooksFixture>
 
 const OVERDUE_MS = 600_000
+const GATHER_MS = 120_000
+const DELAY_MS = 3_600_000
 const minute = (minutes: number): Date => new Date(time(minutes))
 
 export function booksContract(name: string, open: OpenBooks): void {
   const clock = { minutes: 5 }
-  const options = { overdueMs: OVERDUE_MS, now: () => minute(clock.minutes).getTime() }
+  const options = {
+    overdueMs: OVERDUE_MS,
+    gatherMs: GATHER_MS,
+    delayMs: DELAY_MS,
+    now: () => minute(clock.minutes).getTime(),
+  }
 
   async function begin(t: TestContext): Promise<{ books: Books; writer: BooksWriter } & BooksFixture> {
     clock.minutes = 5

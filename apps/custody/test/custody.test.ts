@@ -1,6 +1,7 @@
 /** Custody leading on a real bus; the spool is a map, because what counts here is what custody asks of it. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -16,7 +17,7 @@ import {
   taskOf,
   entryOf,
 } from '@postbus/contracts'
-import type { SpoolKeeper } from '@postbus/spool'
+import { NoSuchRecord, type SpoolKeeper, type SpoolReader, type SpoolRecord, type SpoolWriter } from '@postbus/spool'
 import { migrate, openSqlite, temporaryFile } from '@postbus/sql'
 import { type NatsServer, startNatsServer } from '@postbus/testkit'
 import { pino } from 'pino'
@@ -34,6 +35,8 @@ const log = pino({ level: 'silent' })
 
 /** Everything that takes minutes, in fractions of a second. */
 const FAST = {
+  HOSTNAME: 'mail.example.org',
+  CUSTODY_REPORT_MS: '20',
   CUSTODY_LEASE_MS: '1500',
   CUSTODY_FREE_MS: '20',
   CUSTODY_RECONCILE_MS: '50',
@@ -44,7 +47,7 @@ const FAST = {
 }
 
 /** A spool that remembers what was freed. */
-class MapSpool implements SpoolKeeper {
+class MapSpool implements SpoolKeeper, Pick<SpoolReader, 'open'>, Pick<SpoolWriter, 'putIfAbsent'> {
   readonly records = new Map<QueueId, Accepted>()
   readonly freed: QueueId[] = []
 
@@ -59,6 +62,21 @@ class MapSpool implements SpoolKeeper {
   }
   async sweep(): Promise<number> {
     return 0
+  }
+  async open(queueId: QueueId): Promise<SpoolRecord> {
+    const accepted = this.records.get(queueId)
+    if (!accepted) throw new NoSuchRecord(queueId)
+    const bytes = Buffer.from('Subject: x\r\n\r\nhello\r\n')
+    return { accepted, size: bytes.length, read: () => Readable.from([bytes]), file: null, close: async () => {} }
+  }
+  async putIfAbsent(
+    queueId: QueueId,
+    body: AsyncIterable<Uint8Array>,
+    describe: (size: number) => Accepted,
+  ): Promise<Accepted> {
+    const accepted = this.records.get(queueId) ?? describe(Buffer.concat(await Array.fromAsync(body)).length)
+    this.records.set(queueId, accepted)
+    return accepted
   }
   async close(): Promise<void> {}
 }
@@ -99,13 +117,19 @@ async function world(t: TestContext): Promise<World> {
       const db = openSqlite<Tables>(file)
       closes.push(() => db.close())
       await migrate(db, migrations)
-      const books = sqlBooks(db, { overdueMs: config.CUSTODY_OVERDUE_MS, now: () => Date.now() })
+      const books = sqlBooks(db, {
+        overdueMs: config.CUSTODY_OVERDUE_MS,
+        gatherMs: config.CUSTODY_REPORT_GATHER_MS,
+        delayMs: config.CUSTODY_DELAY_REPORT * 1000,
+        now: () => Date.now(),
+      })
       const stopping = new AbortController()
       const connected = await bus('custody')
       const registry = new Registry()
       const metrics = custodyMetrics(registry, books)
+      const names = async () => ({ from: 'MAILER-DAEMON@example.org', reportingMta: config.HOSTNAME })
       const record = async (queueId: QueueId) => spool.records.get(queueId) ?? null
-      const options = { bus: connected, config, log, metrics, books, keeper: spool, record }
+      const options = { bus: connected, config, log, metrics, books, keeper: spool, spool, names, record }
       const leading = leadWhenever(options, stopping.signal)
       const stop = async (): Promise<void> => {
         stopping.abort()
@@ -132,68 +156,76 @@ const now = () => ({ at: new Date().toISOString() })
 const routed = (): Status => routedOf(accepted, [finalOf('jones', local)], now())
 const delivered = (changes: object = {}): Status => statusOf(one, 'jones', 'delivered', { ...now(), ...changes })
 
-test('a message whose recipients have ended is freed, and whoever watches hears of it', {
-  timeout: 30_000,
-}, async (t) => {
-  const { spool, bus, custody } = await world(t)
-  spool.records.set(one, accepted)
-  const { find } = await custody()
-  const hints: string[] = []
-  ;(await bus('console')).listen(CustodyChanged, ({ queueId }) => void hints.push(queueId))
-  await statusWriter(await bus('router')).write([routed()])
-  await until(async () => (await find(one))?.phase === 'open')
-  assert.deepEqual(spool.freed, [])
-  await statusWriter(await bus('mailstore')).write([delivered()])
-  await until(async () => (await find(one))?.phase === 'freed')
-  assert.deepEqual(spool.freed, [one])
-  await until(() => hints.includes(one))
-})
+test(
+  'a message whose recipients have ended is freed, and whoever watches hears of it',
+  {
+    timeout: 30_000,
+  },
+  async (t) => {
+    const { spool, bus, custody } = await world(t)
+    spool.records.set(one, accepted)
+    const { find } = await custody()
+    const hints: string[] = []
+    ;(await bus('console')).listen(CustodyChanged, ({ queueId }) => void hints.push(queueId))
+    await statusWriter(await bus('router')).write([routed()])
+    await until(async () => (await find(one))?.phase === 'open')
+    assert.deepEqual(spool.freed, [])
+    await statusWriter(await bus('mailstore')).write([delivered()])
+    await until(async () => (await find(one))?.phase === 'freed')
+    assert.deepEqual(spool.freed, [one])
+    await until(() => hints.includes(one))
+  },
+)
 
-test('a broker that lost everything gets it again: routed recipients as tasks, others as accepted', {
-  timeout: 60_000,
-}, async (t) => {
-  const { nats, spool, bus, custody } = await world(t)
-  const unrouted = { ...acceptedMessage(queueIdOf(2), ['brown@example.org']), acceptedAt: new Date().toISOString() }
-  spool.records.set(one, accepted)
-  const { find } = await custody()
-  const submission = await bus('submission')
-  await submission.publish(MailAccepted, accepted)
-  const router = await bus('router')
-  await statusWriter(router).write([routed()])
-  await router.publish(MailLocal, {
-    ...taskOf(entryOf(accepted), { forwardPath: 'jones@example.org' }, finalOf('jones', local)),
-    account: 'jones00000000',
-  })
-  await until(() => find(one))
-  // Accepted, and published to a bus that is about to forget it.
-  await submission.publish(MailAccepted, unrouted)
-  spool.records.set(unrouted.queueId, unrouted)
-  await nats.kill()
-  await nats.start({ wipe: true })
+test(
+  'a broker that lost everything gets it again: routed recipients as tasks, others as accepted',
+  {
+    timeout: 60_000,
+  },
+  async (t) => {
+    const { nats, spool, bus, custody } = await world(t)
+    const unrouted = { ...acceptedMessage(queueIdOf(2), ['brown@example.org']), acceptedAt: new Date().toISOString() }
+    spool.records.set(one, accepted)
+    const { find } = await custody()
+    const submission = await bus('submission')
+    await submission.publish(MailAccepted, accepted)
+    const router = await bus('router')
+    await statusWriter(router).write([routed()])
+    await router.publish(MailLocal, {
+      ...taskOf(entryOf(accepted), { forwardPath: 'jones@example.org' }, finalOf('jones', local)),
+      account: 'jones00000000',
+    })
+    await until(() => find(one))
+    // Accepted, and published to a bus that is about to forget it.
+    await submission.publish(MailAccepted, unrouted)
+    spool.records.set(unrouted.queueId, unrouted)
+    await nats.kill()
+    await nats.start({ wipe: true })
 
-  const mailstore = await bus('mailstore')
-  const tasks: MailLocal[] = []
-  const events: Accepted[] = []
-  await mailstore.consume(MailLocal, 'mailstore', { maxInFlight: 10 }, async (task) => {
-    tasks.push(task)
-    await statusWriter(mailstore).write([delivered({ incarnation: task.incarnation })])
-    return { kind: 'done' }
-  })
-  await router.consume(MailAccepted, 'router', { maxInFlight: 10 }, async (event) => {
-    events.push(event)
-    return { kind: 'done' }
-  })
-  await until(() => tasks.length > 0 && events.some(({ queueId }) => queueId === unrouted.queueId))
-  assert.deepEqual([tasks[0]?.queueId, tasks[0]?.n, tasks[0]?.account], [one, keyOf('jones'), 'jones00000000'])
-  assert.ok((tasks[0]?.incarnation ?? 0) >= 1)
-  assert.ok((events.find(({ queueId }) => queueId === unrouted.queueId)?.incarnation ?? 0) >= 1)
-  await until(async () => (await find(one))?.phase === 'freed')
-  assert.equal(
-    events.some(({ queueId }) => queueId === one),
-    false,
-    'a routed message is not routed again',
-  )
-})
+    const mailstore = await bus('mailstore')
+    const tasks: MailLocal[] = []
+    const events: Accepted[] = []
+    await mailstore.consume(MailLocal, 'mailstore', { maxInFlight: 10 }, async (task) => {
+      tasks.push(task)
+      await statusWriter(mailstore).write([delivered({ incarnation: task.incarnation })])
+      return { kind: 'done' }
+    })
+    await router.consume(MailAccepted, 'router', { maxInFlight: 10 }, async (event) => {
+      events.push(event)
+      return { kind: 'done' }
+    })
+    await until(() => tasks.length > 0 && events.some(({ queueId }) => queueId === unrouted.queueId))
+    assert.deepEqual([tasks[0]?.queueId, tasks[0]?.n, tasks[0]?.account], [one, keyOf('jones'), 'jones00000000'])
+    assert.ok((tasks[0]?.incarnation ?? 0) >= 1)
+    assert.ok((events.find(({ queueId }) => queueId === unrouted.queueId)?.incarnation ?? 0) >= 1)
+    await until(async () => (await find(one))?.phase === 'freed')
+    assert.equal(
+      events.some(({ queueId }) => queueId === one),
+      false,
+      'a routed message is not routed again',
+    )
+  },
+)
 
 test('one replica leads; when it goes the other takes over, and no status is lost', { timeout: 60_000 }, async (t) => {
   const { spool, bus, custody } = await world(t)
@@ -220,7 +252,9 @@ test('a task that was set aside on the bus is dead in the books', { timeout: 60_
     account: 'jones00000000',
   })
   const rejected = Promise.withResolvers<void>()
-  await (await bus('mailstore')).consume(MailLocal, 'mailstore', { maxInFlight: 10 }, async () => {
+  await (
+    await bus('mailstore')
+  ).consume(MailLocal, 'mailstore', { maxInFlight: 10 }, async () => {
     rejected.resolve()
     return { kind: 'reject', reason: 'a test' }
   })

@@ -3,6 +3,7 @@ import { RequestRefused } from '@postbus/bus'
 import { entryOf, type MailAccepted, type QueueId, type where } from '@postbus/contracts'
 import type { z } from 'zod'
 
+import { newsOf, whyUnreported } from '../report/should-report.ts'
 import type { Books, MessagePage } from '../tracking/books.ts'
 import type { RecipientStatus } from '../tracking/order.ts'
 import { stateOf, type Tracked } from '../tracking/sheet.ts'
@@ -48,12 +49,16 @@ function answerFrom({
   return {
     ...{ queueId, origin, acceptedAt, reversePath, size, messageId },
     originals: originals.flatMap(({ recipient, routed }) => (recipient ? [{ recipient, routed }] : [])),
-    recipients: recipients.flatMap((tracked) => describe(tracked, byKey)),
+    recipients: recipients.flatMap((tracked) => describe(tracked, byKey, { originals, entry })),
     ...(freedAt && { freedAt: freedAt.toISOString() }),
   }
 }
 
-function describe(tracked: Tracked, all: ReadonlyMap<string, Tracked>): Answer['recipients'] {
+function describe(
+  tracked: Tracked,
+  all: ReadonlyMap<string, Tracked>,
+  { originals, entry }: Pick<MessagePage, 'originals' | 'entry'>,
+): Answer['recipients'] {
   const { n, listing, status } = tracked
   if (listing === null) return []
   const { forwardPath, destination } = listing.final
@@ -73,10 +78,26 @@ function describe(tracked: Tracked, all: ReadonlyMap<string, Tracked>): Answer['
       ...standing(status),
       state: stateOf(tracked),
       detail: detailOf(status)?.slice(0, MAX_DETAIL),
+      ...reportOf(tracked, originals, entry),
       ...(status && 'status' in status && { status: status.status }),
       ...(status?.kind === 'deferred' && { nextAttemptAt: status.nextAttemptAt }),
     },
   ]
+}
+
+/** Who was told of a failure; or why nobody was, and will not be. */
+function reportOf(
+  tracked: Tracked,
+  originals: MessagePage['originals'],
+  entry: MessagePage['entry'],
+): Pick<Answer['recipients'][number], 'report' | 'unreported'> {
+  const report = tracked.report ?? tracked.delayReport
+  if (report !== null) return { report }
+  const news = newsOf(tracked)
+  const original = tracked.listing && originals[tracked.listing.original]?.recipient
+  if (news !== 'failure' || !tracked.listing || !original) return {}
+  const unreported = whyUnreported(news, tracked.listing.final.reversePath, original, entry)
+  return unreported === null ? {} : { unreported }
 }
 
 function detailOf(status: RecipientStatus | null): string | undefined {

@@ -53,7 +53,12 @@ export function planReports({ entry, recipients }: DueMessage, now: Date, names:
     const plan = plans.get(key)
     if (plan) plan.recipients.push(recipient)
     else {
-      plans.set(key, { ...{ queueId: entry.queueId, kind, entry, to }, ...names, plannedAt: now.toISOString(), recipients: [recipient] })
+      plans.set(key, {
+        ...{ queueId: entry.queueId, kind, entry, to },
+        ...names,
+        plannedAt: now.toISOString(),
+        recipients: [recipient],
+      })
     }
   }
   return [...plans.values()].map((plan) => ({ ...plan, queueId: reportId(plan) }))
@@ -66,6 +71,8 @@ const LENGTH = 26
 /** The same recipients and news of the same message are the same report, whoever plans it. */
 function reportId({ entry, kind, to, recipients }: Pick<ReportPlan, 'entry' | 'kind' | 'to' | 'recipients'>): QueueId {
   const keys = recipients.map(({ tracked }) => tracked.n).toSorted()
-  const hash = createHash('sha256').update([entry.queueId, kind, to, ...keys].join('\0')).digest()
+  const hash = createHash('sha256')
+    .update([entry.queueId, kind, to, ...keys].join('\0'))
+    .digest()
   return QueueId.parse(Array.from({ length: LENGTH }, (_, index) => ALPHABET[(hash[index] ?? 0) & 31]).join(''))
 }

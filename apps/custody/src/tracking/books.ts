@@ -6,6 +6,7 @@
  */
 import type { MailAccepted, MessageEntry, Origin, QueueId, Recipient, RecipientKey, Status } from '@postbus/contracts'
 
+import type { DueMessage, ReportPlan } from '../report/plan.ts'
 import type { Tracked } from './sheet.ts'
 
 /** Somebody else leads now; nothing was written. */
@@ -17,7 +18,7 @@ export class Superseded extends Error {
 export type Phase =
   /** Recipients are open, or not all of them are known. */
   | 'open'
-  /** All have ended, and a report is due that is not in custody yet. */
+  /** All have ended, and a report may be due that is not in custody yet. */
   | 'reportDue'
   /** Nothing holds the record any more. */
   | 'settled'
@@ -58,6 +59,8 @@ export interface Overdue {
 
 export interface Books {
   find(queueId: QueueId): Promise<MessagePage | null>
+  /** Whether there is a page of it, or was. */
+  isKnown(queueId: QueueId): Promise<boolean>
   findRecipient(queueId: QueueId, n: RecipientKey): Promise<{ incarnation: number; tracked: Tracked } | null>
   /** The incarnation of a message whose recipients are not all known; null of any other. */
   findUnrouted(queueId: QueueId): Promise<number | null>
@@ -76,6 +79,22 @@ export interface BooksWriter {
    * are complete or buried.
    */
   adopt(records: readonly MailAccepted[]): Promise<void>
+
+  /** Whether it is time to decide about any recipient. */
+  hasNews(now: Date): Promise<boolean>
+  /**
+   * Decides about all news of messages for which it is time, and commits the plans: what is in none of them needs no report.
+   * Messages whose facts are not known yet wait.
+   * @param limit of messages
+   * @returns messages that were decided about
+   */
+  planReports(now: Date, limit: number, decide: (due: DueMessage) => readonly ReportPlan[]): Promise<QueueId[]>
+  /** Plans whose report is not in custody, longest due first. */
+  plannedReports(now: Date, limit: number): Promise<ReportPlan[]>
+  /** It could not be sent; tried again at `dueAt`. */
+  postponeReport(queueId: QueueId, dueAt: Date): Promise<void>
+  /** The report's record is durable and published: its page is begun, and the message it is about need not wait for it. */
+  reported(plan: ReportPlan, accepted: MailAccepted, at: Date): Promise<void>
 
   /** Commits tombstones for settled messages; returns the buried ones whose record is not known to be freed, oldest first. */
   bury(limit: number): Promise<QueueId[]>

@@ -47,6 +47,9 @@ export interface Tracked {
   status: RecipientStatus | null
   /** When the first attempt that is known of ended. */
   firstAttemptAt: string | null
+  /** The report that told of its end, and the one that told of its delay. */
+  report: QueueId | null
+  delayReport: QueueId | null
 }
 
 export interface Listing {
@@ -174,7 +177,7 @@ function originalOf({ originals, changed }: Sheet, index: number): Original {
 function trackedOf({ recipients }: Sheet, n: RecipientKey): Tracked {
   let tracked = recipients.get(n)
   if (tracked === undefined) {
-    tracked = { n, listing: null, status: null, firstAttemptAt: null }
+    tracked = { n, listing: null, status: null, firstAttemptAt: null, report: null, delayReport: null }
     recipients.set(n, tracked)
   }
   return tracked

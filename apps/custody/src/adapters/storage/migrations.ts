@@ -69,4 +69,26 @@ export const migrations: readonly Migration[] = [
       create index tombstone_age on tombstone (buried_at) where freed_at is not null;
     `,
   },
+  {
+    name: '0002-reports',
+    sqlite: `
+      alter table recipient add column report text;
+      alter table recipient add column delay_report text;
+      alter table recipient add column report_due_at integer;
+      create index recipient_report_due on recipient (report_due_at) where report_due_at is not null;
+      create index recipient_report_waits on recipient (queue_id) where report_due_at is not null;
+      update recipient set report_due_at = 0
+        where state in ('failed', 'expired') and queue_id in (select queue_id from message where phase < 2);
+
+      create table report (
+        queue_id text primary key,
+        about text not null,
+        plan text not null,
+        due_at integer not null,
+        done_at integer
+      ) strict, without rowid;
+      create index report_about on report (about);
+      create index report_waits on report (due_at) where done_at is null;
+    `,
+  },
 ]

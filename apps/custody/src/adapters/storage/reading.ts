@@ -4,17 +4,30 @@ import type { Database } from '@postbus/sql'
 import { sql } from 'kysely'
 
 import type { Books, MessagePage } from '../../tracking/books.ts'
-import { entryIn, recipientIn, trackedIn } from './rows.ts'
+import { entryIn, recipientIn, TRACKED, trackedIn } from './rows.ts'
 import { FREED, PHASES, type Tables } from './tables.ts'
 
-export function readingBooks(db: Database<Tables>): Pick<Books, 'find' | 'findRecipient' | 'findUnrouted' | 'count'> {
+export function readingBooks(
+  db: Database<Tables>,
+): Pick<Books, 'find' | 'isKnown' | 'findRecipient' | 'findUnrouted' | 'count'> {
   return {
     find: (queueId) => find(db, queueId),
+    async isKnown(queueId) {
+      for (const table of ['message', 'tombstone'] as const) {
+        const row = await db.query
+          .selectFrom(table)
+          .select('queue_id')
+          .where('queue_id', '=', queueId)
+          .executeTakeFirst()
+        if (row !== undefined) return true
+      }
+      return false
+    },
     async findRecipient(queueId, n) {
       const row = await db.query
         .selectFrom('recipient')
         .innerJoin('message', 'message.queue_id', 'recipient.queue_id')
-        .select(['n', 'listing', 'status', 'first_attempt_at', 'incarnation'])
+        .select([...TRACKED, 'incarnation'])
         .where('recipient.queue_id', '=', queueId)
         .where('n', '=', n)
         .executeTakeFirst()
@@ -63,7 +76,7 @@ async function find(db: Database<Tables>, queueId: QueueId): Promise<MessagePage
     .execute()
   const recipients = await db.query
     .selectFrom('recipient')
-    .select(['n', 'listing', 'status', 'first_attempt_at'])
+    .select(TRACKED)
     .where('queue_id', '=', queueId)
     .where('listing', 'is not', null)
     .orderBy('n')

@@ -23,7 +23,8 @@ export function messageRow({ queueId, entry, originals, incarnation }: TrackedMe
   return { queue_id: queueId, entry: json(entry), originals, incarnation }
 }
 
-type RecipientFields = Pick<Tables['recipient'], 'n' | 'listing' | 'status' | 'first_attempt_at'>
+export const TRACKED = ['n', 'listing', 'status', 'first_attempt_at', 'report', 'delay_report'] as const
+type RecipientFields = Pick<Tables['recipient'], (typeof TRACKED)[number]>
 
 export function trackedIn(row: RecipientFields): Tracked {
   return {
@@ -31,10 +32,17 @@ export function trackedIn(row: RecipientFields): Tracked {
     listing: parsed<Listing>(row.listing),
     status: parsed<RecipientStatus>(row.status),
     firstAttemptAt: row.first_attempt_at,
+    report: row.report as QueueId | null,
+    delayReport: row.delay_report as QueueId | null,
   }
 }
 
-export function recipientRow(queueId: QueueId, tracked: Tracked, overdueMs: number): Tables['recipient'] {
+export function recipientRow(
+  queueId: QueueId,
+  tracked: Tracked,
+  overdueMs: number,
+  reportDue: number | null,
+): Tables['recipient'] {
   return {
     queue_id: queueId,
     n: tracked.n,
@@ -45,5 +53,8 @@ export function recipientRow(queueId: QueueId, tracked: Tracked, overdueMs: numb
     state: stateOf(tracked),
     open: isOpen(tracked) ? 1 : 0,
     due_at: dueAt(tracked, overdueMs)?.getTime() ?? null,
+    report: tracked.report,
+    delay_report: tracked.delayReport,
+    report_due_at: reportDue,
   }
 }

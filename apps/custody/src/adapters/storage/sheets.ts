@@ -1,17 +1,16 @@
 /** Loading the page of one message inside a transaction, and writing back what changed on it. */
-import type { QueueId, RecipientKey } from '@postbus/contracts'
+import type { QueueId, Recipient, RecipientKey } from '@postbus/contracts'
 import type { Transaction } from '@postbus/sql'
 
-import { failureReportDue } from '../../report/should-report.ts'
-import { emptySheet, pageKey, type Sheet } from '../../tracking/sheet.ts'
+import { reportDueAt, type ReportTimes } from '../../report/report-due.ts'
+import { emptySheet, pageKey, type Sheet, type Tracked } from '../../tracking/sheet.ts'
 import { messageIn, messageRow, recipientIn, recipientRow, trackedIn } from './rows.ts'
 import type { Statements } from './statements.ts'
 import { BURIED, OPEN, REPORT_DUE, SETTLED, type Tables } from './tables.ts'
 
-export interface SheetOptions {
+export interface SheetOptions extends ReportTimes {
   /** A message or recipient that did not move for this long is looked for. */
   overdueMs: number
-  now(): number
 }
 
 interface Loaded {
@@ -56,10 +55,11 @@ export async function saveSheet(
   transaction: Transaction<Tables>,
   statements: Statements,
   { sheet, row }: Loaded,
-  { overdueMs, now }: SheetOptions,
+  options: SheetOptions,
 ): Promise<void> {
   const { message, originals, pages, recipients, changed } = sheet
   const { queueId } = message
+  const { overdueMs, now } = options
   for (const index of changed.originals) {
     const original = originals.get(index)
     if (!original) continue
@@ -76,11 +76,14 @@ export async function saveSheet(
   }
   for (const n of changed.recipients) {
     const tracked = recipients.get(n)
-    if (tracked) await transaction.run(statements.putRecipient, recipientRow(queueId, tracked, overdueMs))
+    if (!tracked) continue
+    const original = await originalOf(transaction, statements, sheet, tracked)
+    const reportDue = reportDueAt(tracked, original, message.entry, options)
+    await transaction.run(statements.putRecipient, recipientRow(queueId, tracked, overdueMs, reportDue))
   }
 
   const isRouted = await allRouted(transaction, statements, sheet)
-  const phase = isRouted ? await phaseOf(transaction, statements, sheet) : OPEN
+  const phase = isRouted ? await phaseOf(transaction, statements, queueId, now()) : OPEN
   const unroutedDueAt = isRouted ? null : (row?.unrouted_due_at ?? now() + overdueMs)
   if (!changed.message && row?.phase === phase && row.unrouted_due_at === unroutedDueAt) return
   await transaction.run(statements.putMessage, {
@@ -98,18 +101,32 @@ async function allRouted(transaction: Transaction<Tables>, { routedOriginals }: 
   return (await transaction.first(routedOriginals, { queueId }))?.count === originals
 }
 
+/** As the sender wrote it; null while that is not known. */
+async function originalOf(
+  transaction: Transaction<Tables>,
+  statements: Statements,
+  { message: { queueId }, originals }: Sheet,
+  { listing, status }: Tracked,
+): Promise<Recipient | null> {
+  if (listing === null || status === null) return null
+  const { original } = listing
+  const known = originals.get(original)
+  if (known) return known.recipient
+  const row = await transaction.first(statements.original, { queueId, original })
+  return recipientIn(row?.recipient ?? null)
+}
+
 /** Of a message all of whose recipients are known. */
-async function phaseOf(transaction: Transaction<Tables>, statements: Statements, sheet: Sheet): Promise<number> {
-  const { queueId, entry } = sheet.message
+export async function phaseOf(
+  transaction: Transaction<Tables>,
+  statements: Statements,
+  queueId: QueueId,
+  now: number,
+): Promise<number> {
   if ((await transaction.first(statements.anyOpen, { queueId })) !== undefined) return OPEN
-  for (const row of await transaction.all(statements.failures, { queueId })) {
-    const tracked = trackedIn(row)
-    if (tracked.listing === null) continue
-    const { original } = tracked.listing
-    const known = await transaction.first(statements.original, { queueId, original })
-    const recipient = recipientIn(known?.recipient ?? null)
-    // Without the message's facts nobody can say that no report is due.
-    if (entry === null || failureReportDue(tracked, recipient, entry.reversePath)) return REPORT_DUE
+  if ((await transaction.first(statements.reportWaits, { queueId })) !== undefined) {
+    await transaction.run(statements.hastenReports, { queueId, now })
+    return REPORT_DUE
   }
-  return SETTLED
+  return (await transaction.first(statements.planWaits, { queueId })) === undefined ? SETTLED : REPORT_DUE
 }

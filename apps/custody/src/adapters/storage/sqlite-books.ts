@@ -3,10 +3,12 @@ import type { MailAccepted, QueueId, Status } from '@postbus/contracts'
 import type { Database, Transaction } from '@postbus/sql'
 import { sql } from 'kysely'
 
+import type { DueMessage, ReportPlan } from '../../report/plan.ts'
 import { type Books, type BooksWriter, type Overdue, type OverdueMessage, Superseded } from '../../tracking/books.ts'
 import { applyRecord, applyStatus, originalsIn, recipientsIn } from '../../tracking/sheet.ts'
 import { readingBooks } from './reading.ts'
-import { entryIn, recipientIn, trackedIn } from './rows.ts'
+import { hasNews, planReports, plannedReports, postponeReport, reported } from './reports.ts'
+import { entryIn, recipientIn, TRACKED, trackedIn } from './rows.ts'
 import { loadSheet, saveSheet, type SheetOptions } from './sheets.ts'
 import { type Statements, statements } from './statements.ts'
 import { BURIED, FREED, SETTLED, type Tables } from './tables.ts'
@@ -98,6 +100,28 @@ class SqlBooksWriter implements BooksWriter {
     return records.filter(({ queueId }) => !known.has(queueId))
   }
 
+  hasNews(now: Date): Promise<boolean> {
+    return hasNews(this.#db, now)
+  }
+
+  planReports(now: Date, limit: number, decide: (due: DueMessage) => readonly ReportPlan[]): Promise<QueueId[]> {
+    return this.#write((transaction) =>
+      planReports(transaction, this.#statements, this.#options, { now, limit, decide }),
+    )
+  }
+
+  plannedReports(now: Date, limit: number): Promise<ReportPlan[]> {
+    return plannedReports(this.#db, now, limit)
+  }
+
+  postponeReport(queueId: QueueId, dueAt: Date): Promise<void> {
+    return this.#write((transaction) => postponeReport(transaction, queueId, dueAt))
+  }
+
+  reported(plan: ReportPlan, accepted: MailAccepted, at: Date): Promise<void> {
+    return this.#write((transaction) => reported(transaction, this.#statements, this.#options, { plan, accepted, at }))
+  }
+
   bury(limit: number): Promise<QueueId[]> {
     return this.#write(async ({ query }) => {
       const waiting = await query
@@ -112,6 +136,17 @@ class SqlBooksWriter implements BooksWriter {
         .select('queue_id')
         .where('phase', '=', sql.lit(SETTLED))
         .where('phase', '<', sql.lit(FREED))
+        // As long as its plan is not noted as done, a report may be put once more: not beside one that is gone.
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('report')
+                .select('report.queue_id')
+                .whereRef('report.queue_id', '=', 'message.queue_id')
+                .where('done_at', 'is', null),
+            ),
+          ),
+        )
         .orderBy('queue_id')
         .limit(limit - waiting.length)
         .execute()
@@ -162,6 +197,7 @@ class SqlBooksWriter implements BooksWriter {
         for (const table of ['message', 'original', 'routed_page', 'recipient'] as const) {
           await query.deleteFrom(table).where('queue_id', 'in', ids).execute()
         }
+        await query.deleteFrom('report').where('about', 'in', ids).execute()
       }
       const tombstones = await query
         .selectFrom('tombstone')
@@ -202,7 +238,7 @@ class SqlBooksWriter implements BooksWriter {
           .onRef('original.queue_id', '=', 'recipient.queue_id')
           .onRef('original.original', '=', 'recipient.original'),
       )
-      .select(['recipient.queue_id', 'n', 'listing', 'status', 'first_attempt_at'])
+      .select(['recipient.queue_id', ...TRACKED])
       .select(['message.entry', 'message.incarnation', 'original.recipient'])
       .where('due_at', '<=', now.getTime())
       // Where the facts are missing the message is overdue as a whole.

@@ -2,6 +2,7 @@
 import type { Database, Param } from '@postbus/sql'
 import { sql } from 'kysely'
 
+import { TRACKED } from './rows.ts'
 import type { Tables } from './tables.ts'
 
 export type Statements = ReturnType<typeof statements>
@@ -36,7 +37,7 @@ export function statements(db: Database<Tables>) {
     recipient: db.prepare((query, param: Param<OfRecipient>) =>
       query
         .selectFrom('recipient')
-        .select(['n', 'listing', 'status', 'first_attempt_at'])
+        .select(TRACKED)
         .where('queue_id', '=', param('queueId'))
         .where('n', '=', param('n')),
     ),
@@ -103,6 +104,9 @@ export function statements(db: Database<Tables>) {
           state: param('state'),
           open: param('open'),
           due_at: param('due_at'),
+          report: param('report'),
+          delay_report: param('delay_report'),
+          report_due_at: param('report_due_at'),
         })
         .onConflict((conflict) =>
           conflict.columns(['queue_id', 'n']).doUpdateSet((row) => ({
@@ -113,6 +117,10 @@ export function statements(db: Database<Tables>) {
             state: row.ref('excluded.state'),
             open: row.ref('excluded.open'),
             due_at: row.ref('excluded.due_at'),
+            // The earlier time stands while there is something to tell. Of null and another value, min gives null.
+            report_due_at: sql<
+              number | null
+            >`min(coalesce(${row.ref('recipient.report_due_at')}, ${row.ref('excluded.report_due_at')}), ${row.ref('excluded.report_due_at')})`,
           })),
         ),
     ),
@@ -131,12 +139,35 @@ export function statements(db: Database<Tables>) {
         .where('open', '=', sql.lit(1))
         .limit(1),
     ),
-    failures: db.prepare((query, param: Param<OfMessage>) =>
+    reportWaits: db.prepare((query, param: Param<OfMessage>) =>
       query
         .selectFrom('recipient')
-        .select(['n', 'listing', 'status', 'first_attempt_at'])
+        .select('queue_id')
         .where('queue_id', '=', param('queueId'))
-        .where('state', 'in', ['failed', 'expired']),
+        .where('report_due_at', 'is not', null)
+        .limit(1),
+    ),
+    /** Nothing more will come that could share the report. */
+    hastenReports: db.prepare((query, param: Param<OfMessage & { now: number }>) =>
+      query
+        .updateTable('recipient')
+        .set({ report_due_at: param('now') })
+        .where('queue_id', '=', param('queueId'))
+        .where('report_due_at', '>', param('now')),
+    ),
+    planWaits: db.prepare((query, param: Param<OfMessage>) =>
+      query
+        .selectFrom('report')
+        .select('queue_id')
+        .where('about', '=', param('queueId'))
+        .where('done_at', 'is', null)
+        .limit(1),
+    ),
+    setPhase: db.prepare((query, param: Param<OfMessage & { phase: number }>) =>
+      query
+        .updateTable('message')
+        .set({ phase: param('phase') })
+        .where('queue_id', '=', param('queueId')),
     ),
   }
 }

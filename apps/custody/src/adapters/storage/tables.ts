@@ -28,6 +28,20 @@ export interface Tables {
     state: RecipientState
     open: number
     due_at: number | null
+    /** Queue ids of the reports that told of its end, and of its delay. */
+    report: string | null
+    delay_report: string | null
+    /** When somebody decides whether there is something to tell. */
+    report_due_at: number | null
+  }
+  report: {
+    queue_id: string
+    /** The message it is about. */
+    about: string
+    /** JSON of a ReportPlan. */
+    plan: string
+    due_at: number
+    done_at: number | null
   }
   tombstone: { queue_id: string; buried_at: number; freed_at: number | null }
 }
