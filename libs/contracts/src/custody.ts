@@ -41,6 +41,10 @@ export const TrackedRecipient = z.object({
   detail: z.string().max(2000).optional(),
   status: EnhancedStatus.optional(),
   nextAttemptAt: Timestamp.optional(),
+  /** The report to the sender that told of its end, or of its delay so far. */
+  report: QueueId.optional(),
+  /** Why nobody is told that it failed. */
+  unreported: z.string().max(200).optional(),
 })
 export type TrackedRecipient = z.infer<typeof TrackedRecipient>
 
