@@ -24,14 +24,18 @@ export const whereCommand: Command = {
     })
     const unrouted = value.originals
       .filter(({ routed }) => !routed)
-      .map(({ recipient }) => [recipient.forwardPath, 'not yet routed', '', '', ''])
-    const rows = value.recipients.map(({ forwardPath, state, at, detail, nextAttemptAt }) => [
+      .map(({ recipient }) => [recipient.forwardPath, 'not yet routed', '', '', '', ''])
+    const rows = value.recipients.map(({ forwardPath, state, at, detail, nextAttemptAt, report, unreported }) => [
       forwardPath,
       state,
       at,
       detail,
       nextAttemptAt === undefined ? '' : `next ${nextAttemptAt}`,
+      report === undefined ? (unreported === undefined ? '' : `no report: ${unreported}`) : `reported in ${report}`,
     ])
-    return { value, text: `${head}\n\n${table(['recipient', 'state', 'since', 'detail', ''], [...unrouted, ...rows])}` }
+    return {
+      value,
+      text: `${head}\n\n${table(['recipient', 'state', 'since', 'detail', '', ''], [...unrouted, ...rows])}`,
+    }
   },
 }
