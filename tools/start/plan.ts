@@ -107,6 +107,7 @@ export function settings(
   const own: Record<ServiceName, Record<string, string>> = {
     custody: {
       ...spool,
+      HOSTNAME: around.hostname,
       CUSTODY_DATABASE: database('custody'),
       CUSTODY_PROVISIONER_NKEY_FILE: around.seedFile('provisioner'),
     },
