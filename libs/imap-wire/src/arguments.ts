@@ -89,16 +89,6 @@ export class Arguments {
     return true
   }
 
-  /** Where we are, to come back to with `rewind` when the grammar is only decided later. */
-  mark(): readonly [line: number, at: number] {
-    return [this.#line, this.#at]
-  }
-
-  rewind([line, at]: readonly [line: number, at: number]): void {
-    this.#line = line
-    this.#at = at
-  }
-
   atom(what = 'an atom'): string {
     return this.#match(ATOM) ?? this.#fail(what)
   }

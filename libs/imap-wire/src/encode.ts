@@ -2,7 +2,7 @@
  * Responses into text: atoms where they suffice, quoted strings where they can be, literals otherwise. The text is UTF-8
  * on the wire, and every literal's length counts octets.
  *
- * STANDARDS  RFC 9051 §4.3, §9 (string, astring, nstring, literal)
+ * STANDARDS  RFC 9051 §4.3, §9 (string, astring, literal)
  */
 import { mailboxNameOnWire } from './mailbox-name.ts'
 
@@ -20,19 +20,11 @@ export function encodeAstring(text: string): string {
   return ATOM.test(text) && text.toUpperCase() !== 'NIL' ? text : encodeString(text)
 }
 
-export function encodeNstring(text: string | null): string {
-  return text === null ? 'NIL' : encodeString(text)
-}
-
 export function encodeMailbox(name: string, options: { utf8?: boolean } = {}): string {
   const wire = mailboxNameOnWire(name, options)
   // Quoted strings may be UTF-8 to a client that asked for it — RFC 9051 §4.3.
   if (options.utf8 && /[\u0080-\uffff]/.test(wire)) return `"${wire.replace(/["\\]/g, '\\$&')}"`
   return encodeAstring(wire)
-}
-
-export function encodeList(items: readonly string[]): string {
-  return `(${items.join(' ')})`
 }
 
 /** `{n}` and the line end; exactly n octets must follow. */

@@ -59,7 +59,7 @@ export function parseFetchItems(args: Arguments): FetchItem[] {
   return [parseFetchItem(args)]
 }
 
-export function parseFetchItem(args: Arguments): FetchItem {
+function parseFetchItem(args: Arguments): FetchItem {
   const name = args.pattern(NAME, 'a FETCH item').toUpperCase()
   const old = legacy[name]
   if (old) return { kind: 'section', label: name, ...old }

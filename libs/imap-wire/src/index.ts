@@ -15,7 +15,7 @@ export {
   type ReceivedCommand,
 } from './command-reader.ts'
 export { Arguments, type ArgumentOptions, type CommandText, type Literal } from './arguments.ts'
-export { decodeUtf7, encodeUtf7, mailboxNameOnWire, parseMailboxName, SEPARATOR } from './mailbox-name.ts'
+export { decodeUtf7, encodeUtf7, parseMailboxName, SEPARATOR } from './mailbox-name.ts'
 export { ListPattern } from './list-pattern.ts'
 export { listPatterns, parseListArguments, type ListArguments } from './list-arguments.ts'
 export { formatDateTime, parseDate, parseDateTime } from './dates.ts'
@@ -23,5 +23,5 @@ export { parseFlag, parseFlagList, parseStoreFlags, SYSTEM_FLAGS } from './flags
 export { parseFetchItems, type FetchItem, type SectionSpec } from './fetch-items.ts'
 export { parseSearch, type Search, type SearchProgram } from './search-program.ts'
 export { parseStatusItems, STATUS_ITEMS, type StatusItem } from './status-items.ts'
-export * from './encode.ts'
+export { encodeAstring, encodeMailbox, encodeString, literalHeader, responseText } from './encode.ts'
 export { encodeBodyStructure, encodeEnvelope, type BodyStructureOptions } from './structure.ts'

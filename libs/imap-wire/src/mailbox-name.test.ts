@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import fc from 'fast-check'
 
-import { encodeAstring, encodeMailbox, encodeNstring, encodeString } from './encode.ts'
+import { encodeAstring, encodeMailbox, encodeString } from './encode.ts'
 import { ListPattern } from './list-pattern.ts'
 import { decodeUtf7, encodeUtf7, parseMailboxName } from './mailbox-name.ts'
 import { ImapSyntaxError } from './syntax-error.ts'
@@ -72,7 +72,6 @@ test('strings go out as atoms, quoted, or literals that count octets', () => {
   assert.equal(encodeString('say "hi" \\'), '"say \\"hi\\" \\\\"')
   assert.equal(encodeString('caf\u00e9'), '{5}\r\ncaf\u00e9')
   assert.equal(encodeString('a\r\nb'), '{4}\r\na\r\nb')
-  assert.equal(encodeNstring(null), 'NIL')
   assert.equal(encodeMailbox('Entw\u00fcrfe'), 'Entw&APw-rfe')
   assert.equal(encodeMailbox('Entw\u00fcrfe', { utf8: true }), '"Entw\u00fcrfe"')
   assert.equal(encodeMailbox('Sent Items'), '"Sent Items"')

@@ -128,7 +128,7 @@ export class NumberSet implements Iterable<number> {
     if (this.isEmpty) return other
     const pairs: number[] = []
     const [mine, theirs] = [this.#bounds, other.#bounds]
-    for (let a = 0, b = 0; a < mine.length || b < theirs.length; ) {
+    for (let a = 0, b = 0; a < mine.length || b < theirs.length;) {
       const fromMine = b >= theirs.length || (mine[a] ?? Infinity) <= (theirs[b] ?? Infinity)
       const low = (fromMine ? mine[a] : theirs[b]) ?? 0
       const high = (fromMine ? mine[a + 1] : theirs[b + 1]) ?? 0
@@ -142,7 +142,7 @@ export class NumberSet implements Iterable<number> {
   intersect(other: NumberSet): NumberSet {
     const pairs: number[] = []
     const [mine, theirs] = [this.#bounds, other.#bounds]
-    for (let a = 0, b = 0; a < mine.length && b < theirs.length; ) {
+    for (let a = 0, b = 0; a < mine.length && b < theirs.length;) {
       const low = Math.max(mine[a] ?? 0, theirs[b] ?? 0)
       const [myHigh, theirHigh] = [mine[a + 1] ?? 0, theirs[b + 1] ?? 0]
       if (low <= Math.min(myHigh, theirHigh)) pairs.push(low, Math.min(myHigh, theirHigh))

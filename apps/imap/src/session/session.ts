@@ -14,10 +14,7 @@ import type { SelectedMailbox } from './selected-mailbox.ts'
 import type { Staging } from './staging.ts'
 
 export type State =
-  | { kind: 'notAuthenticated' }
-  | { kind: 'authenticated'; account: Account }
-  | Selected
-  | { kind: 'logout' }
+  { kind: 'notAuthenticated' } | { kind: 'authenticated'; account: Account } | Selected | { kind: 'logout' }
 
 export interface Selected {
   kind: 'selected'
