@@ -8,24 +8,24 @@ import { join } from 'node:path'
 
 import { root } from './run.ts'
 
-/** `| 5321 | yes | libs/listener, apps/inbound | notes |` */
-const ROW = /^\| *\[?(\d+)\]?[^|]*\| *(yes|partial|planned|no) *\| *([^|]*)\|/gm
+/** `| 2045, 2046 MIME | yes | libs/message, apps/imap | notes |` */
+const ROW = /^\| *((?:\d+(?:, )?)+)[^|]*\| *(yes|partial|planned|no) *\| *([^|]*)\|/gm
 
 export async function checkStandards(): Promise<boolean> {
   const table = await readFile(join(root, 'docs/standards.md'), 'utf8')
-  const rows = [...table.matchAll(ROW)].map(([, rfc, status, where]) => ({
-    rfc: Number(rfc),
+  const rows = [...table.matchAll(ROW)].map(([, rfcs = '', status, where = '']) => ({
+    rfcs: rfcs.split(', ').map(Number),
     status,
-    where: (where ?? '').split(',').map((path) => path.trim().replaceAll('`', '')),
+    where: where.split(',').map((path) => path.trim()),
   }))
   const complaints = rows
     .filter(({ status }) => status === 'yes' || status === 'partial')
-    .flatMap(({ rfc, where }) =>
+    .flatMap(({ rfcs, where }) =>
       where
         .filter((path) => path === '' || !existsSync(join(root, path)))
-        .map((path) => `RFC ${rfc}: no such place ${path}`),
+        .map((path) => `RFC ${rfcs.join(', ')}: no such place ${path}`),
     )
-  const known = new Set(rows.map(({ rfc }) => rfc))
+  const known = new Set(rows.flatMap(({ rfcs }) => rfcs))
   for await (const file of glob('{apps,libs}/*/{src,test}/**/*.ts', { cwd: root })) {
     const source = await readFile(join(root, file), 'utf8')
     for (const [, rfc] of source.matchAll(/\bRFC (\d{3,5})\b/g)) {
@@ -35,6 +35,6 @@ export async function checkStandards(): Promise<boolean> {
     }
   }
   for (const complaint of complaints) process.stdout.write(`${complaint}\n`)
-  process.stdout.write(`${rows.length} RFCs in the table\n`)
+  process.stdout.write(`${new Set(rows.flatMap(({ rfcs }) => rfcs)).size} RFCs in the table\n`)
   return complaints.length === 0
 }

@@ -107,23 +107,23 @@ export function settings(
   const own: Record<ServiceName, Record<string, string>> = {
     custody: {
       ...spool,
-      HOSTNAME: around.hostname,
+      MAIL_HOSTNAME: around.hostname,
       CUSTODY_DATABASE: database('custody'),
       CUSTODY_PROVISIONER_NKEY_FILE: around.seedFile('provisioner'),
     },
     directory: { DIRECTORY_DATABASE: database('directory') },
     mailstore: { ...spool, ...blobs, MAILSTORE_DATABASE: database('mailstore') },
     router: {},
-    delivery: { ...spool, DELIVERY_DATABASE: database('delivery'), HOSTNAME: around.hostname },
+    delivery: { ...spool, DELIVERY_DATABASE: database('delivery'), MAIL_HOSTNAME: around.hostname },
     submission: {
       ...spool,
       ...listener,
-      HOSTNAME: around.hostname,
+      MAIL_HOSTNAME: around.hostname,
       SPOOL_WRITER: name,
       SUBMISSION_PORT: String(listens.submission),
       SUBMISSIONS_PORT: String(listens.submissions),
     },
-    inbound: { ...spool, ...listener, HOSTNAME: around.hostname, SPOOL_WRITER: name, INBOUND_PORT: String(listens.mx) },
+    inbound: { ...spool, ...listener, MAIL_HOSTNAME: around.hostname, SPOOL_WRITER: name, INBOUND_PORT: String(listens.mx) },
     imap: { ...blobs, ...listener, IMAP_PORT: String(listens.imap), IMAPS_PORT: String(listens.imaps) },
     pop3: { ...blobs, ...listener, POP3_PORT: String(listens.pop3), POP3S_PORT: String(listens.pop3s) },
   }

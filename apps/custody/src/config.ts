@@ -11,7 +11,7 @@ export const CustodyConfig = z.object({
     .min(1)
     .default('data/spool')
     .describe('Directory of the spool; the same for all services of a machine.'),
-  HOSTNAME: z.string().min(1).describe('Our domain name in reports to senders.'),
+  MAIL_HOSTNAME: z.string().min(1).describe('Our domain name in reports to senders.'),
   CUSTODY_PROVISIONER_NKEY_FILE: z
     .string()
     .optional()

@@ -58,7 +58,7 @@ export const custodyService = defineService<CustodyConfig>({
       open: (queueId: QueueId) => reader.open(queueId),
       putIfAbsent: spoolWriter.putIfAbsent.bind(spoolWriter),
     }
-    const names = reporterNames(bus, config.HOSTNAME)
+    const names = reporterNames(bus, config.MAIL_HOSTNAME)
 
     const answering = await bus.answer(where, onWhere({ find: books.find, record }))
     defer(() => answering.stop())

@@ -14,7 +14,7 @@ export const DeliveryConfig = z.object({
   ...commonConfig,
   DELIVERY_DATABASE: z.string().default('data/db/delivery.sqlite').describe('File of the attempt ledger.'),
   SPOOL_DIR: z.string().default('data/spool').describe('Directory of the spool, shared with intake.'),
-  HOSTNAME: z.string().default('localhost').describe('Our name in EHLO.'),
+  MAIL_HOSTNAME: z.string().default('localhost').describe('Our name in EHLO.'),
   DELIVERY_OURSELVES: list
     .default([])
     .describe('Names and addresses that are ourselves; an MX among them is never connected to (comma-separated).'),

@@ -44,7 +44,7 @@ export const deliveryService = defineService<DeliveryConfig>({
     const world = {
       ...{ ledger, open: client.open },
       destination: (site: string) => destinationOf(site, dns, rules),
-      isOurselves: (name: string) => isSameHost(name, config.HOSTNAME),
+      isOurselves: (name: string) => isSameHost(name, config.MAIL_HOSTNAME),
       now: () => new Date(),
       random: Math.random,
     }
@@ -102,7 +102,7 @@ const isSameHost = (name: string, own: string): boolean => own.includes('.') && 
 function clientOf(config: DeliveryConfig): SmtpClient {
   const { DELIVERY_SMARTHOST_USER: user, DELIVERY_SMARTHOST_PASSWORD: password } = config
   return new SmtpClient({
-    hostname: config.HOSTNAME,
+    hostname: config.MAIL_HOSTNAME,
     auth: config.DELIVERY_SMARTHOST && user && password ? { user, password } : null,
     connectTimeoutMs: config.DELIVERY_CONNECT_TIMEOUT_MS,
     replyTimeoutMs: config.DELIVERY_REPLY_TIMEOUT_MS,
@@ -118,7 +118,7 @@ function rulesOf(config: DeliveryConfig): DestinationRules {
     port: config.DELIVERY_PORT,
     smarthost: host && port ? { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) } : null,
     allowPrivate: config.DELIVERY_ALLOW_PRIVATE,
-    ourselves: new Set([config.HOSTNAME, ...config.DELIVERY_OURSELVES].map((name) => name.toLowerCase())),
+    ourselves: new Set([config.MAIL_HOSTNAME, ...config.DELIVERY_OURSELVES].map((name) => name.toLowerCase())),
     random: Math.random,
     ...{ isAddress, isPrivate },
   }

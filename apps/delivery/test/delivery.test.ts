@@ -59,7 +59,7 @@ async function platform(t: TestContext) {
       const connected = await connectBus({ servers: nats.url, nkeySeed: nats.seeds.delivery, party: 'delivery', log })
       own.push(() => connected.close())
       const config = DeliveryConfig.parse({
-        HOSTNAME: 'mx.example.org',
+        MAIL_HOSTNAME: 'mx.example.org',
         SPOOL_DIR: spoolDir,
         DELIVERY_DATABASE: join(data, 'delivery.sqlite'),
         DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`,

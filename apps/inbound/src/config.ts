@@ -10,7 +10,7 @@ const port = z.coerce.number().int().min(0).max(65_535)
 export const InboundConfig = z
   .object({
     ...commonConfig,
-    HOSTNAME: z.string().min(1).describe('Our domain name in the greeting and in Received fields.'),
+    MAIL_HOSTNAME: z.string().min(1).describe('Our domain name in the greeting and in Received fields.'),
     LISTEN_HOST: z.string().default('::').describe('Address to listen on.'),
     INBOUND_PORT: port.default(2025).describe('Port for mail from other hosts.'),
     TLS_CERT_FILE: z.string().optional().describe('PEM file of the certificate chain; without it no STARTTLS.'),

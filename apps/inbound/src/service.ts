@@ -33,7 +33,7 @@ export const inboundService = defineService({
     const intake = createIntake({
       bus,
       spool,
-      hostname: config.HOSTNAME,
+      hostname: config.MAIL_HOSTNAME,
       log,
       maxHeaderBytes: config.INBOUND_MAX_HEADER_BYTES,
       maxHops: config.INBOUND_MAX_HOPS,
@@ -55,7 +55,7 @@ export const inboundService = defineService({
       config.INBOUND_MAX_MESSAGE_BYTES,
     )
     const listener = await listenSmtp(handlers, {
-      name: config.HOSTNAME,
+      name: config.MAIL_HOSTNAME,
       host: config.LISTEN_HOST,
       port: config.INBOUND_PORT,
       ...(config.TLS_CERT_FILE &&

@@ -67,7 +67,7 @@ async function stage(t: TestContext): Promise<Stage> {
   const listening = Promise.withResolvers<number>()
   await inboundService.start({
     config: InboundConfig.parse({
-      HOSTNAME: 'example.org',
+      MAIL_HOSTNAME: 'example.org',
       LISTEN_HOST: '127.0.0.1',
       INBOUND_PORT: '0',
       SPOOL_DIR: spoolDir,

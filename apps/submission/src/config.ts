@@ -9,7 +9,7 @@ const port = z.coerce.number().int().min(0).max(65_535)
 
 export const SubmissionConfig = z.object({
   ...commonConfig,
-  HOSTNAME: z
+  MAIL_HOSTNAME: z
     .string()
     .min(1)
     .describe('Our domain name in the greeting, in Received fields and in Message-IDs we add.'),

@@ -34,7 +34,7 @@ export const submissionService = defineService({
     const intake = createIntake({
       bus,
       spool,
-      hostname: config.HOSTNAME,
+      hostname: config.MAIL_HOSTNAME,
       log,
       maxHeaderBytes: config.SUBMISSION_MAX_HEADER_BYTES,
     })
@@ -54,12 +54,12 @@ export const submissionService = defineService({
         pause: (ms, gone) => wait(ms, undefined, { signal: gone }).catch(() => {}),
         now: () => new Date(),
         unique: randomUUID,
-        domain: config.HOSTNAME,
+        domain: config.MAIL_HOSTNAME,
       },
       config.SUBMISSION_MAX_MESSAGE_BYTES,
     )
     const common: Omit<SmtpListenOptions, 'port'> = {
-      name: config.HOSTNAME,
+      name: config.MAIL_HOSTNAME,
       host: config.LISTEN_HOST,
       tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE },
       authRequired: true,

@@ -73,7 +73,7 @@ async function stage(t: TestContext): Promise<Stage> {
   const listening = Promise.withResolvers<number[]>()
   await submissionService.start({
     config: SubmissionConfig.parse({
-      HOSTNAME: 'example.org',
+      MAIL_HOSTNAME: 'example.org',
       LISTEN_HOST: '127.0.0.1',
       SUBMISSION_PORT: '0',
       SUBMISSIONS_PORT: '0',
