@@ -123,7 +123,13 @@ export function settings(
       SUBMISSION_PORT: String(listens.submission),
       SUBMISSIONS_PORT: String(listens.submissions),
     },
-    inbound: { ...spool, ...listener, MAIL_HOSTNAME: around.hostname, SPOOL_WRITER: name, INBOUND_PORT: String(listens.mx) },
+    inbound: {
+      ...spool,
+      ...listener,
+      MAIL_HOSTNAME: around.hostname,
+      SPOOL_WRITER: name,
+      INBOUND_PORT: String(listens.mx),
+    },
     imap: { ...blobs, ...listener, IMAP_PORT: String(listens.imap), IMAPS_PORT: String(listens.imaps) },
     pop3: { ...blobs, ...listener, POP3_PORT: String(listens.pop3), POP3S_PORT: String(listens.pop3s) },
   }

@@ -44,7 +44,9 @@ async function platform(t: TestContext) {
 
   const statuses: RecipientStatus[] = []
   const waiting = new Set<() => void>()
-  await (await bus('custody')).consume(MailStatus, 'custody', { maxInFlight: 100 }, async (message) => {
+  await (
+    await bus('custody')
+  ).consume(MailStatus, 'custody', { maxInFlight: 100 }, async (message) => {
     for (const status of message.statuses) if (status.kind !== 'routed') statuses.push(status)
     for (const look of waiting) look()
     return { kind: 'done' }
@@ -132,21 +134,25 @@ test('recipients of one message and site travel together, and each is told', { t
   assert.equal(sink.messages[0]?.recipients.length, 2)
 })
 
-test('a greylisted recipient is tried again when its schedule fires, and only that one', {
-  timeout: 60_000,
-}, async (t) => {
-  const { sink, delivery, send, until, statuses } = await platform(t)
-  await delivery()
-  await send(queueId(1), ['ann@far.test', 'greylist@far.test'])
-  await until(() => statuses.filter(({ kind }) => kind === 'relayed').length === 2)
-  assert.deepEqual(kinds(statuses), ['deferred', 'relayed', 'relayed'])
-  assert.deepEqual(sink.messages.flatMap(({ recipients }) => recipients.map(({ forwardPath }) => forwardPath)).sort(), [
-    'ann@far.test',
-    'greylist@far.test',
-  ])
-  const last = statuses.find((status) => status.kind === 'relayed' && status.attempt === 2)
-  assert.ok(last)
-})
+test(
+  'a greylisted recipient is tried again when its schedule fires, and only that one',
+  {
+    timeout: 60_000,
+  },
+  async (t) => {
+    const { sink, delivery, send, until, statuses } = await platform(t)
+    await delivery()
+    await send(queueId(1), ['ann@far.test', 'greylist@far.test'])
+    await until(() => statuses.filter(({ kind }) => kind === 'relayed').length === 2)
+    assert.deepEqual(kinds(statuses), ['deferred', 'relayed', 'relayed'])
+    assert.deepEqual(
+      sink.messages.flatMap(({ recipients }) => recipients.map(({ forwardPath }) => forwardPath)).sort(),
+      ['ann@far.test', 'greylist@far.test'],
+    )
+    const last = statuses.find((status) => status.kind === 'relayed' && status.attempt === 2)
+    assert.ok(last)
+  },
+)
 
 test('a recipient that never gets through expires', { timeout: 60_000 }, async (t) => {
   const { delivery, send, until, statuses } = await platform(t)
@@ -156,21 +162,25 @@ test('a recipient that never gets through expires', { timeout: 60_000 }, async (
   assert.ok(statuses.every(({ kind }) => kind === 'deferred' || kind === 'expired'))
 })
 
-test('one replica owns a lane; when it stops the other goes on, and nobody is written to twice', {
-  timeout: 90_000,
-}, async (t) => {
-  const { sink, delivery, send, until, statuses } = await platform(t)
-  const stops = [await delivery(), await delivery()]
-  const relayed = () => statuses.filter(({ kind }) => kind === 'relayed').length
-  for (let number = 1; number <= 20; number++) await send(queueId(number), [`ann@site${number}.test`])
-  await until(() => relayed() === 20)
-  await stops[0]?.()
-  for (let number = 21; number <= 40; number++) await send(queueId(number), [`ann@site${number}.test`])
-  await until(() => relayed() === 40)
-  assert.ok(new Set(Array.from({ length: 40 }, (_, index) => laneOf(`site${index + 1}.test`))).size > 10)
-  assert.equal(new Set(texts(sink)).size, 40)
-  assert.equal(sink.messages.length, 40)
-})
+test(
+  'one replica owns a lane; when it stops the other goes on, and nobody is written to twice',
+  {
+    timeout: 90_000,
+  },
+  async (t) => {
+    const { sink, delivery, send, until, statuses } = await platform(t)
+    const stops = [await delivery(), await delivery()]
+    const relayed = () => statuses.filter(({ kind }) => kind === 'relayed').length
+    for (let number = 1; number <= 20; number++) await send(queueId(number), [`ann@site${number}.test`])
+    await until(() => relayed() === 20)
+    await stops[0]?.()
+    for (let number = 21; number <= 40; number++) await send(queueId(number), [`ann@site${number}.test`])
+    await until(() => relayed() === 40)
+    assert.ok(new Set(Array.from({ length: 40 }, (_, index) => laneOf(`site${index + 1}.test`))).size > 10)
+    assert.equal(new Set(texts(sink)).size, 40)
+    assert.equal(sink.messages.length, 40)
+  },
+)
 
 test('what a site does not take waits for it, and the others go on', { timeout: 60_000 }, async (t) => {
   const { sink, delivery, send, until, statuses } = await platform(t)

@@ -79,7 +79,7 @@ test('a slow name of the client holds up neither the greeting nor a recipient', 
   t.after(() => client.close())
   assert.match((await client.line()) ?? '', /^220 /)
   client.write(`${toData.join('\r\n')}\r\n`)
-  for (let answer = ''; !answer.startsWith('354'); ) answer = (await client.line()) ?? assert.fail('closed')
+  for (let answer = ''; !answer.startsWith('354');) answer = (await client.line()) ?? assert.fail('closed')
   client.write('Subject: x\r\n\r\n.\r\n')
   resolve('late.example.com')
   assert.match((await client.line()) ?? '', /^250 /)

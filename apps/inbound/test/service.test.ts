@@ -148,16 +148,20 @@ test('what was answered 250 is in the spool under its queue id, and the router h
   assert.match(await registry.metrics(), /mail_inbound_spool_flush_records_count 1\n/)
 })
 
-test('a name that appears in the directory is taken at once, although its absence was remembered', {
-  timeout,
-}, async (t) => {
-  const { port, directory, accounts } = await stage(t)
-  const newcomer = [...toRcpt.slice(0, 2), 'RCPT TO:<new@example.org>']
-  assert.match((await converse(t, port, ...newcomer)).at(-1) ?? '', /^550 5\.1\.1 /)
-  accounts.add('new@example.org')
-  directory.hint(DirectoryChanged, { revision: 2 })
-  for (let answer = ''; !answer.startsWith('250'); ) answer = (await converse(t, port, ...newcomer)).at(-1) ?? ''
-})
+test(
+  'a name that appears in the directory is taken at once, although its absence was remembered',
+  {
+    timeout,
+  },
+  async (t) => {
+    const { port, directory, accounts } = await stage(t)
+    const newcomer = [...toRcpt.slice(0, 2), 'RCPT TO:<new@example.org>']
+    assert.match((await converse(t, port, ...newcomer)).at(-1) ?? '', /^550 5\.1\.1 /)
+    accounts.add('new@example.org')
+    directory.hint(DirectoryChanged, { revision: 2 })
+    for (let answer = ''; !answer.startsWith('250');) answer = (await converse(t, port, ...newcomer)).at(-1) ?? ''
+  },
+)
 
 test('without a directory recipients are told to come again', { timeout }, async (t) => {
   const { port, silence } = await stage(t)

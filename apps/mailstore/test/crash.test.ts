@@ -82,15 +82,19 @@ async function deliverAll(t: TestContext, platform: Around, processes: number) {
   return imap
 }
 
-test('killed in the middle of deliveries, every message is in the mailbox exactly once', {
-  timeout: 180_000,
-}, async (t) => {
-  const platform = await around(t, { ackWaitMs: 2000 })
-  await deliverAll(t, platform, 1)
-  // Every blob that is there belongs to a message, or to a delivery that died and is left for the sweep.
-  const blobs = await Array.fromAsync(blobsOf(platform).list('content/'))
-  assert.ok(blobs.length >= messages / 10)
-})
+test(
+  'killed in the middle of deliveries, every message is in the mailbox exactly once',
+  {
+    timeout: 180_000,
+  },
+  async (t) => {
+    const platform = await around(t, { ackWaitMs: 2000 })
+    await deliverAll(t, platform, 1)
+    // Every blob that is there belongs to a message, or to a delivery that died and is left for the sweep.
+    const blobs = await Array.fromAsync(blobsOf(platform).list('content/'))
+    assert.ok(blobs.length >= messages / 10)
+  },
+)
 
 test('two processes on one database, killed in turn: exactly once all the same', { timeout: 180_000 }, async (t) => {
   await deliverAll(t, await around(t, { ackWaitMs: 2000 }), 2)

@@ -79,7 +79,9 @@ export async function around(t: TestContext, { ackWaitMs = 30_000 } = {}): Promi
   ])
   const tokenOf = await directoryOn(await bus('directory'), accounts)
   const statuses: Status[] = []
-  await (await bus('custody')).consume(MailStatus, 'custody', { maxInFlight: 100 }, async (message) => {
+  await (
+    await bus('custody')
+  ).consume(MailStatus, 'custody', { maxInFlight: 100 }, async (message) => {
     statuses.push(...message.statuses)
     return { kind: 'done' }
   })

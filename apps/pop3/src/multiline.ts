@@ -41,7 +41,7 @@ export async function* top(body: AsyncIterable<Uint8Array>, lines: number): Asyn
   // Length of the line read so far over chunks, without its end; an empty one ends the header.
   let lineLength = 0
   for await (const chunk of body) {
-    for (let from = 0; from < chunk.length; ) {
+    for (let from = 0; from < chunk.length;) {
       const at = chunk.indexOf(LF, from)
       if (at === -1) {
         lineLength += withoutCr(chunk.subarray(from))

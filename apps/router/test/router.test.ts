@@ -152,7 +152,9 @@ test('while the directory is away nothing is decided, and nothing is lost', { ti
   await inbound.publish(MailAccepted, MailAccepted.schema.parse(event))
   // A directory that cannot answer is as bad as none: it refuses the first question.
   const refused = Promise.withResolvers<void>()
-  const broken = await (await bus('directory')).answer(resolveAddresses, async () => {
+  const broken = await (
+    await bus('directory')
+  ).answer(resolveAddresses, async () => {
     refused.resolve()
     throw new RequestRefused('none', 'its disk is full')
   })

@@ -96,32 +96,36 @@ async function stage(t: TestContext): Promise<Stage> {
   return { ports: await listening.promise, spoolDir, ca: tls.ca, router: await connect('router') }
 }
 
-test('a message over STARTTLS reaches spool and router with its account and what was missing', {
-  timeout,
-}, async (t) => {
-  const { ports, ca, router, spoolDir } = await stage(t)
-  const arrived = Promise.withResolvers<MailAccepted>()
-  const consuming = await router.consume(MailAccepted, 'router', { maxInFlight: 1 }, async (event) => {
-    arrived.resolve(event)
-    return { kind: 'done' }
-  })
-  await playTranscript(transcript('submit'), { port: ports[0] ?? 0, tls: { ca, servername: 'localhost' } })
-  const event = await arrived.promise
-  await consuming.stop()
-  assert.equal(event.origin, 'submission')
-  assert.equal(event.account, 'a0000001')
-  assert.match(event.messageId ?? '', /^<[0-9a-f-]{36}@example\.org>$/)
+test(
+  'a message over STARTTLS reaches spool and router with its account and what was missing',
+  {
+    timeout,
+  },
+  async (t) => {
+    const { ports, ca, router, spoolDir } = await stage(t)
+    const arrived = Promise.withResolvers<MailAccepted>()
+    const consuming = await router.consume(MailAccepted, 'router', { maxInFlight: 1 }, async (event) => {
+      arrived.resolve(event)
+      return { kind: 'done' }
+    })
+    await playTranscript(transcript('submit'), { port: ports[0] ?? 0, tls: { ca, servername: 'localhost' } })
+    const event = await arrived.promise
+    await consuming.stop()
+    assert.equal(event.origin, 'submission')
+    assert.equal(event.account, 'a0000001')
+    assert.match(event.messageId ?? '', /^<[0-9a-f-]{36}@example\.org>$/)
 
-  const spool = openSpoolReader({ dir: spoolDir })
-  t.after(() => spool.close())
-  const record = await spool.open(event.queueId)
-  t.after(() => record.close())
-  const text = Buffer.concat(await Array.fromAsync(record.read())).toString('utf8')
-  assert.match(
-    text,
-    /^Received: from client\.test [^]*?with ESMTPSA[^]*?\r\nDate: .*\r\nMessage-ID: <.*>\r\nFrom: Jones /,
-  )
-})
+    const spool = openSpoolReader({ dir: spoolDir })
+    t.after(() => spool.close())
+    const record = await spool.open(event.queueId)
+    t.after(() => record.close())
+    const text = Buffer.concat(await Array.fromAsync(record.read())).toString('utf8')
+    assert.match(
+      text,
+      /^Received: from client\.test [^]*?with ESMTPSA[^]*?\r\nDate: .*\r\nMessage-ID: <.*>\r\nFrom: Jones /,
+    )
+  },
+)
 
 test('senders are checked on the implicit TLS port too', { timeout }, async (t) => {
   const { ports, ca } = await stage(t)

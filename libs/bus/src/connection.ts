@@ -30,11 +30,7 @@ export interface ConnectionOptions {
 
 /** What came of one question. `lost`: the connection broke meanwhile; whether it arrived is not known. */
 export type Outcome =
-  | { kind: 'answer'; message: Msg }
-  | { kind: 'nobody' }
-  | { kind: 'timeout' }
-  | { kind: 'lost' }
-  | { kind: 'denied' }
+  { kind: 'answer'; message: Msg } | { kind: 'nobody' } | { kind: 'timeout' } | { kind: 'lost' } | { kind: 'denied' }
 
 const DIAL_TIMEOUT_MS = 5_000
 const RECONNECT_MIN_MS = 100

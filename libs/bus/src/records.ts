@@ -77,7 +77,7 @@ export class RecordReader {
 function decode(record: Uint8Array): DecodedRecord {
   const view = Buffer.from(record.buffer, record.byteOffset, record.byteLength)
   const parts: Buffer[] = []
-  for (let at = 0; at < view.length; ) {
+  for (let at = 0; at < view.length;) {
     if (at + U32 > view.length) throw new Error('a record ends inside a length')
     const length = view.readUInt32BE(at)
     at += U32

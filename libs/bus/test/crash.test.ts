@@ -16,39 +16,43 @@ import { dead, messagesIn } from './raw.ts'
 
 const mortal = fileURLToPath(new URL('./fixtures/mortal.ts', import.meta.url))
 
-test('the event that kills is found, those beside it are all handled and never declared dead', {
-  timeout: 60_000,
-}, async (t) => {
-  const { nats, bus } = await platform(t, { ackWaitMs: 500 })
-  const router = await bus('router')
-  const directory = await mkdtemp(join(tmpdir(), 'postbus-crash-'))
-  t.after(() => rm(directory, { recursive: true }))
-  const ledger = join(directory, 'ledger')
-  await writeFile(ledger, '')
-  const deadly = local(3).n
-  for (let n = 0; n < 8; n++) await router.publish(MailLocal, local(n))
+test(
+  'the event that kills is found, those beside it are all handled and never declared dead',
+  {
+    timeout: 60_000,
+  },
+  async (t) => {
+    const { nats, bus } = await platform(t, { ackWaitMs: 500 })
+    const router = await bus('router')
+    const directory = await mkdtemp(join(tmpdir(), 'postbus-crash-'))
+    t.after(() => rm(directory, { recursive: true }))
+    const ledger = join(directory, 'ledger')
+    await writeFile(ledger, '')
+    const deadly = local(3).n
+    for (let n = 0; n < 8; n++) await router.publish(MailLocal, local(n))
 
-  let deaths = 0
-  while ((await messagesIn(nats, 'MAIL_LOCAL')) > 0) {
-    const child = spawn(process.execPath, [mortal, nats.url, nats.seeds.mailstore, ledger, deadly], {
-      stdio: ['ignore', 2, 2],
-    })
-    const exited = once(child, 'exit')
-    // It dies, or it has nothing left to do.
-    while (child.signalCode === null && (await messagesIn(nats, 'MAIL_LOCAL')) > 0) {
-      await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 100))])
+    let deaths = 0
+    while ((await messagesIn(nats, 'MAIL_LOCAL')) > 0) {
+      const child = spawn(process.execPath, [mortal, nats.url, nats.seeds.mailstore, ledger, deadly], {
+        stdio: ['ignore', 2, 2],
+      })
+      const exited = once(child, 'exit')
+      // It dies, or it has nothing left to do.
+      while (child.signalCode === null && (await messagesIn(nats, 'MAIL_LOCAL')) > 0) {
+        await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 100))])
+      }
+      if (child.signalCode === null) child.kill('SIGTERM')
+      else deaths++
+      await exited
     }
-    if (child.signalCode === null) child.kill('SIGTERM')
-    else deaths++
-    await exited
-  }
 
-  const copies = await dead(nats)
-  assert.deepEqual(
-    copies.map(({ reason, id }) => `${reason} ${id.split('.')[1]}`),
-    [`crash ${deadly}`],
-  )
-  assert.equal(deaths, 6, 'three in company, three alone')
-  const done = new Set(readFileSync(ledger, 'utf8').match(/(?<=done )\w+/g))
-  assert.deepEqual(done, new Set([0, 1, 2, 4, 5, 6, 7].map((n) => local(n).n)))
-})
+    const copies = await dead(nats)
+    assert.deepEqual(
+      copies.map(({ reason, id }) => `${reason} ${id.split('.')[1]}`),
+      [`crash ${deadly}`],
+    )
+    assert.equal(deaths, 6, 'three in company, three alone')
+    const done = new Set(readFileSync(ledger, 'utf8').match(/(?<=done )\w+/g))
+    assert.deepEqual(done, new Set([0, 1, 2, 4, 5, 6, 7].map((n) => local(n).n)))
+  },
+)

@@ -85,8 +85,10 @@ export interface RequestContract<I extends z.ZodType = z.ZodType, O extends z.Zo
 }
 
 /** Like a request, answered with any number of rows; each row may carry bytes. Flow is bounded by credit. */
-export interface RowsContract<I extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType>
-  extends Omit<RequestContract<I, R>, 'kind' | 'output'> {
+export interface RowsContract<I extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> extends Omit<
+  RequestContract<I, R>,
+  'kind' | 'output'
+> {
   readonly kind: 'rows'
   readonly row: R
 }

@@ -263,10 +263,10 @@ test('every action has its text, the failure first; only a delay says until when
 })
 
 test('people read of some recipients, machines of all', async () => {
-  const recipients = Array.from(
-    { length: 120 },
-    (_, n): RecipientReport => ({ ...failed, finalRecipient: `r${n}@example.net` }),
-  )
+  const recipients = Array.from({ length: 120 }, (_, n): RecipientReport => ({
+    ...failed,
+    finalRecipient: `r${n}@example.net`,
+  }))
   const report = await compose({ recipients })
   const human = partOf(report, '1').octets.toString()
   assert.match(human, /to 120 recipients/)

@@ -63,7 +63,7 @@ export function parseDeliveryStatus(body: Uint8Array): DeliveryStatus | undefine
 /** Groups of fields, by name in lower case, between empty lines. Of a repeated field the first counts. */
 function fieldGroups(body: Uint8Array): Map<string, string>[] {
   const groups: Map<string, string>[] = []
-  for (let at = 0; at < body.length && groups.length <= MAX_RECIPIENTS; ) {
+  for (let at = 0; at < body.length && groups.length <= MAX_RECIPIENTS;) {
     const end = headerEnd(body, at)
     const group = new Map<string, string>()
     for (const { name, value } of parseHeader(body.subarray(at, end < 0 ? body.length : end))) {

@@ -12,9 +12,7 @@ import { BlockList, isIP, isIPv4, type Socket } from 'node:net'
 export type ProxySource = { address: string; port: number } | null
 
 type Parsed =
-  | { kind: 'incomplete' }
-  | { kind: 'invalid'; reason: string }
-  | { kind: 'header'; length: number; source: ProxySource }
+  { kind: 'incomplete' } | { kind: 'invalid'; reason: string } | { kind: 'header'; length: number; source: ProxySource }
 
 const V2_SIGNATURE = Buffer.from([0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a])
 const V1_PREFIX = Buffer.from('PROXY ')

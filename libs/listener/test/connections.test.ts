@@ -201,7 +201,7 @@ test('connections are bounded in total and per client, and the client is told to
   await first.rest()
   await first.close()
   // The place is free when the server has seen the close.
-  for (let answer = ''; !answer.startsWith('220'); ) answer = await reply(await open(t, perClient.port))
+  for (let answer = ''; !answer.startsWith('220');) answer = await reply(await open(t, perClient.port))
 
   const total = await startListener(t, { maxConnections: 1 })
   assert.match(await reply(await open(t, total.port)), /^220 /)

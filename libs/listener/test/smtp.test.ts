@@ -50,16 +50,20 @@ test('pipelined commands are answered in order and recipients looked up side by 
   )
 })
 
-test('nothing but CRLF.CRLF ends a message, and a message with a bare CR or LF is refused whole', {
-  timeout,
-}, async (t) => {
-  const { port, taken } = await startListener(t)
-  await playTranscript(transcript('smuggling'), port)
-  assert.deepEqual(
-    taken.map(({ text }) => text),
-    ['hi\r\n'],
-  )
-})
+test(
+  'nothing but CRLF.CRLF ends a message, and a message with a bare CR or LF is refused whole',
+  {
+    timeout,
+  },
+  async (t) => {
+    const { port, taken } = await startListener(t)
+    await playTranscript(transcript('smuggling'), port)
+    assert.deepEqual(
+      taken.map(({ text }) => text),
+      ['hi\r\n'],
+    )
+  },
+)
 
 test('bare line endings are repaired where an operator wants that, and still end nothing', { timeout }, async (t) => {
   const { port, taken } = await startListener(t, { bareLineEndings: 'repair' })

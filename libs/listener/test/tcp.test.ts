@@ -44,7 +44,7 @@ async function echo(connection: TcpConnection): Promise<void> {
 }
 
 async function nextLine({ socket }: TcpConnection): Promise<string | null> {
-  for (let text = ''; ; ) {
+  for (let text = ''; ;) {
     const byte: Buffer | null = socket.read(1)
     if (byte === null) {
       if (socket.readableEnded || socket.destroyed) return null

@@ -58,7 +58,7 @@ export interface FieldSpan {
 }
 
 export function* fieldSpans(buffer: Buffer): Generator<FieldSpan> {
-  for (let start = 0; start < buffer.length && !isEmptyLine(buffer, start); ) {
+  for (let start = 0; start < buffer.length && !isEmptyLine(buffer, start);) {
     const span = fieldSpan(buffer, start)
     yield span
     start = span.end
@@ -71,7 +71,7 @@ export function* fieldSpans(buffer: Buffer): Generator<FieldSpan> {
  */
 export function headerEnd(bytes: Uint8Array, from = 0): number {
   const buffer = asBuffer(bytes)
-  for (let start = from; start < buffer.length; ) {
+  for (let start = from; start < buffer.length;) {
     if (buffer[start] === LF) return start + 1
     if (buffer[start] === CR && buffer[start + 1] === LF) return start + 2
     const lf = buffer.indexOf(LF, start)

@@ -157,7 +157,7 @@ function segmentOf(name: string, value: string): Segment | undefined {
 function joinSegments(segments: Segment[]): Parameters {
   segments.sort((a, b) => (a.base < b.base ? -1 : a.base > b.base ? 1 : a.index - b.index))
   const joined: Parameters = []
-  for (let from = 0; from < segments.length; ) {
+  for (let from = 0; from < segments.length;) {
     const first = segments[from]
     if (first === undefined) break
     let to = from + 1

@@ -66,7 +66,7 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
   /** One message until it is answered with 250, or its answer is lost. False when the session is of no more use. */
   async function deliver(client: SmtpClient, id: string): Promise<boolean> {
     const recipient = options.recipients[Number(id.slice(5)) % options.recipients.length] as string
-    for (let session: SmtpClient | null = client; ; ) {
+    for (let session: SmtpClient | null = client; ;) {
       const outcome = session === null ? 'again' : await session.send(id, recipient, body)
       if (typeof outcome === 'object') {
         await ledger?.appendFile(`${id} ${recipient} ${outcome.reply}\n`)

@@ -4,8 +4,7 @@ import { gather } from '@postbus/batch'
 import type { DirectoryStore, SendingLimits } from '../store.ts'
 
 export type SpendAnswer =
-  | { kind: 'granted' }
-  | { kind: 'refused'; limit: 'messages' | 'recipients'; retryAfterMs: number }
+  { kind: 'granted' } | { kind: 'refused'; limit: 'messages' | 'recipients'; retryAfterMs: number }
 
 const MINUTE_MS = 60_000
 const MAX_IN_TRANSACTION = 200

@@ -17,7 +17,7 @@ export function answerChanges(
       const account = await sessions.accountOf(token)
       const change = { account, mailbox, mode, flags: parseFlags(flags), unchangedSince: unchangedSince ?? null }
       const conflict: UidRange[] = []
-      for (let rest = parseUidSet(uids); rest.length > 0; ) {
+      for (let rest = parseUidSet(uids); rest.length > 0;) {
         const stored = await sessions.write('store', { ...change, uids: rest })
         for (const message of stored.messages) yield { row: { kind: 'stored' as const, ...message } }
         conflict.push(...stored.conflict)

@@ -85,7 +85,7 @@ export function answerSelected(bus: Pick<Bus, 'answerRows'>, sessions: Sessions)
       const account = await sessions.accountOf(token)
       if (depthOf(key) > MAX_SEARCH_DEPTH) throw new RequestRefused('tooComplex', 'The search program is too deep')
       const now = Date.now()
-      for (let after: number | null = 0; after !== null; ) {
+      for (let after: number | null = 0; after !== null;) {
         const page: SearchPage | null = await storage.read('search', { account, mailbox, key, after, now })
         if (page === null) throw noSuchMailbox()
         const modseq = page.highestModseq > 0 ? { highestModseq: page.highestModseq } : {}

@@ -26,8 +26,7 @@ export class StorageUnavailable extends Error {
 
 /** It was done and these mailboxes changed; or it was refused and nothing did. */
 export type Outcome<T> =
-  | { kind: 'ok'; value: T; changes: MailboxChange[] }
-  | { kind: 'refused'; code: RefusalCode; reason: string }
+  { kind: 'ok'; value: T; changes: MailboxChange[] } | { kind: 'refused'; code: RefusalCode; reason: string }
 
 export type RefusalCode = 'noSuchMailbox' | 'noSuchTarget' | 'exists' | 'hasChildren' | 'limit' | 'overQuota'
 

@@ -12,9 +12,7 @@ export interface Claim {
 }
 
 export type LoginAnswer =
-  | { kind: 'accepted'; account: string; address: string }
-  | { kind: 'refused'; delayMs: number }
-  | { kind: 'throttled' }
+  { kind: 'accepted'; account: string; address: string } | { kind: 'refused'; delayMs: number } | { kind: 'throttled' }
 
 export interface LoginPorts {
   /** Throws when the directory cannot be asked. */

@@ -58,7 +58,7 @@ export const accountCommands: Command[] = [
       take(args)
       const accounts: Account[] = []
       const domain = textOption(options, 'domain')
-      for (let more = true; more; ) {
+      for (let more = true; more;) {
         const page = await bus.request(listAccounts, given({ domain, after: accounts.at(-1)?.address }))
         accounts.push(...page.accounts)
         more = page.more

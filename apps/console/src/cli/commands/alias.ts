@@ -84,7 +84,7 @@ function commandsOf({ noun, kind, what, details }: Noun): Command[] {
         take(args)
         const filter = given({ domain: textOption(options, 'domain'), kinds: kind === null ? undefined : [kind] })
         const aliases: Alias[] = []
-        for (let more = true; more; ) {
+        for (let more = true; more;) {
           const page = await bus.request(listAliases, { ...filter, ...given({ after: aliases.at(-1)?.address }) })
           aliases.push(...page.aliases)
           more = page.more

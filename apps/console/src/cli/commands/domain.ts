@@ -46,7 +46,7 @@ export const domainCommands: Command[] = [
     async run({ bus, args }) {
       take(args)
       const domains: Domain[] = []
-      for (let more = true; more; ) {
+      for (let more = true; more;) {
         const page = await bus.request(listDomains, given({ after: domains.at(-1)?.domain }))
         domains.push(...page.domains)
         more = page.more

@@ -51,14 +51,12 @@ function storeOver(db: Database<Tables>): DirectoryStore {
 
     signingKeys: async () => {
       const rows = await db.query.selectFrom('signing_key').selectAll().orderBy('created_at', 'desc').execute()
-      return rows.map(
-        ({ kid, private_key: privateKey, public_key: publicKey, created_at: createdAt }): SigningKey => ({
-          kid,
-          privateKey,
-          publicKey,
-          createdAt,
-        }),
-      )
+      return rows.map(({ kid, private_key: privateKey, public_key: publicKey, created_at: createdAt }): SigningKey => ({
+        kid,
+        privateKey,
+        publicKey,
+        createdAt,
+      }))
     },
 
     rotateSigningKey: ({ kid, privateKey, publicKey, createdAt }, newerThan, olderThan) =>

@@ -169,7 +169,7 @@ export function storeContract(open: OpenStores): void {
       ['b.test'],
     )
     const seen: string[] = []
-    for (let after = { domain: '', localPart: '' }; ; ) {
+    for (let after = { domain: '', localPart: '' }; ;) {
       const page = await store.accountPage(null, after, 3)
       seen.push(...page.map(({ localPart, domain }) => `${localPart}@${domain}`))
       const last = page.at(-1)

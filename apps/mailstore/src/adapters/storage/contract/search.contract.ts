@@ -146,7 +146,7 @@ async function filled(storage: MailStorage): Promise<Searched> {
     mailbox,
     async find(key) {
       const found: UidRange[] = []
-      for (let after: number | null = 0; after !== null; ) {
+      for (let after: number | null = 0; after !== null;) {
         const page: Awaited<ReturnType<typeof next>> = await next(after)
         found.push(...page.uids)
         after = page.next
