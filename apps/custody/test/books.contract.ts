@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
-import { MAX_RECIPIENTS_PER_PAGE, type QueueId, type Status } from '@postbus/contracts'
+import { entryOf, MAX_RECIPIENTS_PER_PAGE, type QueueId, type Status } from '@postbus/contracts'
 import fc from 'fast-check'
 
+import { type DueMessage, planReports, type ReportPlan } from '../src/report/plan.ts'
 import { type Books, type BooksWriter, Superseded } from '../src/tracking/books.ts'
 import {
   acceptedMessage,
@@ -30,6 +31,7 @@ export type OpenBooks = (
   options: { overdueMs: number; gatherMs: number; delayMs: number; now(): number },
 ) => Promise<BooksFixture>
 
+const NAMES = { from: 'MAILER-DAEMON@example.org', reportingMta: 'mail.example.org' }
 const OVERDUE_MS = 600_000
 const GATHER_MS = 120_000
 const DELAY_MS = 3_600_000
@@ -247,14 +249,78 @@ export function booksContract(name: string, open: OpenBooks): void {
     assert.equal(await phaseOf(books, queueId), 'reportDue')
   })
 
+  test(`${name}: news is decided about once, and the record stays until every plan is done`, async (t) => {
+    const { books, writer, again } = await begin(t)
+    await writer.record([...routed, statusOf(one, 'jones', 'failed')])
+    assert.equal(await writer.hasNews(minute(5)), false)
+    assert.equal(await writer.hasNews(minute(7)), true)
+    const decided: DueMessage[] = []
+    const decide = (due: DueMessage): ReportPlan[] => {
+      decided.push(due)
+      return planReports(due, minute(7), NAMES)
+    }
+    assert.deepEqual(await writer.planReports(minute(7), 10, decide), [one])
+    assert.deepEqual(await writer.planReports(minute(7), 10, decide), [])
+    assert.equal(decided.length, 1)
+    const [plan, ...others] = await (await again()).lead(2).then((successor) => successor.plannedReports(minute(7), 10))
+    assert.ok(plan)
+    assert.deepEqual(others, [])
+
+    const leader = await books.lead(3)
+    await leader.record([statusOf(one, 'ann', 'delivered')])
+    assert.equal(await phaseOf(books, one), 'reportDue')
+    await leader.postponeReport(plan.queueId, minute(9))
+    assert.deepEqual(await leader.plannedReports(minute(8), 10), [])
+    assert.deepEqual(await leader.plannedReports(minute(9), 10), [plan])
+    const report = acceptedMessage(plan.queueId, ['smith@example.org'], { reversePath: '' })
+    // The report may be through before it is noted that it was sent; its record must not go, or it would be put again.
+    await leader.record([routedOf(report, [finalOf('smith', local, '')]), statusOf(plan.queueId, 'smith', 'delivered')])
+    assert.deepEqual(await leader.bury(10), [])
+    for (let times = 0; times < 2; times++) await leader.reported(plan, report, minute(9))
+    assert.equal(await phaseOf(books, one), 'settled')
+    assert.deepEqual(new Set(await leader.bury(10)), new Set([one, plan.queueId]))
+    await leader.freed([one, plan.queueId], minute(9))
+    assert.ok(await books.isKnown(plan.queueId))
+    assert.equal(await leader.prune(minute(10), minute(0), 10), 2)
+    assert.ok(await books.isKnown(plan.queueId), 'by its tombstone')
+    assert.equal(await books.isKnown(queueIdOf(3)), false)
+  })
+
+  test(`${name}: a report nobody heard of again is looked for like any message`, async (t) => {
+    const { writer } = await begin(t)
+    await writer.record([...routed, statusOf(one, 'jones', 'failed'), statusOf(one, 'ann', 'delivered')])
+    await writer.planReports(minute(5), 10, (due) => planReports(due, minute(5), NAMES))
+    const [plan] = await writer.plannedReports(minute(5), 10)
+    assert.ok(plan)
+    await writer.reported(plan, acceptedMessage(plan.queueId, ['smith@example.org'], { reversePath: '' }), minute(5))
+    const [overdue] = await writer.overdueMessages(minute(15), 10)
+    assert.equal(overdue?.queueId, plan.queueId)
+  })
+
+  test(`${name}: an end that is corrected before anybody was told is not told`, async (t) => {
+    const { writer } = await begin(t)
+    await writer.record([...routed, statusOf(one, 'jones', 'failed')])
+    await writer.record([statusOf(one, 'jones', 'delivered')])
+    assert.equal(await writer.hasNews(minute(1000)), false)
+  })
+
   test(`${name}: a former leader cannot write`, async (t) => {
     const { writer, books, again } = await begin(t)
     const other = await again()
     await other.lead(2)
+    const [entry, to] = [entryOf(accepted), 'smith@example.org']
+    const plan = {
+      ...{ queueId: one, kind: 'failure' as const, entry, to, recipients: [] },
+      ...NAMES,
+      plannedAt: time(1),
+    }
     const attempts = [
       () => writer.record(routed),
       () => writer.adopt([accepted]),
       () => writer.bury(1),
+      () => writer.planReports(minute(1), 1, () => []),
+      () => writer.postponeReport(one, minute(1)),
+      () => writer.reported(plan, accepted, minute(1)),
       () => writer.freed([one], minute(1)),
       () => writer.prune(minute(1), minute(1), 1),
       () => writer.postponeMessages([one], minute(1)),

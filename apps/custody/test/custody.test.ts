@@ -35,7 +35,7 @@ const log = pino({ level: 'silent' })
 
 /** Everything that takes minutes, in fractions of a second. */
 const FAST = {
-  HOSTNAME: 'mail.example.org',
+  MAIL_HOSTNAME: 'mail.example.org',
   CUSTODY_REPORT_MS: '20',
   CUSTODY_LEASE_MS: '1500',
   CUSTODY_FREE_MS: '20',
@@ -127,7 +127,7 @@ async function world(t: TestContext): Promise<World> {
       const connected = await bus('custody')
       const registry = new Registry()
       const metrics = custodyMetrics(registry, books)
-      const names = async () => ({ from: 'MAILER-DAEMON@example.org', reportingMta: config.HOSTNAME })
+      const names = async () => ({ from: 'MAILER-DAEMON@example.org', reportingMta: config.MAIL_HOSTNAME })
       const record = async (queueId: QueueId) => spool.records.get(queueId) ?? null
       const options = { bus: connected, config, log, metrics, books, keeper: spool, spool, names, record }
       const leading = leadWhenever(options, stopping.signal)

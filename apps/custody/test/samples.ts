@@ -1,5 +1,13 @@
 /** Messages and statuses for tests. */
-import { type FinalRecipient, MailAccepted, QueueId, recipientKey, type RecipientKey, Status } from '@postbus/contracts'
+import {
+  entryOf,
+  type FinalRecipient,
+  MailAccepted,
+  QueueId,
+  recipientKey,
+  type RecipientKey,
+  Status,
+} from '@postbus/contracts'
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
@@ -55,18 +63,17 @@ export function routedOf(
   recipients: FinalRecipient[],
   { original = 0, page = 1, pages = 1, incarnation = 0, at = time(1) }: RoutedFacts = {},
 ): Status {
-  const { envelope, ...facts } = accepted
   return Status.parse({
     kind: 'routed',
     queueId: accepted.queueId,
     incarnation,
     at,
     original,
-    originals: envelope.recipients.length,
+    originals: accepted.envelope.recipients.length,
     page,
     pages,
-    ...(page === 1 && { recipient: envelope.recipients[original] }),
-    ...(page === 1 && original === 0 && { message: { ...facts, incarnation, reversePath: envelope.reversePath } }),
+    ...(page === 1 && { recipient: accepted.envelope.recipients[original] }),
+    ...(page === 1 && original === 0 && { message: { ...entryOf(accepted), incarnation } }),
     recipients,
   })
 }

@@ -50,7 +50,7 @@ test('an accepted record is found, republished, followed to its end and freed', 
   await custodyService.start({
     config: CustodyConfig.parse({
       NATS_URL: nats.url,
-      HOSTNAME: 'mail.example.org',
+      MAIL_HOSTNAME: 'mail.example.org',
       CUSTODY_PROVISIONER_NKEY_FILE: seed,
       CUSTODY_DATABASE: join(data, 'db', 'custody.sqlite'),
       SPOOL_DIR: dir,
