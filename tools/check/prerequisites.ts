@@ -9,8 +9,14 @@ import { delimiter, join } from 'node:path'
 /** Command and the Debian package that brings it. */
 const programs: Record<string, string> = {
   curl: 'curl',
+  fetchmail: 'fetchmail',
+  getmail: 'getmail6',
+  mbsync: 'isync',
+  mutt: 'mutt',
   openssl: 'openssl',
+  postfix: 'postfix',
   python3: 'python3',
+  script: 'bsdutils',
   strace: 'strace',
   swaks: 'swaks',
 }

@@ -21,6 +21,7 @@ if (names.length === 0 || unknown.length > 0) {
 }
 
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+process.channel?.unref() // It tells when our starter ends; it must not keep us when our work has.
 
 const file = process.env['POSTBUS_SETTINGS']
 const settings = file === undefined ? {} : Settings.parse(JSON.parse(await readFile(file, 'utf8')))

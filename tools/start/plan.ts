@@ -32,6 +32,14 @@ const SHARED: ServiceName[][] = [
   ['submission', 'inbound', 'imap', 'pop3'],
 ]
 
+/** What takes mail in stops first, then what moves it, then what stores it; the broker is last. */
+const STOP_ORDER: ServiceName[][] = [
+  ['submission', 'inbound', 'imap', 'pop3'],
+  ['router', 'delivery'],
+  ['mailstore'],
+  ['directory', 'custody'],
+]
+
 /** One running copy of a service. */
 export interface Instance {
   service: ServiceName
@@ -81,6 +89,17 @@ export function plan(options: Pick<StartOptions, 'basePort' | 'processes' | 'rep
   }))
   const alone = instances.map((instance) => ({ name: instance.name, instances: [instance] }))
   return { ports, processes: options.processes ? alone : shared }
+}
+
+/** Names of processes that may stop together; a process with several services waits for the last of them. */
+export function stopWaves({ processes }: Plan): string[][] {
+  const waveOf = ({ instances }: Process): number =>
+    Math.max(...instances.map(({ service }) => STOP_ORDER.findIndex((wave) => wave.includes(service))))
+  const waves = [
+    ...STOP_ORDER.map((_, wave) => processes.filter((process) => waveOf(process) === wave).map(({ name }) => name)),
+    ['nats'],
+  ]
+  return waves.filter((wave) => wave.length > 0)
 }
 
 export interface Surroundings {

@@ -12,7 +12,7 @@ import { DataDirectoryInUse, lockDataDirectory } from './data-lock.ts'
 import { DEMO_ALIAS_DOMAIN, DEMO_DOMAIN, demoAccounts } from './demo.ts'
 import { keysOf } from './keys.ts'
 import type { StartOptions } from './options.ts'
-import { plan, settings, type Instance, type Plan, type Surroundings } from './plan.ts'
+import { plan, settings, stopWaves, type Instance, type Plan, type Surroundings } from './plan.ts'
 import { welcome } from './print.ts'
 import { removeReadyFile, writeReadyFile, type Ready } from './ready-file.ts'
 import { untilReady } from './readiness.ts'
@@ -142,10 +142,9 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   } finally {
     process.stdout.write('stopping …\n')
     if (options.readyFile !== null) await removeReadyFile(options.readyFile)
-    const [broker, ...services] = running
-    // Last started, first stopped: what takes mail in, then what moves it, then what stores it.
-    for (const process of services.toReversed()) await process.stop()
-    await broker?.stop()
+    for (const wave of stopWaves(layout)) {
+      await Promise.all(running.filter(({ name }) => wave.includes(name)).map((process) => process.stop()))
+    }
     await unlock()
   }
   process.stdout.write(`stopped${stopping.reason === null ? '' : `: ${stopping.reason}`}\n`)

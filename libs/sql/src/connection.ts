@@ -6,7 +6,7 @@
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 
-import { storageError } from './errors.ts'
+import { StorageBusy, storageError } from './errors.ts'
 
 export interface Executed {
   rows: Record<string, unknown>[]
@@ -34,6 +34,9 @@ interface Prepared {
 const MAX_STATEMENTS = 500
 /** Waiting here blocks the whole process, so it is short; waiting for a writer of another process is done outside. */
 const BLOCKING_WAIT_MS = 10
+/** At the start another process may be turning the same new file into a write-ahead one. */
+const OPENING_WAIT_MS = 10_000
+const OPENING_RETRY_MS = 20
 /** After a burst the log file is cut back to this. */
 const JOURNAL_BYTES = 64 * 1024 * 1024
 
@@ -51,7 +54,7 @@ export class Connection {
     )
     // Durable first, then the promise: FULL flushes the log at every commit, not only at checkpoints.
     if (!readOnly) {
-      this.exec('PRAGMA journal_mode = WAL')
+      this.#whileOthersOpen(() => this.exec('PRAGMA journal_mode = WAL'))
       this.exec('PRAGMA synchronous = FULL')
       this.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`)
       this.exec(`PRAGMA journal_size_limit = ${JOURNAL_BYTES}`)
@@ -113,6 +116,19 @@ export class Connection {
       }
     }
     return prepared
+  }
+
+  /** Blocks, which only a start may do. */
+  #whileOthersOpen(work: () => void): void {
+    const clock = new Int32Array(new SharedArrayBuffer(4))
+    for (const deadline = performance.now() + OPENING_WAIT_MS; ;) {
+      try {
+        return work()
+      } catch (error) {
+        if (!(error instanceof StorageBusy) || performance.now() > deadline) throw error
+      }
+      Atomics.wait(clock, 0, 0, OPENING_RETRY_MS)
+    }
   }
 
   #typed<R>(work: () => R): R {
