@@ -3,16 +3,23 @@ import { readFile } from 'node:fs/promises'
 
 import { ImapFlow } from 'imapflow'
 
-import type { Ready } from './platform.ts'
+import { until, type Ready } from './platform.ts'
+import type { Account } from './postbus.ts'
+
+const ARRIVAL_MS = 30_000
 
 export async function imapClient(ready: Ready, address: string): Promise<ImapFlow> {
   const account = ready.accounts.find((candidate) => candidate.address === address)
+  return imapClientOf(ready, account ?? { address, password: '' })
+}
+
+export async function imapClientOf(ready: Ready, { address, password }: Account): Promise<ImapFlow> {
   const client = new ImapFlow({
     host: 'localhost',
     port: ready.ports['imaps'] ?? 0,
     secure: true,
     tls: { ca: await readFile(ready.ca, 'utf8') },
-    auth: { user: address, pass: account?.password ?? '' },
+    auth: { user: address, pass: password },
     logger: false,
   })
   await client.connect()
@@ -48,4 +55,27 @@ export function compare(promised: Iterable<string>, found: Map<string, number>):
   const missing = [...promised].filter((id) => !found.has(id))
   const duplicated = [...found].filter(([, count]) => count > 1).map(([id]) => id)
   return { missing, duplicated }
+}
+
+/** Whole messages of a mailbox in the order of their numbers, once so many have come. */
+export async function messages(ready: Ready, account: Account, count: number, mailbox = 'INBOX'): Promise<Buffer[]> {
+  const client = await imapClientOf(ready, account)
+  try {
+    await client.mailboxOpen(mailbox, { readOnly: true })
+    const exists = (): number => (client.mailbox === false ? 0 : client.mailbox.exists)
+    await until(
+      async () => {
+        await client.noop()
+        return exists() >= count
+      },
+      ARRIVAL_MS,
+      () => `${exists()} messages of ${count} in ${mailbox} of ${account.address}`,
+    )
+    const found: Buffer[] = []
+    if (exists() === 0) return found
+    for await (const { source } of client.fetch('1:*', { source: true })) if (source) found.push(source)
+    return found
+  } finally {
+    await client.logout()
+  }
 }

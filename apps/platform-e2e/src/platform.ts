@@ -136,7 +136,7 @@ export async function until(
 async function freeBasePort(): Promise<number> {
   for (let tries = 0; tries < 50; tries++) {
     const base = 10_000 + Math.floor(Math.random() * 300) * 100
-    const wanted = [25, 587, 465, 143, 993, 4222, ...Array.from({ length: 20 }, (_, index) => 6000 + index)]
+    const wanted = [25, 587, 465, 143, 993, 110, 995, 4222, ...Array.from({ length: 20 }, (_, index) => 6000 + index)]
     const free = await Promise.all(wanted.map((port) => isFree(base + port)))
     if (free.every(Boolean)) return base
   }

@@ -1,0 +1,31 @@
+/** The `postbus` command, as an operator types it. */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+import type { Ready } from './platform.ts'
+
+const run = promisify(execFile)
+const command = join(import.meta.dirname, '..', '..', 'console', 'bin', 'postbus.mjs')
+
+export interface Account {
+  address: string
+  password: string
+}
+
+/** @returns what it prints with --json. Rejects with its words when it refuses. */
+export async function postbus<Value>({ data }: Pick<Ready, 'data'>, ...args: string[]): Promise<Value> {
+  const { stdout } = await run(process.execPath, [command, ...args, '--data', data, '--json'])
+  return JSON.parse(stdout) as Value // The scenario says what it asked for; a wrong shape fails there.
+}
+
+export async function addAccounts<Name extends string>(
+  ready: Pick<Ready, 'data'>,
+  names: readonly Name[],
+): Promise<Record<Name, Account>> {
+  const accounts: [Name, Account][] = []
+  for (const name of names) {
+    accounts.push([name, await postbus<Account>(ready, 'account', 'add', `${name}@example.org`, '--generate-password')])
+  }
+  return Object.fromEntries(accounts) as Record<Name, Account> // Object.fromEntries forgets the keys.
+}
