@@ -3,7 +3,7 @@
  * named, and the scenarios that need it say so by failing.
  */
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** Command and the Debian package that brings it. */
@@ -36,8 +36,23 @@ export function installPrerequisites(): void {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const apt = (...args: string[]) =>
     spawnSync('apt-get', ['-qq', ...args], { stdio: ['ignore', 'ignore', 'inherit'], env })
-  apt('update')
-  apt('install', '-y', '--no-install-recommends', ...packages)
+  withoutDaemons(() => {
+    apt('update')
+    apt('install', '-y', '--no-install-recommends', ...packages)
+  })
+}
+
+/** Debian starts what it installs, unless this file says no. The scenarios start what they need by themselves. */
+const POLICY = '/usr/sbin/policy-rc.d'
+
+function withoutDaemons(install: () => void): void {
+  if (existsSync(POLICY)) return install()
+  writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    install()
+  } finally {
+    rmSync(POLICY)
+  }
 }
 
 function onPath(command: string): boolean {
