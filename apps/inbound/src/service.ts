@@ -2,16 +2,14 @@
 import { Resolver } from 'node:dns/promises'
 
 import { MailAccepted } from '@postbus/contracts'
-import { findRecipient, resolverOver } from '@postbus/directory-client'
-import { createIntake } from '@postbus/intake'
-import { listenSmtp, smtpMetrics } from '@postbus/listener'
+import { findRecipient, resolverOptions, resolverOver } from '@postbus/directory-client'
+import { openIntake } from '@postbus/intake'
+import { listenSmtp, smtpMetrics, smtpOptions } from '@postbus/listener'
 import { defineService } from '@postbus/service'
-import { openSpoolWriter } from '@postbus/spool'
 
 import { type ReverseName, reverseNames } from './adapters/reverse-name.ts'
 import { InboundConfig } from './config.ts'
 import { inboundHandlers } from './handlers/smtp.ts'
-import { flushMetrics } from './metrics.ts'
 
 /** Of the drain deadline, for sessions that are inside a message; the rest is for what they leave to be written. */
 const SHARE_FOR_SESSIONS = 0.6
@@ -22,28 +20,8 @@ export const inboundService = defineService({
 
   async start({ config, log, bus, metrics: registry, defer, signal }) {
     await bus.provisioned([MailAccepted], signal)
-    const spool = await openSpoolWriter({
-      dir: config.SPOOL_DIR,
-      writerName: config.SPOOL_WRITER,
-      maxBytes: config.SPOOL_MAX_BYTES ?? Infinity,
-      minFreeBytes: config.SPOOL_MIN_FREE_BYTES,
-      onFlush: flushMetrics(registry),
-    })
-    defer(() => spool.close())
-    const intake = createIntake({
-      bus,
-      spool,
-      hostname: config.MAIL_HOSTNAME,
-      log,
-      maxHeaderBytes: config.INBOUND_MAX_HEADER_BYTES,
-      maxHops: config.INBOUND_MAX_HOPS,
-    })
-    defer(() => intake.drain())
-    const directory = resolverOver(bus, {
-      cacheEntries: config.INBOUND_CACHE_ENTRIES,
-      cacheMs: config.INBOUND_CACHE_MS,
-      now: () => performance.now(),
-    })
+    const intake = await openIntake({ name: 'inbound', config, bus, log, metrics: registry, defer })
+    const directory = resolverOver(bus, resolverOptions(config))
     defer(() => directory.close())
 
     const handlers = inboundHandlers(
@@ -52,24 +30,13 @@ export const inboundService = defineService({
         reverseName: reverseNameOf(config),
         findRecipient: (forwardPath) => findRecipient(forwardPath, directory.resolve),
       },
-      config.INBOUND_MAX_MESSAGE_BYTES,
+      config.SMTP_MAX_MESSAGE_BYTES,
     )
     const listener = await listenSmtp(handlers, {
-      name: config.MAIL_HOSTNAME,
-      host: config.LISTEN_HOST,
+      ...smtpOptions(config),
       port: config.INBOUND_PORT,
       ...(config.TLS_CERT_FILE &&
         config.TLS_KEY_FILE && { tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE } }),
-      maxMessageOctets: config.INBOUND_MAX_MESSAGE_BYTES,
-      maxRecipients: config.INBOUND_MAX_RECIPIENTS,
-      maxTextLine: config.INBOUND_MAX_TEXT_LINE,
-      bareLineEndings: config.INBOUND_BARE_LINE_ENDINGS,
-      maxBadCommands: config.INBOUND_MAX_BAD_COMMANDS,
-      maxRefusedRecipients: config.INBOUND_MAX_REFUSED_RECIPIENTS,
-      maxConnections: config.INBOUND_MAX_CONNECTIONS,
-      maxConnectionsPerClient: config.INBOUND_MAX_CONNECTIONS_PER_CLIENT,
-      idleTimeoutMs: config.INBOUND_IDLE_TIMEOUT_MS,
-      trustedProxies: config.INBOUND_PROXY_NETWORKS,
       metrics: smtpMetrics(registry, 'inbound'),
       log,
     })

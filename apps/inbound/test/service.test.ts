@@ -72,7 +72,7 @@ async function stage(t: TestContext): Promise<Stage> {
       INBOUND_PORT: '0',
       SPOOL_DIR: spoolDir,
       SPOOL_MIN_FREE_BYTES: '0',
-      INBOUND_CACHE_MS: '60000',
+      DIRECTORY_CACHE_MS: '60000',
       DRAIN_DEADLINE_MS: '1000',
     }),
     log: pino({ level: 'info' }, { write: (line: string) => void told(JSON.parse(line)) }),

@@ -1,3 +1,4 @@
+import { resolverSettings } from '@postbus/directory-client'
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
 
@@ -5,6 +6,7 @@ const count = z.coerce.number().int().positive()
 
 export const RouterConfig = z.object({
   ...commonConfig,
+  ...resolverSettings,
   ROUTER_MAX_IN_FLIGHT: count
     .max(5000)
     .default(512)
@@ -23,19 +25,5 @@ export const RouterConfig = z.object({
     .describe('Final recipients of one message; an original recipient that would go over it fails with 5.2.4.'),
   // RFC 5321 §4.5.4.1: the give-up time generally needs to be at least 4 to 5 days.
   ROUTER_MAX_QUEUE_TIME: count.default(5 * 86_400).describe('A remote recipient is given up after so long (s).'),
-  ROUTER_CACHE_ENTRIES: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(1_000_000)
-    .default(10_000)
-    .describe('Answers of the directory kept.'),
-  ROUTER_CACHE_MS: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(60_000)
-    .default(5000)
-    .describe('An answer of the directory is kept at most so long (ms); a change is heard of sooner.'),
 })
 export type RouterConfig = z.infer<typeof RouterConfig>

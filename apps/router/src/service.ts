@@ -1,6 +1,6 @@
 import { statusWriter } from '@postbus/bus'
 import { MailAccepted, MailLocal, MailOut, MailStatus } from '@postbus/contracts'
-import { resolverOver } from '@postbus/directory-client'
+import { resolverOptions, resolverOver } from '@postbus/directory-client'
 import { defineService } from '@postbus/service'
 
 import { RouterConfig } from './config.ts'
@@ -13,11 +13,7 @@ export const routerService = defineService<RouterConfig>({
   config: RouterConfig,
   async start({ config, bus, metrics, defer, signal }) {
     await bus.provisioned([MailAccepted, MailStatus, MailLocal, MailOut], signal)
-    const directory = resolverOver(bus, {
-      cacheEntries: config.ROUTER_CACHE_ENTRIES,
-      cacheMs: config.ROUTER_CACHE_MS,
-      now: () => performance.now(),
-    })
+    const directory = resolverOver(bus, resolverOptions(config))
     defer(() => directory.close())
     const statuses = statusWriter(bus)
     const { routed } = routerMetrics(metrics)

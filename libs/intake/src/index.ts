@@ -9,3 +9,4 @@ export {
 } from './intake.ts'
 export type { Client } from './received.ts'
 export { queueIds } from './queue-id.ts'
+export { intakeSettings, openIntake, type IntakeService, type IntakeSettings } from './settings.ts'

@@ -1,0 +1,78 @@
+/** Settings of every service that takes mail, and intake opened with them: its spool writer, its counters, its end. */
+import type { Bus } from '@postbus/bus'
+import { defaultLimits, openSpoolWriter } from '@postbus/spool'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import { z } from 'zod'
+
+import { createIntake, intakeDefaults, type Intake } from './intake.ts'
+import { flushMetrics } from './metrics.ts'
+
+const count = z.coerce.number().int().positive()
+
+/** A service spreads these into its own schema. */
+export const intakeSettings = {
+  SPOOL_DIR: z
+    .string()
+    .min(1)
+    .default('spool')
+    .describe('Directory of the spool; the same for all services of a machine.'),
+  SPOOL_WRITER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Name of this writer in the spool; another one for every replica. Without it, the service's."),
+  SPOOL_MAX_BYTES: count
+    .optional()
+    .describe(
+      'What the spool may hold in all (octets); beyond, mail is refused with 452. Without it, what the disk has.',
+    ),
+  SPOOL_MIN_FREE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(defaultLimits.minFreeBytes)
+    .describe('What must stay free on the disk of the spool (octets).'),
+  INTAKE_MAX_HEADER_BYTES: count
+    .min(1000)
+    .default(intakeDefaults.maxHeaderBytes)
+    .describe('Longest header of a message (octets); a longer one is refused.'),
+  // RFC 5321 §6.3: 100 at least.
+  INTAKE_MAX_HOPS: count
+    .min(100)
+    .default(intakeDefaults.maxHops)
+    .describe('A message with more Received fields goes round in a loop.'),
+}
+
+export type IntakeSettings = z.infer<z.ZodObject<typeof intakeSettings>> & { MAIL_HOSTNAME: string }
+
+export interface IntakeService {
+  /** The service's: it names the writer and begins the metrics' names. */
+  name: string
+  config: IntakeSettings
+  bus: Bus
+  log: Logger
+  metrics: Registry
+  defer(close: () => Promise<void> | void): void
+}
+
+export async function openIntake({ name, config, bus, log, metrics, defer }: IntakeService): Promise<Intake> {
+  const spool = await openSpoolWriter({
+    dir: config.SPOOL_DIR,
+    writerName: config.SPOOL_WRITER ?? name,
+    maxBytes: config.SPOOL_MAX_BYTES ?? Infinity,
+    minFreeBytes: config.SPOOL_MIN_FREE_BYTES,
+    onFlush: flushMetrics(metrics, name),
+  })
+  defer(() => spool.close())
+  const intake = createIntake({
+    bus,
+    spool,
+    hostname: config.MAIL_HOSTNAME,
+    log,
+    maxHeaderBytes: config.INTAKE_MAX_HEADER_BYTES,
+    maxHops: config.INTAKE_MAX_HOPS,
+  })
+  defer(() => intake.drain())
+  return intake
+}

@@ -1,0 +1,70 @@
+/** Settings of every service that speaks SMTP to clients, and what they mean to the listener. */
+import { z } from 'zod'
+
+import { areNetworks } from '../proxy-protocol.ts'
+import { smtpDefaults, type SmtpListenOptions } from './types.ts'
+
+const count = z.coerce.number().int().positive()
+
+/** A service spreads these into its own schema. */
+export const smtpSettings = {
+  MAIL_HOSTNAME: z.string().min(1).describe('Our domain name in the greeting, and in the header fields we add.'),
+  LISTEN_HOST: z.string().default('::').describe('Address to listen on.'),
+  SMTP_MAX_MESSAGE_BYTES: count
+    .default(smtpDefaults.maxMessageOctets)
+    .describe('Largest message taken, as SIZE announces it (octets).'),
+  // RFC 5321 §4.5.3.1.8: 100 at least.
+  SMTP_MAX_RECIPIENTS: count
+    .min(100)
+    .default(smtpDefaults.maxRecipients)
+    .describe('Recipients of one message; further ones are told to come in another.'),
+  // RFC 5321 §4.5.3.1.6: 1000 octets at least.
+  SMTP_MAX_TEXT_LINE: count
+    .min(1000)
+    .default(smtpDefaults.maxTextLine)
+    .describe('Longest line of a message, CRLF included (octets); a longer one is refused.'),
+  SMTP_BARE_LINE_ENDINGS: z
+    .enum(['refuse', 'repair'])
+    .default(smtpDefaults.bareLineEndings)
+    .describe('A message with a bare CR or LF: refused, or taken with CRLF in its place. Neither ever ends a message.'),
+  SMTP_MAX_CONNECTIONS: count.default(smtpDefaults.maxConnections).describe('Connections at once, on each port.'),
+  SMTP_MAX_CONNECTIONS_PER_CLIENT: count
+    .default(smtpDefaults.maxConnectionsPerClient)
+    .describe('Connections at once from one IPv4 address or one IPv6 /64, on each port.'),
+  SMTP_MAX_BAD_COMMANDS: count
+    .default(smtpDefaults.maxBadCommands)
+    .describe('Protocol errors after which a session ends.'),
+  SMTP_MAX_REFUSED_RECIPIENTS: count
+    .default(smtpDefaults.maxRefusedRecipients)
+    .describe('Recipients refused for good after which a session ends; counted anew after each message taken.'),
+  // RFC 5321 §4.5.3.2.7: 5 minutes at least.
+  SMTP_IDLE_TIMEOUT_MS: count
+    .min(300_000)
+    .default(smtpDefaults.idleTimeoutMs)
+    .describe('A client that says nothing for so long is disconnected (ms).'),
+  SMTP_PROXY_NETWORKS: z
+    .string()
+    .default('')
+    .transform((list) => list.split(/[\s,]+/).filter((network) => network !== ''))
+    .refine(areNetworks, 'addresses or networks such as 10.0.0.0/8, separated by commas')
+    .describe('Addresses and networks of balancers that speak the PROXY protocol, separated by commas.'),
+}
+
+export type SmtpSettings = z.infer<z.ZodObject<typeof smtpSettings>>
+
+export function smtpOptions(config: SmtpSettings): Omit<SmtpListenOptions, 'port' | 'metrics' | 'log'> {
+  return {
+    name: config.MAIL_HOSTNAME,
+    host: config.LISTEN_HOST,
+    maxMessageOctets: config.SMTP_MAX_MESSAGE_BYTES,
+    maxRecipients: config.SMTP_MAX_RECIPIENTS,
+    maxTextLine: config.SMTP_MAX_TEXT_LINE,
+    bareLineEndings: config.SMTP_BARE_LINE_ENDINGS,
+    maxBadCommands: config.SMTP_MAX_BAD_COMMANDS,
+    maxRefusedRecipients: config.SMTP_MAX_REFUSED_RECIPIENTS,
+    maxConnections: config.SMTP_MAX_CONNECTIONS,
+    maxConnectionsPerClient: config.SMTP_MAX_CONNECTIONS_PER_CLIENT,
+    idleTimeoutMs: config.SMTP_IDLE_TIMEOUT_MS,
+    trustedProxies: config.SMTP_PROXY_NETWORKS,
+  }
+}
