@@ -7,6 +7,7 @@ import { open } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 
 export interface LoadOptions {
   host: string
@@ -18,6 +19,10 @@ export interface LoadOptions {
   bytes: number
   /** Path of the ledger: a line `id recipient reply` for each 250, on disk before the next message. Null: none is kept. */
   ledger: string | null
+  /** What message ids begin with; another one for every load that runs at the same time. */
+  prefix?: string
+  /** TLS from the first byte and AUTH PLAIN, as for submission; the account is the sender. */
+  login?: { user: string; password: string; ca: string }
   onAccepted?: (accepted: number) => void
 }
 
@@ -47,15 +52,14 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
 
   async function session(): Promise<void> {
     while (next < options.messages) {
-      const client = await SmtpClient.open(options.host, options.port)
+      const client = await SmtpClient.open(options)
       if (client === null) {
         await pause(RETRY_MS)
         continue
       }
       try {
         while (next < options.messages) {
-          const id = `load-${next++}`
-          if (!(await deliver(client, id))) break
+          if (!(await deliver(client, next++))) break
         }
       } finally {
         client.close()
@@ -64,8 +68,9 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
   }
 
   /** One message until it is answered with 250, or its answer is lost. False when the session is of no more use. */
-  async function deliver(client: SmtpClient, id: string): Promise<boolean> {
-    const recipient = options.recipients[Number(id.slice(5)) % options.recipients.length] as string
+  async function deliver(client: SmtpClient, number: number): Promise<boolean> {
+    const id = `${options.prefix ?? 'load'}-${number}`
+    const recipient = options.recipients[number % options.recipients.length] as string
     for (let session: SmtpClient | null = client; ;) {
       const outcome = session === null ? 'again' : await session.send(id, recipient, body)
       if (typeof outcome === 'object') {
@@ -83,7 +88,7 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
       }
       if (outcome !== 'again') refusals.set(outcome, (refusals.get(outcome) ?? 0) + 1)
       await pause(RETRY_MS)
-      session = await SmtpClient.open(options.host, options.port)
+      session = await SmtpClient.open(options)
     }
   }
 
@@ -97,38 +102,43 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
 
 class SmtpClient {
   readonly #socket: Socket
+  readonly #sender: string
   readonly #lines: AsyncIterator<string>
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, sender: string) {
     this.#socket = socket
+    this.#sender = sender
     this.#lines = createInterface({ input: socket, crlfDelay: Infinity })[Symbol.asyncIterator]()
   }
 
-  /** Null when nobody answers, or not with a greeting. */
-  static async open(host: string, port: number): Promise<SmtpClient | null> {
-    const socket = connect(port, host)
+  /** Null when nobody answers, or not with a greeting, or the login is refused. */
+  static async open({ host, port, login }: LoadOptions): Promise<SmtpClient | null> {
+    const socket = login ? connectTls({ host, port, ca: login.ca, servername: 'localhost' }) : connect(port, host)
     socket.on('error', () => {}) // Seen as the end of the lines.
     socket.setNoDelay(true)
     try {
-      await once(socket, 'connect')
+      await once(socket, login ? 'secureConnect' : 'connect')
     } catch {
       return null
     }
-    const client = new SmtpClient(socket)
-    const greeted =
-      (await client.#reply())?.startsWith('220') && (await client.#ask('EHLO load.test'))?.startsWith('250')
-    if (greeted) return client
+    const client = new SmtpClient(socket, login?.user ?? 'load@example.com')
+    const plain = login && Buffer.from(`\0${login.user}\0${login.password}`).toString('base64')
+    const ready =
+      (await client.#reply())?.startsWith('220') &&
+      (await client.#ask('EHLO load.test'))?.startsWith('250') &&
+      (plain === undefined || (await client.#ask(`AUTH PLAIN ${plain}`))?.startsWith('235'))
+    if (ready) return client
     client.close()
     return null
   }
 
   /** `{reply}` of the 250; 'unanswered' when the answer to the data is lost; else why it was refused, for another try. */
   async send(id: string, recipient: string, body: string): Promise<{ reply: string } | 'unanswered' | (string & {})> {
-    this.#socket.write(`MAIL FROM:<load@example.com>\r\nRCPT TO:<${recipient}>\r\nDATA\r\n`)
+    this.#socket.write(`MAIL FROM:<${this.#sender}>\r\nRCPT TO:<${recipient}>\r\nDATA\r\n`)
     const [mail, rcpt, data] = [await this.#reply(), await this.#reply(), await this.#reply()]
     if (!data?.startsWith('354')) return [mail, rcpt, data].find((line) => !line?.startsWith('250')) ?? 'again'
     this.#socket.write(
-      `From: load@example.com\r\nTo: ${recipient}\r\nSubject: ${id}\r\nMessage-ID: <${id}@load.test>\r\nX-Load-Id: ${id}\r\n\r\n${body}.\r\n`,
+      `From: ${this.#sender}\r\nTo: ${recipient}\r\nSubject: ${id}\r\nMessage-ID: <${id}@load.test>\r\nX-Load-Id: ${id}\r\n\r\n${body}.\r\n`,
     )
     const reply = await this.#reply()
     if (reply === null) return 'unanswered'
