@@ -1,9 +1,10 @@
 /**
- * custody: what became of every recipient; gives spool records back, and publishes again what the bus lost.
+ * custody: what became of every recipient; reports to senders, gives spool records back, and publishes again what the bus lost.
  *
  *   reads    mail.status (durable "custody", by the one replica that leads)
- *   writes   mail.accepted, mail.local, mail.out, mail.hold (what was lost), the hint custody.changed
+ *   writes   mail.accepted, mail.local, mail.out, mail.hold (what was lost; mail.accepted also for reports), the hint custody.changed
  *   answers  custody.where
+ *   asks     directory.localDomains
  *
  * Settings and metrics: README.md.
  */

@@ -5,6 +5,7 @@
  */
 import { MailAccepted } from '@postbus/contracts'
 import type { Action, RecipientReport, Report, ReportFacts } from '@postbus/dsn'
+import { normalizeAddress } from '@postbus/smtp'
 
 import type { ReportedRecipient, ReportPlan } from './plan.ts'
 
@@ -48,6 +49,12 @@ export function acceptedReport(plan: ReportPlan, { body, smtputf8 }: Report, siz
   })
 }
 
+/** Who wrote to an alias does not know the address behind it. */
+function reasonOf(reason: string, finalRecipient: string, written: string): string {
+  const isSame = normalizeAddress(finalRecipient) === normalizeAddress(written)
+  return isSame ? reason : `${reason} (The message was addressed to <${written}>.)`
+}
+
 const messageIdOf = ({ queueId, reportingMta }: ReportPlan): string => `<${queueId}@${reportingMta}>`
 
 function recipientReport({ original, tracked }: ReportedRecipient, isSender: boolean): RecipientReport {
@@ -59,7 +66,8 @@ function recipientReport({ original, tracked }: ReportedRecipient, isSender: boo
     case 'failed':
     case 'expired':
     case 'deferred': {
-      const { status: code, reason, reply, mxHost } = status
+      const { status: code, reply, mxHost } = status
+      const reason = reasonOf(status.reason, finalRecipient, original.forwardPath)
       const action: Action = status.kind === 'deferred' ? 'delayed' : 'failed'
       const destination = listing?.final.destination
       const retries = action === 'delayed' && destination?.kind === 'remote'

@@ -157,7 +157,8 @@ test('what cannot be delivered comes back', async (t) => {
   await t.test('an alias that leads nowhere: the router’s failure is told as well', async () => {
     await postbus(ready, 'alias', 'add', 'nowhere@example.org', '--member', 'nobody@example.org')
     await send(ready, senders.local, ['nowhere@example.org'])
-    const { recipients } = await reportOf((await messages(ready, senders.local, 1))[0] ?? assert.fail())
+    const { recipients, text } = await reportOf((await messages(ready, senders.local, 1))[0] ?? assert.fail())
+    assert.match(text, /<nobody@example\.org>[\s\S]*<nowhere@example\.org>/)
     assert.deepEqual([recipients.length, recipients[0]?.['Status']], [1, '5.1.1'])
   })
 
