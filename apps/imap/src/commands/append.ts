@@ -65,9 +65,10 @@ function request({ session, account }: InAccount, name: string, messages: Messag
 
 /** Flags and a date before the message, each with a space behind it. */
 function parseAttributes(args: Arguments): Omit<MessageArgument, 'index'> {
-  const flags = args.next('(') ? parseFlagList(args) : []
+  const hasFlags = args.next('(') // RFC 9051 §9 (flag-list): an empty list is one, too
+  const flags = hasFlags ? parseFlagList(args) : []
   if (args.atEnd) throw new ImapSyntaxError('Expected the message as a literal')
-  if (!args.literalIsNext && flags.length > 0) args.space()
+  if (!args.literalIsNext && hasFlags) args.space()
   const internalDate = args.next('"') ? parseDateTime(args) : undefined
   if (internalDate !== undefined) args.space()
   return { flags, internalDate }
