@@ -92,6 +92,8 @@ export default [
   },
   {
     files: ['{apps,libs}/*/package.json'],
+    // Scenarios are all test: everything they need is a development dependency.
+    ignores: ['apps/platform-e2e/package.json'],
     languageOptions: { parser: jsonc },
     plugins: { '@nx': nx },
     rules: {
