@@ -76,7 +76,6 @@ export const migrations: readonly Migration[] = [
       alter table recipient add column delay_report text;
       alter table recipient add column report_due_at integer;
       create index recipient_report_due on recipient (report_due_at) where report_due_at is not null;
-      create index recipient_report_waits on recipient (queue_id) where report_due_at is not null;
       update recipient set report_due_at = 0
         where state in ('failed', 'expired') and queue_id in (select queue_id from message where phase < 2);
 
