@@ -1,6 +1,8 @@
 /** Columns for people. */
 export function table(header: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const cells = [header, ...rows.map((row) => row.map(cell))]
+  // A column without a name is a remark: absent, it leaves nothing behind.
+  const remark = (column: number, text: string): string => (header[column] === '' && text === '–' ? '' : text)
+  const cells = [header, ...rows.map((row) => row.map((value, column) => remark(column, cell(value))))]
   const widths = header.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
   return cells
     .map((row) =>
