@@ -22,7 +22,7 @@ export type QueueId = z.infer<typeof QueueId>
 const Path = z
   .string()
   .max(1024)
-  // biome-ignore lint: control characters are exactly what is refused
+  // Control characters are exactly what is refused
   .regex(/^[^\u0000-\u001f\u007f]*$/)
 
 /** MAIL FROM without angle brackets; '' is the null reverse-path — RFC 5321 §4.5.5. */

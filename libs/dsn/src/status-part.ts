@@ -56,7 +56,7 @@ function originalRecipient(orcpt: string, utf8: boolean): string {
 }
 
 export function isAscii(text: string): boolean {
-  // biome-ignore lint: NUL to DEL is what ASCII is
+  // NUL to DEL is what ASCII is
   return /^[\x00-\x7f]*$/.test(text)
 }
 

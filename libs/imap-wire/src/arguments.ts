@@ -24,11 +24,11 @@ export interface ArgumentOptions {
   utf8?: boolean
 }
 
-// biome-ignore lint: control characters are exactly what an atom may not have — RFC 9051 §9, ATOM-CHAR
+// Control characters are exactly what an atom may not have — RFC 9051 §9, ATOM-CHAR
 const ATOM = /[^\u0000-\u0020\u007f-\u00ff(){%*"\\\]]+/y
-// biome-ignore lint: as above; ASTRING-CHAR also allows "]"
+// As above; ASTRING-CHAR also allows "]"
 const ASTRING = /[^\u0000-\u0020\u007f-\u00ff(){%*"\\]+/y
-// biome-ignore lint: as above; list-char also allows the wildcards
+// As above; list-char also allows the wildcards
 const LIST_MAILBOX = /[^\u0000-\u0020\u007f-\u00ff(){"\\]+/y
 const SEQUENCE_SET = /[0-9*:,]+|\$/y
 const DIGITS = /[0-9]+/y

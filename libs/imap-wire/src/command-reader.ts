@@ -62,7 +62,7 @@ type State =
 const LITERAL = /(~?)\{([0-9]{1,20})(\+?)\}$/
 /** The longest that LITERAL can match, with some to spare. */
 const LITERAL_LENGTH = 32
-// biome-ignore lint: control characters are what a tag may not have — RFC 9051 §9 (tag)
+// Control characters are what a tag may not have — RFC 9051 §9 (tag)
 const TAG = /^[^\u0000-\u0020\u007f-\u00ff(){%*"\\+]+(?= |$)/
 const NAME = /^ (?:UID )?[A-Za-z][A-Za-z0-9-]*(?= |$)/i
 const MAX_DATA = 65_536
@@ -208,7 +208,7 @@ export class CommandReader {
         this.#reset()
         return 'again'
       }
-      // biome-ignore lint: NUL and a bare CR are in no command — RFC 9051 §9 (CHAR, TEXT-CHAR)
+      // NUL and a bare CR are in no command — RFC 9051 §9 (CHAR, TEXT-CHAR)
       const fault = /[\u0000\r]/.test(line) ? 'NUL or bare CR in a command' : undefined
       this.#lines.push(marker ? line.slice(0, marker.index) : line)
       this.#blame(fault ?? (this.#lines.length === 1 ? faultInBeginning(line) : undefined))

@@ -6,7 +6,7 @@
  */
 import { mailboxNameOnWire } from './mailbox-name.ts'
 
-// biome-ignore lint: TEXT-CHAR of 7 bits without control characters
+// TEXT-CHAR of 7 bits without control characters
 const QUOTABLE = /^[\u0020-\u007e]{0,1000}$/
 const ATOM = /^[^\u0000-\u0020\u007f-\uffff(){%*"\\]+$/
 

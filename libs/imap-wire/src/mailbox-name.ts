@@ -28,10 +28,10 @@ export function encodeUtf7(text: string): string {
 
 /** A name as it came from a client. Clients that put UTF-8 where UTF-7 belongs are understood. */
 export function parseMailboxName(wire: string, { utf8 = false }: { utf8?: boolean }): string {
-  // biome-ignore lint: anything beyond ASCII cannot be modified UTF-7
+  // Anything beyond ASCII cannot be modified UTF-7
   const isAscii = /^[\u0000-\u007f]*$/.test(wire)
   const name = utf8 || !isAscii ? wire : decodeUtf7(wire)
-  // biome-ignore lint: control characters would end the line a name is written on — RFC 9051 §5.1
+  // Control characters would end the line a name is written on — RFC 9051 §5.1
   if (/[\u0000-\u001f\u007f]/.test(name)) throw new ImapSyntaxError('Mailbox name with a control character')
   return spellInbox(name)
 }

@@ -13,7 +13,7 @@ const LINE_LENGTH = 78
  * and NUL in the value become spaces: a value never becomes a second field.
  */
 export function formatField(name: string, value: string): string {
-  // biome-ignore lint: control characters are exactly what is taken out
+  // Control characters are exactly what is taken out
   const words = value.replaceAll(/[\r\n\0]+/g, ' ').split(/(?<=[^ \t])(?=[ \t])/)
   const lines: string[] = []
   let line = `${name}:${/^[ \t]/.test(value) || value === '' ? '' : ' '}`

@@ -65,7 +65,7 @@ test('a written field is one field with the value given, folded at blanks', () =
       const [field, ...others] = parseHeader(formatFields([['X-Test', value]]))
       assert.equal(others.length, 0)
       assert.equal(field?.name, 'X-Test')
-      // biome-ignore lint: control characters are what is taken out
+      // Control characters are what is taken out
       assert.equal(field?.value, value.replaceAll(/[\r\n\0]+/g, ' ').replaceAll(/^[ \t]+|[ \t]+$/g, ''))
     }),
   )
