@@ -32,7 +32,7 @@ export const usage = `usage: npm start -- [option …]
 
   --data DIR              where everything is kept (default ./data)
   --base-port N           ports are N + the well-known one (default 2000: IMAPS on 2993)
-  --host ADDRESS          listen here (default 127.0.0.1)
+  --host ADDRESS          listen for mail here (default 127.0.0.1); the bus and metrics stay on loopback
   --processes             one process per service
   --replicas S=N,…        so many of a service, e.g. router=2,mailstore=2; implies --processes
   --set NAME=VALUE        a setting for every service that knows it; may be repeated

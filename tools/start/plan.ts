@@ -21,6 +21,9 @@ const WELL_KNOWN = {
 } as const
 export type PortName = keyof typeof WELL_KNOWN
 
+/** The bus and the health ports are for this machine only, wherever mail is listened for. */
+export const LOOPBACK = '127.0.0.1'
+
 /** Health and metrics ports follow from here, one per service instance; further replicas' listeners from the second. */
 const FIRST_HEALTH_PORT = 6000
 const FIRST_REPLICA_PORT = 6200
@@ -155,7 +158,7 @@ export function settings(
   return {
     NATS_URL: around.natsUrl,
     NATS_NKEY_FILE: around.seedFile(service),
-    HEALTH_HOST: host,
+    HEALTH_HOST: LOOPBACK,
     HEALTH_PORT: String(healthPort),
     ...own[service],
     ...around.set,

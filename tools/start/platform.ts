@@ -12,7 +12,7 @@ import { DataDirectoryInUse, lockDataDirectory } from './data-lock.ts'
 import { DEMO_ALIAS_DOMAIN, DEMO_DOMAIN, demoAccounts } from './demo.ts'
 import { keysOf } from './keys.ts'
 import type { StartOptions } from './options.ts'
-import { plan, settings, stopWaves, type Instance, type Plan, type Surroundings } from './plan.ts'
+import { LOOPBACK, plan, settings, stopWaves, type Instance, type Plan, type Surroundings } from './plan.ts'
 import { welcome } from './print.ts'
 import { removeReadyFile, writeReadyFile, type Ready } from './ready-file.ts'
 import { untilReady } from './readiness.ts'
@@ -54,7 +54,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
     '127.0.0.1',
     '::1',
   ])
-  const natsUrl = `nats://${host}:${layout.ports.nats}`
+  const natsUrl = `nats://${LOOPBACK}:${layout.ports.nats}`
   const around: Surroundings = {
     data,
     host,
@@ -89,7 +89,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   }
 
   try {
-    running.push(await startBroker({ host, port: layout.ports.nats, data, keys, shards: SHARDS, events }))
+    running.push(await startBroker({ host: LOOPBACK, port: layout.ports.nats, data, keys, shards: SHARDS, events }))
     const settingsFile = join(data, 'run', 'settings.json')
     const instances = layout.processes.flatMap((process) => process.instances)
     await writeFile(
@@ -114,7 +114,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
         ),
       )
     }
-    const notReady = await untilReady(host, instances, READY_MS, stopping.signal)
+    const notReady = await untilReady(LOOPBACK, instances, READY_MS, stopping.signal)
     if (notReady !== null) stopping.stop(notReady)
     if (!stopping.signal.aborted) {
       const accounts = await demoAccounts(data, () =>

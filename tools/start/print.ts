@@ -12,7 +12,7 @@ Postbus is running (${(elapsedMs / 1000).toFixed(1)} s), data in ${data}
   SMTP in (MX)   ${host}:${ports.mx}
   submission     ${host}:${ports.submission} (STARTTLS), ${ports.submissions} (TLS)
   IMAP           ${host}:${ports.imap} (STARTTLS), ${ports.imaps} (TLS)
-  NATS           ${host}:${ports.nats}
+  NATS           127.0.0.1:${ports.nats}
   authority      ${ca}
 
   accounts
