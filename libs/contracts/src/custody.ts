@@ -1,8 +1,9 @@
 /** What services and operators ask custody. */
 import { z } from 'zod'
 
-import { defineRequest } from './define.ts'
+import { defineRequest, defineRows } from './define.ts'
 import {
+  AccountId,
   EnhancedStatus,
   Envelope,
   ForwardPath,
@@ -13,6 +14,8 @@ import {
   ReversePath,
   Timestamp,
 } from './envelope.ts'
+import { NextHop } from './mail-out.ts'
+import { Status } from './mail-status.ts'
 
 /** Where a final recipient stands. `routed`: on its way, no attempt known yet. */
 export const RecipientState = z.enum([
@@ -68,4 +71,97 @@ export const where = defineRequest({
     /** When the spool record was freed; absent while the message is open. */
     freedAt: Timestamp.optional(),
   }),
+})
+
+/** Which open outgoing recipients; every condition given must hold. */
+export const QueueFilter = z.object({
+  queueId: QueueId.optional(),
+  n: RecipientKey.optional(),
+  /** The destination site, in any case; `.example.com` includes its subdomains. */
+  site: z.string().min(1).max(255).optional(),
+  /** A whole address, or `@domain`; `<>` is the null reverse-path. */
+  sender: z.string().min(1).max(1024).optional(),
+  recipient: z.string().min(1).max(1024).optional(),
+  account: AccountId.optional(),
+  states: z
+    .array(z.enum(['routed', 'deferred', 'held', 'dead']))
+    .min(1)
+    .optional(),
+  /** Accepted before. */
+  before: Timestamp.optional(),
+  after: Timestamp.optional(),
+  /** Part of the reason or of the peer's reply, in any case. */
+  reason: z.string().min(1).max(200).optional(),
+})
+export type QueueFilter = z.infer<typeof QueueFilter>
+
+/** One open outgoing recipient. */
+export const QueuedRecipient = z.object({
+  queueId: QueueId,
+  n: RecipientKey,
+  site: z.string(),
+  shard: z.int().nonnegative(),
+  reversePath: ReversePath,
+  forwardPath: ForwardPath,
+  account: AccountId.optional(),
+  messageId: z.string().optional(),
+  size: z.int(),
+  acceptedAt: Timestamp,
+  expiresAt: Timestamp,
+  state: z.enum(['routed', 'deferred', 'held', 'dead']),
+  attempt: z.int().nonnegative(),
+  /** Since when it is in this state. */
+  at: Timestamp,
+  nextAttemptAt: Timestamp.optional(),
+  status: EnhancedStatus.optional(),
+  /** What the peer said, why it is held. */
+  reason: z.string().max(2000).optional(),
+  mxHost: z.string().optional(),
+  via: NextHop.optional(),
+})
+export type QueuedRecipient = z.infer<typeof QueuedRecipient>
+
+export const listQueue = defineRows({
+  name: 'custody.queue',
+  answerer: 'custody',
+  askers: ['operator', 'console'],
+  purpose: 'Open outgoing recipients, oldest first.',
+  input: z.object({ filter: QueueFilter, limit: z.int().min(1).max(1_000_000).default(1000) }),
+  row: QueuedRecipient,
+})
+
+export const countQueue = defineRequest({
+  name: 'custody.queueSites',
+  answerer: 'custody',
+  askers: ['operator', 'console'],
+  purpose: 'Open outgoing recipients counted by site, the fullest first.',
+  timeoutMs: 30_000,
+  input: z.object({ filter: QueueFilter, limit: z.int().min(1).max(10_000).default(100) }),
+  output: z.object({
+    sites: z.array(
+      z.object({
+        site: z.string(),
+        routed: z.int(),
+        deferred: z.int(),
+        held: z.int(),
+        dead: z.int(),
+        oldestAt: Timestamp,
+        /** When the next one is due. */
+        nextAttemptAt: Timestamp.optional(),
+      }),
+    ),
+    /** Over all sites, also those beyond the limit. */
+    total: z.int(),
+  }),
+})
+
+/** What the books kept of one recipient: the status that stands, and those before it, oldest first. */
+export const recipientHistory = defineRequest({
+  name: 'custody.history',
+  answerer: 'custody',
+  askers: ['operator', 'console'],
+  refusals: ['noSuchMessage', 'noSuchRecipient'],
+  purpose: "One recipient's statuses, oldest first.",
+  input: z.object({ queueId: QueueId, n: RecipientKey }),
+  output: z.object({ forwardPath: ForwardPath, state: RecipientState, history: z.array(Status) }),
 })

@@ -72,6 +72,7 @@ export interface EventContract<S extends z.ZodType = z.ZodType> {
 export interface RequestContract<I extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodType> {
   readonly kind: 'request'
   readonly name: string
+  /** With a `{token}` place where the answerer is one particular replica, e.g. the owner of a lane. */
   readonly subject: string
   readonly answerer: Party
   readonly askers: readonly Party[]
@@ -112,11 +113,13 @@ export function defineEvent<S extends z.ZodType>(contract: Omit<EventContract<S>
   return { kind: 'event', ...contract }
 }
 
-/** `rpc.<answerer>.v1.<operation>` — the operation is the name after the dot. */
+/** `rpc.<answerer>.v1.<operation>` — the operation is the name after the dot; `place` is one token more, filled in by who asks. */
 export function defineRequest<I extends z.ZodType, O extends z.ZodType>(
-  contract: Described<RequestContract<I, O>> & { refusals?: readonly string[]; timeoutMs?: number },
+  contract: Described<RequestContract<I, O>> & { refusals?: readonly string[]; timeoutMs?: number; place?: string },
 ): RequestContract<I, O> {
-  return { kind: 'request', refusals: [], timeoutMs: 5000, ...contract, subject: rpcSubject(contract.name) }
+  const { place, ...described } = contract
+  const subject = place === undefined ? rpcSubject(contract.name) : `${rpcSubject(contract.name)}.{${place}}`
+  return { kind: 'request', refusals: [], timeoutMs: 5000, ...described, subject }
 }
 
 export function defineRows<I extends z.ZodType, R extends z.ZodType>(

@@ -40,3 +40,14 @@ export const DirectoryChanged = defineHint({
   subject: () => 'directory.changed.v1',
 })
 export type DirectoryChanged = z.infer<typeof DirectoryChanged.schema>
+
+export const DeliveryReplica = defineHint({
+  name: 'delivery.replica',
+  pattern: 'delivery.replica.v1',
+  producers: ['delivery'],
+  consumers: ['delivery'],
+  purpose: 'A replica of delivery is alive, or leaves; the others work out which lanes each of them should own.',
+  schema: z.object({ replica: z.string().min(1).max(64), leaving: z.boolean().default(false) }),
+  subject: () => 'delivery.replica.v1',
+})
+export type DeliveryReplica = z.infer<typeof DeliveryReplica.schema>

@@ -6,7 +6,7 @@
  * CONSUMERS
  *   delivery, one durable consumer per lane
  * DELIVERY
- *   At least once. Same queueId, n, attempt and incarnation: same message.
+ *   At least once. Same queueId, n, attempt, incarnation and spills: same message.
  *
  * Three subject families share the stream: `q` is work that can run now, `s` a schedule whose due time the server
  * keeps and which fires into the `q` subject of the same task, `x` a short-lived tombstone that cancels a schedule.
@@ -14,10 +14,20 @@
 import { z } from 'zod'
 
 import { defineEvent } from './define.ts'
-import { Timestamp } from './envelope.ts'
+import { AccountId, Timestamp } from './envelope.ts'
 import { streams } from './streams.ts'
 import { laneOf, siteToken } from './subjects.ts'
 import { Task } from './task.ts'
+
+/**
+ * Where mail goes other than to the MX hosts of its own domain: `mx:<domain>` (those of another), `smtp:<host>:<port>`,
+ * `lmtp:<host>:<port>`. An IPv6 address stands in brackets.
+ */
+export const NextHop = z
+  .string()
+  .max(300)
+  .regex(/^(?:mx:[^\s:[\]]+|(?:smtp|lmtp):(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5})$/)
+export type NextHop = z.infer<typeof NextHop>
 
 const schema = z.object({
   ...Task.shape,
@@ -31,8 +41,17 @@ const schema = z.object({
   expiresAt: Timestamp,
   /** The peer's last reply, kept for the report. */
   lastReply: z.string().max(2000).optional(),
+  /** Whose turn it is inside a site: the account that submitted it. Without one the reverse-path counts. */
+  submitter: AccountId.optional(),
+  /** An operator sent it another way than its site's own. It keeps its site, and so its lane. */
+  via: NextHop.optional(),
+  /** How often it was put back without an attempt because its site had no room. Part of its message id. */
+  spills: z.int().nonnegative().default(0),
 })
 export type MailOut = z.infer<typeof schema>
+
+const version = ({ queueId, n, attempt, incarnation, spills }: MailOut): string =>
+  `${queueId}:${n}:${attempt}:${incarnation}${spills === 0 ? '' : `:${spills}`}`
 
 const place = (family: 'q' | 's', { shard, site, queueId, n }: MailOut): string =>
   `mail.out.v1.${shard}.${family}.${laneOf(site)}.${siteToken(site)}.${queueId}.${n}`
@@ -46,7 +65,7 @@ export const MailOut = defineEvent({
   purpose: 'Hand one message to the next hop of one remote recipient, now.',
   schema,
   subject: (task) => place('q', task),
-  messageId: ({ queueId, n, attempt, incarnation }) => `out:${queueId}:${n}:${attempt}:${incarnation}`,
+  messageId: (task) => `out:${version(task)}`,
   queueId: ({ queueId }) => queueId,
 })
 
@@ -60,6 +79,6 @@ export const MailOutLater = defineEvent({
   purpose: 'The same task at its next attempt, kept by the server until it is due.',
   schema,
   subject: (task) => place('s', task),
-  messageId: ({ queueId, n, attempt, incarnation }) => `ret:${queueId}:${n}:${attempt}:${incarnation}`,
+  messageId: (task) => `ret:${version(task)}`,
   queueId: ({ queueId }) => queueId,
 })

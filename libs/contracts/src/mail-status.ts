@@ -27,6 +27,7 @@ import {
   ReversePath,
   Timestamp,
 } from './envelope.ts'
+import { NextHop } from './mail-out.ts'
 import { streams } from './streams.ts'
 import { bucketOf } from './subjects.ts'
 
@@ -82,12 +83,19 @@ export const Status = z.discriminatedUnion('kind', [
     reply: z.string().max(2000),
     dsn: z.boolean(),
   }),
-  z.object({ ...ofRecipient, ...reply, kind: z.literal('deferred'), nextAttemptAt: Timestamp }),
+  z.object({
+    ...ofRecipient,
+    ...reply,
+    kind: z.literal('deferred'),
+    nextAttemptAt: Timestamp,
+    via: NextHop.optional(),
+  }),
   z.object({ ...ofRecipient, ...reply, kind: z.literal('failed'), rule: z.string().max(200).optional() }),
   z.object({ ...ofRecipient, ...reply, kind: z.literal('expired') }),
   z.object({ ...ofRecipient, kind: z.literal('discarded'), rule: z.string().max(200) }),
   z.object({ ...ofRecipient, kind: z.literal('held'), rule: z.string().max(200), site: z.string().max(255) }),
-  z.object({ ...ofRecipient, kind: z.literal('released'), by: z.string().max(200) }),
+  /** An operator let it go on, at once: out of a hold, before its time, or another way (`via`). */
+  z.object({ ...ofRecipient, kind: z.literal('released'), by: z.string().max(200), via: NextHop.optional() }),
   z.object({ ...ofRecipient, kind: z.literal('cancelled'), by: z.string().max(200) }),
   z.object({ ...ofRecipient, kind: z.literal('dead'), stream: z.string().max(64), reason: z.string().max(200) }),
 ])

@@ -47,8 +47,8 @@ export function permissionsOf(identity: Identity, options: { shards: number }): 
         break
       case 'request':
       case 'rows':
-        if (contract.askers.includes(identity)) publish.add(contract.subject)
-        if (contract.answerer === identity) subscribe.add(`${contract.subject} ${identity}`)
+        if (contract.askers.includes(identity)) publish.add(subjectFilter(contract.subject))
+        if (contract.answerer === identity) subscribe.add(`${subjectFilter(contract.subject)} ${identity}`)
         // Rows are paid for with credit, which the asker sends as an answer to the last frame.
         responds ||= contract.answerer === identity || (contract.kind === 'rows' && contract.askers.includes(identity))
         break

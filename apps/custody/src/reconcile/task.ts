@@ -80,21 +80,25 @@ function outgoingTask({ entry, original, tracked }: Overdue): MailOut | null {
   const { site, shard, expiresAt } = final.destination
   const { status, firstAttemptAt } = tracked
   const lastReply = status && 'reply' in status ? status.reply : undefined
+  const via = status && 'via' in status ? status.via : undefined
   return {
     ...taskOf(entry, original, final),
     site,
     shard,
     expiresAt,
     attempt: nextAttempt(tracked.status),
+    spills: 0,
+    ...(entry.account !== undefined && { submitter: entry.account }),
+    ...(via !== undefined && { via }),
     ...(firstAttemptAt !== null && { firstAttemptAt }),
     ...(lastReply !== undefined && { lastReply }),
   }
 }
 
-/** A deferral names the attempt that was made; a hold and a release the one that was going to be. */
+/** A deferral and a release name the attempt that was; a hold the one that was going to be. */
 export function nextAttempt(status: Overdue['tracked']['status']): number {
   if (status === null) return 1
-  return status.kind === 'deferred' ? status.attempt + 1 : Math.max(1, status.attempt)
+  return status.kind === 'deferred' || status.kind === 'released' ? status.attempt + 1 : Math.max(1, status.attempt)
 }
 
 /** The first place that holds it. One after the other, in the order given: see placesOf. */

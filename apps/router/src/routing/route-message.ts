@@ -100,7 +100,8 @@ export async function routeMessage(event: MailAccepted, ports: RoutePorts, limit
         if (into) return { ...final, destination: { kind: 'merged', into } }
         const { site } = end
         const shard = shardOf(laneOf(site), limits.shards)
-        route.out.push({ ...task(), site, shard, attempt: 1, expiresAt })
+        const submitter = message.account
+        route.out.push({ ...task(), site, shard, attempt: 1, expiresAt, spills: 0, ...(submitter && { submitter }) })
         return { ...final, destination: { kind: 'remote', site, shard, expiresAt } }
       }
       case 'discarded':
