@@ -1,7 +1,7 @@
 /** A Postfix of the test's own: configuration, queue and port in a temporary directory, nothing of the system touched. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,10 +18,56 @@ export interface Postfix {
 }
 
 /** Relays everything for one domain to a host and port; takes nothing for others. */
-export async function startPostfix(
+export function relayingPostfix(
   t: TestContext,
   domain: string,
   next: { host: string; port: number },
+): Promise<Postfix> {
+  return startPostfix(t, () => [
+    `relay_domains = ${domain}`,
+    'relay_recipient_maps =',
+    `relay_transport = smtp:[${next.host}]:${next.port}`,
+    // The first refusal would otherwise wait for minutes.
+    'minimal_backoff_time = 2s',
+    'queue_run_delay = 2s',
+  ])
+}
+
+export interface ReceivingPostfix extends Postfix {
+  /** Every message it has delivered, as it stands in the mailbox. */
+  received(): Promise<Buffer[]>
+}
+
+/** The MX of one domain: whatever the local part, into one Maildir. */
+export async function receivingPostfix(t: TestContext, domain: string): Promise<ReceivingPostfix> {
+  const [uid, gid] = await idsOf('nobody')
+  let maildir = ''
+  const postfix = await startPostfix(t, async (dir) => {
+    const base = join(dir, 'mail')
+    maildir = join(base, 'all', 'new')
+    await mkdir(base)
+    await chown(base, uid, gid)
+    return [
+      `virtual_mailbox_domains = ${domain}`,
+      `virtual_mailbox_base = ${base}`,
+      'virtual_mailbox_maps = static:all/',
+      `virtual_uid_maps = static:${uid}`,
+      `virtual_gid_maps = static:${gid}`,
+    ]
+  })
+  return {
+    ...postfix,
+    async received() {
+      const names = await readdir(maildir).catch(() => []) // Made with the first message.
+      return Promise.all(names.map((name) => readFile(join(maildir, name))))
+    },
+  }
+}
+
+/** @param own settings beside those every Postfix of a test has */
+async function startPostfix(
+  t: TestContext,
+  own: (dir: string) => readonly string[] | Promise<readonly string[]>,
 ): Promise<Postfix> {
   const dir = await mkdtemp(join(tmpdir(), 'postbus-postfix-'))
   const config = join(dir, 'etc')
@@ -48,15 +94,10 @@ export async function startPostfix(
       'inet_protocols = ipv4',
       'alias_maps =',
       'alias_database =',
-      `relay_domains = ${domain}`,
-      'relay_recipient_maps =',
-      `relay_transport = smtp:[${next.host}]:${next.port}`,
       'disable_dns_lookups = yes',
       'smtpd_relay_restrictions = reject_unauth_destination',
       'smtpd_client_connection_rate_limit = 0',
-      // The first refusal would otherwise wait for minutes.
-      'minimal_backoff_time = 2s',
-      'queue_run_delay = 2s',
+      ...(await own(dir)),
       `maillog_file = ${log}`,
       `maillog_file_prefixes = ${dir}/log`,
       '',

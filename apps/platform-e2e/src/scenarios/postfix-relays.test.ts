@@ -8,7 +8,7 @@ import { createTransport } from 'nodemailer'
 import { messages } from '../mailboxes.ts'
 import { startPlatform, until } from '../platform.ts'
 import { addAccounts } from '../postbus.ts'
-import { startPostfix } from '../postfix.ts'
+import { relayingPostfix } from '../postfix.ts'
 import { assertIntact, base64Lines, samples } from '../samples.ts'
 
 const COUNT = process.env['POSTBUS_TEST_LONG'] === '1' ? 1000 : 200
@@ -22,7 +22,7 @@ test('Postfix relays a domain to us', async (t) => {
   const platform = await startPlatform(t)
   const ready = platform.ready()
   const { crowd, few } = await addAccounts(ready, ['crowd', 'few'])
-  const postfix = await startPostfix(t, 'example.org', { host: ready.host, port: ready.ports['mx'] ?? 0 })
+  const postfix = await relayingPostfix(t, 'example.org', { host: ready.host, port: ready.ports['mx'] ?? 0 })
   const transport = createTransport({
     host: '127.0.0.1',
     port: postfix.port,
