@@ -1,91 +1,23 @@
 /**
- * npm run bench — how many messages per second are accepted, and how soon they stand in the mailbox.
+ * npm run bench — rates on this machine, now.
  *
- *   npm run bench                                     a platform of its own in a temporary directory
- *   npm run bench -- --peer postfix=127.0.0.1:2525    the same load at a peer, in turn, in the same minutes
+ *   npm run bench                        how many messages per second are accepted, and how soon they stand in the mailbox
+ *   npm run bench -- outbound            how many leave for one next hop, from a full queue
+ *   npm run bench -- <name> --help       the options of one
  *
- * Runs alternate between us and the peers; medians and ratios are printed, because machines are shared and noisy.
+ * Machines are shared and noisy: rounds are repeated and alternate with a peer's where there is one; medians and ratios count.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { accept } from './accept.ts'
+import { outbound } from './outbound.ts'
 
-import { smtpLoad } from '@postbus/testkit'
+const benchmarks = { accept, outbound }
+const isName = (text: string): text is keyof typeof benchmarks => Object.hasOwn(benchmarks, text)
 
-import { temporaryPlatform } from './platform.ts'
-
-const { values } = parseArgs({
-  options: {
-    messages: { type: 'string', default: '5000' },
-    sessions: { type: 'string', default: '50' },
-    bytes: { type: 'string', default: '10240' },
-    rounds: { type: 'string', default: '3' },
-    recipient: { type: 'string', default: 'u@bench.test' },
-    peer: { type: 'string', multiple: true, default: [] },
-  },
-})
-const messages = Number(values.messages)
-const rounds = Number(values.rounds)
-
-interface Target {
-  name: string
-  host: string
-  port: number
-  recipients: string[]
-  rates: number[]
-}
-
-const dir = await mkdtemp(join(tmpdir(), 'postbus-bench-'))
-const platform = await temporaryPlatform(join(dir, 'data'))
-try {
-  const { host, ports, accounts } = platform.ready
-  const recipients = accounts.map(({ address }) => address)
-  const targets: Target[] = [
-    { name: 'postbus', host, port: ports['mx'] ?? 0, recipients, rates: [] },
-    ...values.peer.map((text): Target => {
-      const [, name = '', peerHost = '', port] = /^([^=]+)=(.+):(\d+)$/.exec(text) ?? []
-      if (!port) throw new Error(`--peer name=host:port, not ${text}`)
-      return { name, host: peerHost, port: Number(port), recipients: [values.recipient], rates: [] }
-    }),
-  ]
-  process.stdout.write(
-    `${messages} messages of ${values.bytes} octets, ${values.sessions} sessions, ${rounds} rounds\n`,
-  )
-  for (let round = 1; round <= rounds; round++) {
-    for (const target of targets) {
-      const { elapsedMs, promised, refusals } = await smtpLoad({
-        host: target.host,
-        port: target.port,
-        recipients: target.recipients,
-        messages,
-        sessions: Number(values.sessions),
-        bytes: Number(values.bytes),
-        ledger: null,
-      })
-      const rate = (promised.size / elapsedMs) * 1000
-      target.rates.push(rate)
-      const settledMs = target.name === 'postbus' ? await platform.untilDelivered(promised.size * round) : null
-      const settled = settledMs === null ? '' : `, all in the mailboxes ${(settledMs / 1000).toFixed(1)} s later`
-      const refused = refusals.size === 0 ? '' : `, refused ${JSON.stringify([...refusals])}`
-      process.stdout.write(
-        `  ${target.name.padEnd(12)} ${rate.toFixed(0).padStart(6)} accepted/s${settled}${refused}\n`,
-      )
-    }
-  }
-  const [ours, ...peers] = targets.map(({ name, rates }) => ({ name, rate: median(rates) }))
-  process.stdout.write(`\nmedian  postbus ${ours?.rate.toFixed(0)} accepted/s\n`)
-  for (const { name, rate } of peers) {
-    process.stdout.write(
-      `        ${name} ${rate.toFixed(0)} accepted/s, postbus/${name} ${((ours?.rate ?? 0) / rate).toFixed(2)}\n`,
-    )
-  }
-} finally {
-  await platform.stop()
-  await rm(dir, { recursive: true, force: true })
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
+const [first = 'accept', ...rest] = process.argv.slice(2)
+const [name, args] = first.startsWith('-') ? ['accept', process.argv.slice(2)] : [first, rest]
+if (isName(name)) {
+  await benchmarks[name](args)
+} else {
+  process.stderr.write(`bench: ${Object.keys(benchmarks).join(' or ')}, not ${name}\n`)
+  process.exitCode = 64
 }

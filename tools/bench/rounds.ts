@@ -1,0 +1,21 @@
+/** What every benchmark shares: a directory for its platform, and what its rounds come to. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Gone afterwards, whatever happens. */
+export async function inTemporaryDirectory(work: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'postbus-bench-'))
+  try {
+    await work(dir)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? 0
+}
+
+export const print = (line: string): void => void process.stdout.write(`${line}\n`)
