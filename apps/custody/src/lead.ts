@@ -16,6 +16,7 @@ import {
 import type { SpoolKeeper, SpoolReader, SpoolWriter } from '@postbus/spool'
 import type { Logger } from 'pino'
 
+import { ownersOver } from './adapters/owners.ts'
 import type { CustodyConfig } from './config.ts'
 import { freeRecords } from './ending/free-records.ts'
 import { onMailStatus } from './handlers/mail-status.ts'
@@ -112,6 +113,7 @@ function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {
   const ports = {
     ...{ books, writer, suspects, record, now },
     holds: ({ contract, subject, shard }: Place) => bus.holds(contract, subject, shard),
+    askOwners: ownersOver(bus),
     publish: (publication: Publication) => publishAgain(bus, publication),
     publishAccepted: (event: MailAccepted) => bus.publish(MailAccepted, event),
   }

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connectBus, type ConnectedBus, keepProvisioned, statusWriter } from '@postbus/bus'
 import {
   CustodyChanged,
+  findDeliveries,
   MailAccepted,
   MailLocal,
   type MailAccepted as Accepted,
@@ -203,6 +204,7 @@ test(
     await nats.start({ wipe: true })
 
     const mailstore = await bus('mailstore')
+    await mailstore.answer(findDeliveries, async ({ keys }) => ({ deliveredAt: keys.map(() => null) }))
     const tasks: MailLocal[] = []
     const events: Accepted[] = []
     await mailstore.consume(MailLocal, 'mailstore', { maxInFlight: 10 }, async (task) => {

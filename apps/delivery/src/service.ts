@@ -14,6 +14,7 @@ import { type DestinationRules, destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
 import { DeliveryConfig } from './config.ts'
 import { onMailOut } from './handlers/mail-out.ts'
+import { answerOutcomes } from './handlers/outcomes.ts'
 import { ownLanes } from './lanes/own-lanes.ts'
 import { sites } from './lanes/sites.ts'
 import { deliveryMetrics } from './metrics.ts'
@@ -29,6 +30,8 @@ export const deliveryService = defineService<DeliveryConfig>({
     await bus.provisioned([Task, MailStatus], signal)
     const ledger = await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE))
     defer(() => ledger.close())
+    const answering = await answerOutcomes(bus, ledger)
+    defer(() => answering.stop())
     const spool = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => spool.close())
     const client = clientOf(config)

@@ -14,6 +14,7 @@ import { openSqliteStorage } from './adapters/storage/sqlite-storage.ts'
 import { sessionTokens } from './adapters/tokens.ts'
 import { MailstoreConfig } from './config.ts'
 import { answerChanges } from './handlers/changes.ts'
+import { answerDeliveries } from './handlers/deliveries.ts'
 import { onMailLocal } from './handlers/mail-local.ts'
 import { answerMailboxes } from './handlers/mailboxes.ts'
 import { answerSelected } from './handlers/selected.ts'
@@ -62,6 +63,7 @@ export const mailstoreService = defineService({
       answerMailboxes(bus, front),
       answerSelected(bus, front),
       answerChanges(bus, front, append),
+      answerDeliveries(bus, storage),
     ])
     defer(async () => void (await Promise.all(answering.flat().map((answer) => answer.stop()))))
 

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { defineRequest } from './define.ts'
 import { QueueId, RecipientKey } from './envelope.ts'
 import { NextHop } from './mail-out.ts'
+import { Status } from './mail-status.ts'
 
 /** One queued recipient, as the books list it. */
 export const QueuedTask = z.object({
@@ -53,4 +54,19 @@ export const actOnTasks = defineRequest({
     tasks: z.array(QueuedTask).min(1).max(MAX_TASKS_PER_ACT),
   }),
   output: z.object({ results: z.array(ActResult) }),
+})
+
+/** For custody, before it publishes a lost task again: the ledger is the last word on what was handed to a next hop. */
+export const findOutcomes = defineRequest({
+  name: 'delivery.outcomes',
+  answerer: 'delivery',
+  askers: ['custody'],
+  purpose: "The ledger's last word on each recipient, as a status; null if it has none. In the order asked.",
+  input: z.object({
+    tasks: z
+      .array(z.object({ queueId: QueueId, n: RecipientKey }))
+      .min(1)
+      .max(500),
+  }),
+  output: z.object({ outcomes: z.array(Status.nullable()) }),
 })

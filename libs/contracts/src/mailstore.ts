@@ -11,7 +11,7 @@ import { z } from 'zod'
 
 import { defineRequest, defineRows } from './define.ts'
 import { SessionToken } from './directory.ts'
-import { Timestamp } from './envelope.ts'
+import { AccountId, QueueId, Timestamp } from './envelope.ts'
 
 const front = { answerer: 'mailstore', askers: ['imap', 'pop3'] } as const
 
@@ -371,4 +371,19 @@ export const quotaOf = defineRequest({
     limitBytes: z.int().nonnegative().nullable(),
     messages: z.int().nonnegative(),
   }),
+})
+
+/** For custody, before it publishes a lost task again: the delivery keys are the last word on what stands in a mailbox. */
+export const findDeliveries = defineRequest({
+  name: 'mailstore.deliveries',
+  answerer: 'mailstore',
+  askers: ['custody'],
+  purpose: 'When each message was delivered to the account; null if it was not. In the order asked.',
+  input: z.object({
+    keys: z
+      .array(z.object({ queueId: QueueId, account: AccountId }))
+      .min(1)
+      .max(500),
+  }),
+  output: z.object({ deliveredAt: z.array(Timestamp.nullable()) }),
 })

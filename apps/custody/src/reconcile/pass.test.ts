@@ -28,7 +28,10 @@ import {
 import { migrations } from '../adapters/storage/migrations.ts'
 import { sqlBooks } from '../adapters/storage/sqlite-books.ts'
 import type { Tables } from '../adapters/storage/tables.ts'
+import type { Overdue } from '../tracking/books.ts'
+import type { RecipientStatus } from '../tracking/order.ts'
 import { pass, type PassLimits } from './pass.ts'
+import type { ReconcilePorts } from './ports.ts'
 import { Suspects } from './suspects.ts'
 import type { Publication } from './task.ts'
 
@@ -52,6 +55,7 @@ async function world(t: TestContext) {
   const published: (Publication | { kind: 'accepted'; event: MailAccepted })[] = []
   const looks: string[] = []
   let beforeLook = (_subject: string): void => {}
+  let askOwners: ReconcilePorts['askOwners'] = async () => new Map()
   const ports = {
     ...{ books, writer },
     suspects: new Suspects({ gapMs: GAP_MS, max: 100, now: () => clock.monotonic }),
@@ -60,6 +64,7 @@ async function world(t: TestContext) {
       beforeLook(subject)
       return bus.has(subject)
     },
+    askOwners: (rows: readonly Overdue[]) => askOwners(rows),
     record: async (queueId: QueueId) => spool.get(queueId) ?? null,
     publish: async (publication: Publication) => void published.push(publication),
     publishAccepted: async (event: MailAccepted) => void published.push({ kind: 'accepted', event }),
@@ -69,6 +74,19 @@ async function world(t: TestContext) {
     ...{ clock, books, writer, bus, spool, published, looks, ports },
     onLook: (callback: (subject: string) => void) => {
       beforeLook = callback
+    },
+    /** What mailstore and delivery know; null: one of them does not answer. */
+    ownersKnow(known: readonly Status[] | null) {
+      const statuses = known?.filter((status): status is RecipientStatus => status.kind !== 'routed')
+      askOwners = async (rows) =>
+        statuses === undefined
+          ? null
+          : new Map(
+              rows.flatMap((row) => {
+                const status = statuses.find(({ queueId, n }) => queueId === row.queueId && n === row.tracked.n)
+                return status ? [[row, status] as const] : []
+              }),
+            )
     },
     later(minutes: number) {
       clock.wall += minutes * 60_000
@@ -151,6 +169,45 @@ test('lost tasks go straight back to where they were, with a new incarnation and
     { attempt, lastReply, firstAttemptAt, expiresAt, incarnation },
     { attempt: 3, lastReply: '450 busy', firstAttemptAt: time(2), expiresAt: time(60 * 24 * 5), incarnation: 1 },
   )
+})
+
+test('what its owner knows to be done is entered in the books and not published again', async (t) => {
+  const it = await world(t)
+  await it.writer.record(routed)
+  it.ownersKnow([statusOf(one, 'jones', 'delivered'), statusOf(one, 'ann', 'relayed', { attempt: 1 })])
+  it.later(20)
+  await twice(it)
+  assert.deepEqual(it.published, [])
+  assert.deepEqual((await it.books.find(one))?.recipients.map(({ status }) => status?.kind).toSorted(), [
+    'delivered',
+    'relayed',
+  ])
+})
+
+test('a deferral whose status was lost is published again as the ledger has it', async (t) => {
+  const it = await world(t)
+  await it.writer.record([...routed, statusOf(one, 'jones', 'delivered')])
+  it.ownersKnow([statusOf(one, 'ann', 'deferred', { attempt: 4, nextAttemptAt: time(90) })])
+  it.later(20)
+  await twice(it)
+  const [later] = it.published
+  assert.ok(later?.kind === 'later')
+  assert.deepEqual([later.at, later.event.attempt, later.event.incarnation], [new Date(time(90)), 5, 1])
+})
+
+test('nothing is published again while its owner cannot be asked', async (t) => {
+  const it = await world(t)
+  await it.writer.record(routed)
+  it.ownersKnow(null)
+  it.later(20)
+  for (let round = 0; round < 5; round++) {
+    await it.pass()
+    it.later(2)
+  }
+  assert.deepEqual(it.published, [])
+  it.ownersKnow([])
+  await twice(it)
+  assert.equal(it.published.length, 2)
 })
 
 test('a held recipient comes back held', async (t) => {

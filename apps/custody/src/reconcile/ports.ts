@@ -1,6 +1,7 @@
 import type { MailAccepted, QueueId } from '@postbus/contracts'
 
-import type { Books, BooksWriter } from '../tracking/books.ts'
+import type { Books, BooksWriter, Overdue } from '../tracking/books.ts'
+import type { RecipientStatus } from '../tracking/order.ts'
 import type { Suspects } from './suspects.ts'
 import type { Place, Publication } from './task.ts'
 
@@ -13,6 +14,11 @@ export interface ReconcilePorts {
   suspects: Suspects
   /** Whether the bus holds exactly this. @throws when it cannot say */
   holds(place: Place): Promise<boolean>
+  /**
+   * What the owners of the work say became of these: the mailstore's delivery keys, delivery's ledger. Those they know nothing of
+   * are missing in the answer. Null: one of them cannot be asked now.
+   */
+  askOwners(rows: readonly Overdue[]): Promise<Map<Overdue, RecipientStatus> | null>
   /** The event in the spool record; null when there is no such record. */
   record(queueId: QueueId): Promise<MailAccepted | null>
   publish(publication: Publication): Promise<void>

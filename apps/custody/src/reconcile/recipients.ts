@@ -2,6 +2,7 @@
 import { MailDead, MailLocal, MailOut, type QueueId, type Status } from '@postbus/contracts'
 
 import type { Overdue } from '../tracking/books.ts'
+import { isEnd, type RecipientStatus, supersedes } from '../tracking/order.ts'
 import { isOpen, type Tracked } from '../tracking/sheet.ts'
 import { acceptAgain, acceptedPlaces, hasUnreadStatus } from './messages.ts'
 import type { Finding, ReconcilePorts } from './ports.ts'
@@ -43,9 +44,25 @@ export async function lookForRecipients(
     if (now !== null && isOpen(now.tracked) && versionOf({ ...row, ...now }) === versionOf(row)) lost.push(row)
     else findings.set(row, 'moved')
   }
-  for (const [row, finding] of await publishAgain(ports, queueId, incarnation, lost)) findings.set(row, finding)
+  const told = lost.length === 0 ? new Map<Overdue, RecipientStatus>() : await ports.askOwners(lost)
+  if (told === null) {
+    for (const row of lost) findings.set(row, 'suspect')
+    return findings
+  }
+  if (told.size > 0) await ports.writer.record([...told.values()])
+  const unfinished: Overdue[] = []
+  for (const row of lost) {
+    const status = told.get(row)
+    if (status && isEnd(status)) findings.set(row, 'moved')
+    else unfinished.push(status ? { ...row, tracked: standing(row.tracked, status) } : row)
+  }
+  for (const [row, finding] of await publishAgain(ports, queueId, incarnation, unfinished)) findings.set(row, finding)
   return findings
 }
+
+/** As the books have it after this news; an older word than theirs changes nothing. */
+const standing = (tracked: Tracked, status: RecipientStatus): Tracked =>
+  tracked.status === null || supersedes(status, tracked.status) ? { ...tracked, status } : tracked
 
 async function publishAgain(
   ports: ReconcilePorts,

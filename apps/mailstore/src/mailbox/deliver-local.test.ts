@@ -40,7 +40,7 @@ function fakes(answers: Delivered[], more: Partial<DeliverPorts> = {}) {
   const log: string[] = []
   const deliveries: Delivery[] = []
   const ports: DeliverPorts = {
-    known: async () => ({ delivered: false, content: null }),
+    known: async () => ({ deliveredAt: null, content: null }),
     describeAccount: async () => ({ address: 'Smith@example.org', quotaBytes: 1000 }),
     content: async () => {
       log.push('opened')
@@ -61,7 +61,7 @@ function fakes(answers: Delivered[], more: Partial<DeliverPorts> = {}) {
 const delivered = (contentUsed: boolean): Delivered => ({ kind: 'delivered', mailbox: 1, uid: 1, contentUsed })
 
 test('a message known as delivered is not read again', async () => {
-  const { ports, log } = fakes([], { known: async () => ({ delivered: true, content: null }) })
+  const { ports, log } = fakes([], { known: async () => ({ deliveredAt: 1, content: null }) })
   assert.deepEqual(await deliverLocal(task, ports), { kind: 'delivered', repeat: true })
   assert.deepEqual(log, [])
 })
@@ -78,7 +78,7 @@ test('the reverse-path and the address go in front of the message', async () => 
 })
 
 test("another recipient's content is shown without opening the spool", async () => {
-  const known = { delivered: false, content: { content: 7, size: 100 } }
+  const known = { deliveredAt: null, content: { content: 7, size: 100 } }
   const { ports, deliveries, log } = fakes([delivered(false)], { known: async () => known })
   await deliverLocal(task, ports)
   assert.equal(deliveries[0]?.content, 7)
@@ -86,7 +86,7 @@ test("another recipient's content is shown without opening the spool", async () 
 })
 
 test('known content that is gone by then is read from the spool', async () => {
-  const known = { delivered: false, content: { content: 7, size: 100 } }
+  const known = { deliveredAt: null, content: { content: 7, size: 100 } }
   const { ports, deliveries, log } = fakes([{ kind: 'contentGone' }, delivered(true)], { known: async () => known })
   assert.equal((await deliverLocal(task, ports)).kind, 'delivered')
   assert.equal(deliveries[1]?.content, content)

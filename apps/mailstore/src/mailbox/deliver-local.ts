@@ -35,7 +35,7 @@ export type LocalOutcome =
 export async function deliverLocal(task: MailLocal, ports: DeliverPorts): Promise<LocalOutcome> {
   const { queueId, account } = task
   const known = await ports.known({ queueId, account })
-  if (known.delivered) return { kind: 'delivered', repeat: true }
+  if (known.deliveredAt !== null) return { kind: 'delivered', repeat: true }
 
   const owner = await ports.describeAccount(account)
   if (owner === null) {

@@ -101,7 +101,8 @@ export interface DeliveryKey {
 }
 
 export interface KnownDelivery {
-  delivered: boolean
+  /** Null: not yet. */
+  deliveredAt: number | null
   /** The message's content, if another recipient's delivery stored it. */
   content: { content: number; size: number } | null
 }

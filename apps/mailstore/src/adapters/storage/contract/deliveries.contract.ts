@@ -36,7 +36,9 @@ export function deliveriesContract(name: string, open: OpenStorage): void {
     const one = delivery(smith, { queueId })
     await ok('deliver', [one])
     const [known] = await storage.read('known', [{ queueId, account: jones }])
-    assert.equal(known?.delivered, false)
+    assert.equal(known?.deliveredAt, null)
+    const [done] = await storage.read('known', [{ queueId, account: smith }])
+    assert.deepEqual(done, { deliveredAt: one.at, content: null })
     assert.equal(known?.content?.size, MESSAGE.length)
     const results = await ok('deliver', [
       delivery(jones, { queueId }),

@@ -14,8 +14,9 @@ export function known(db: MailDatabase): ReadOperation<'known'> {
   return async (reader, keys) => {
     const results = []
     for (const { queueId, account } of keys) {
-      const delivered = (await reader.first(delivery, { queueId, account })) !== undefined
-      results.push({ delivered, content: (!delivered && (await reader.first(content, { queueId }))) || null })
+      const deliveredAt = (await reader.first(delivery, { queueId, account }))?.at ?? null
+      const held = deliveredAt === null ? await reader.first(content, { queueId }) : undefined
+      results.push({ deliveredAt, content: held ?? null })
     }
     return results
   }
