@@ -5,7 +5,9 @@
 import type { Bus, Lease } from '@postbus/bus'
 import {
   CustodyChanged,
+  type EventContract,
   MailAccepted,
+  MailDead,
   MailHold,
   MailLocal,
   MailOut,
@@ -21,6 +23,7 @@ import type { CustodyConfig } from './config.ts'
 import { freeRecords } from './ending/free-records.ts'
 import { onMailStatus } from './handlers/mail-status.ts'
 import type { CustodyMetrics } from './metrics.ts'
+import { type CensusPorts, changedStreams, takeCensus } from './reconcile/census.ts'
 import { pass } from './reconcile/pass.ts'
 import { scanSpool } from './reconcile/scan-spool.ts'
 import { Suspects } from './reconcile/suspects.ts'
@@ -147,6 +150,7 @@ function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {
         return undefined
       },
     },
+    censusRound(options, writer),
     {
       name: 'scan',
       pauseMs: config.CUSTODY_SCAN_MS,
@@ -175,6 +179,46 @@ function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {
       },
     },
   ]
+}
+
+/** At the first turn, and whenever a stream is not what it was. */
+function censusRound({ bus, config, log, metrics, books }: LeadOptions, writer: BooksWriter): Round {
+  const places: { contract: EventContract; shard: number }[] = [MailAccepted, MailLocal, MailHold, MailDead].map(
+    (contract) => ({ contract, shard: 0 }),
+  )
+  for (let shard = 0; shard < config.MAIL_OUT_SHARDS; shard++) places.push({ contract: MailOut, shard })
+  const ports: CensusPorts = {
+    ...{ books, writer, now: () => new Date() },
+    streams: () =>
+      Promise.all(
+        places.map(async ({ contract, shard }) => ({
+          name: `${contract.stream.name}/${shard}`,
+          ...(await bus.streamState(contract, shard)),
+        })),
+      ),
+    async *subjects() {
+      for (const { contract, shard } of places) yield* bus.subjects(contract, shard)
+    },
+  }
+  let first = true
+  return {
+    name: 'census',
+    pauseMs: config.CUSTODY_RECONCILE_MS,
+    async turn(signal) {
+      const changed = changedStreams(await books.knownStreams(), await ports.streams())
+      if (!first && changed.length === 0) return undefined
+      const begun = performance.now()
+      const census = await takeCensus(ports, signal)
+      first = false
+      const tookMs = Math.round(performance.now() - begun)
+      metrics.censused(census)
+      log[census.missing > 0 ? 'warn' : 'info'](
+        { ...census, tookMs, changed: changed.map(({ name }) => name) },
+        'compared everything open with the bus',
+      )
+      return undefined
+    },
+  }
 }
 
 function reportRound({ bus, config, log, metrics, books, spool, names }: LeadOptions, writer: BooksWriter): Round {

@@ -1,6 +1,7 @@
 import type { Status } from '@postbus/contracts'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
+import type { Census } from './reconcile/census.ts'
 import type { PassResult } from './reconcile/pass.ts'
 import type { ReportKind } from './report/should-report.ts'
 import type { Books } from './tracking/books.ts'
@@ -14,6 +15,7 @@ export interface CustodyMetrics {
   reported(kind: ReportKind): void
   passed(result: PassResult): void
   scanned(records: number, seconds: number): void
+  censused(census: Census): void
   leading(leads: boolean): void
 }
 
@@ -43,6 +45,11 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
   })
   const scanned = new Gauge({ name: 'mail_custody_spool_records', help: 'Records seen by the last scan.', registers })
   const scanSeconds = new Gauge({ name: 'mail_custody_scan_seconds', help: 'How long the last scan took.', registers })
+  const missing = new Counter({
+    name: 'mail_custody_census_missing_total',
+    help: 'Open messages and recipients that a comparison with the whole bus did not find there.',
+    registers,
+  })
   const leading = new Gauge({ name: 'mail_custody_leading', help: '1 while this replica leads.', registers })
   const openRecipients = new Gauge({
     name: 'mail_custody_open_recipients',
@@ -80,6 +87,7 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
       scanned.set(records)
       scanSeconds.set(seconds)
     },
+    censused: (census) => missing.inc(census.missing),
     leading: (leads) => leading.set(leads ? 1 : 0),
   }
 }

@@ -110,10 +110,19 @@ export interface Bus {
   acquireLease(name: string, options: { ttlMs: number; signal: AbortSignal }): Promise<Lease>
   /** Whether a stream holds a message on exactly this subject. For custody. */
   holds(contract: EventContract, subject: string, shard?: number): Promise<boolean>
+  /** Which stream this is and how far it has come: another creation time, or a lower sequence, is another stream. For custody. */
+  streamState(contract: EventContract, shard?: number): Promise<StreamState>
+  /** Every subject on which a stream holds a message, as of about now, in pages. For custody. */
+  subjects(contract: EventContract, shard?: number): AsyncIterable<string[]>
   /** Called after every reconnect: hints may have been missed. */
   onReconnect(callback: () => void): Stoppable
   readonly connected: boolean
   close(): Promise<void>
+}
+
+export interface StreamState {
+  createdAt: string
+  lastSequence: number
 }
 
 export interface Lease {

@@ -13,6 +13,7 @@ import { Publisher } from './publish.ts'
 import { answerer, request } from './request.ts'
 import { answerRows } from './rows-answer.ts'
 import { rows } from './rows-ask.ts'
+import { streamState, subjectsOf } from './stream-info.ts'
 import { Tried } from './tried.ts'
 
 export interface BusOptions extends ConnectionOptions {
@@ -55,6 +56,12 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     }
     open.add(own)
     return own
+  }
+
+  const streamName = ({ stream }: EventContract, shard: number): string => {
+    const name = streamNames(stream, shards)[shard]
+    if (name === undefined) throw new TypeError(`${stream.name} has no shard ${shard}`)
+    return name
   }
 
   const closed = connection.nats.closed().then((reason) => reason ?? undefined)
@@ -132,7 +139,7 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
       acquireLease({ connection, log, name, ttlMs, signal: AbortSignal.any([signal, closing.signal]) }),
 
     async holds(contract, subject, shard = 0) {
-      const stream = streamNames(contract.stream, shards)[shard]
+      const stream = streamName(contract, shard)
       // The leader's own copy, not a replica's: "not there" must mean it.
       const outcome = await connection.ask(
         `$JS.API.STREAM.MSG.GET.${stream}`,
@@ -145,6 +152,10 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
       if (error.err_code === NO_MESSAGE_FOUND) return false
       throw new BusUnavailable(`cannot look into ${stream}: ${error.description}`)
     },
+
+    streamState: (contract, shard = 0) => streamState(connection, streamName(contract, shard)),
+
+    subjects: (contract, shard = 0) => subjectsOf(connection, streamName(contract, shard)),
 
     onReconnect: (callback) => connection.onReconnect(callback),
 

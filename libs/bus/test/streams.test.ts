@@ -191,3 +191,22 @@ test('provisioned resolves when the streams are there, not before', async (t) =>
   await waiting
   await submission.publish(MailAccepted, accepted(1))
 })
+
+test('a stream names every subject it holds a message on, and says which stream it is', async (t) => {
+  const { nats, bus } = await platform(t)
+  const router = await bus('router')
+  const custody = await bus('custody')
+  await Promise.all(Array.from({ length: 300 }, (_, number) => router.publish(MailLocal, local(number))))
+  const subjects = (await Array.fromAsync(custody.subjects(MailLocal))).flat()
+  assert.deepEqual(
+    subjects.toSorted(),
+    Array.from({ length: 300 }, (_, number) => MailLocal.subject(local(number))).toSorted(),
+  )
+  assert.deepEqual(await Array.fromAsync(custody.subjects(MailHold)), [])
+  const before = await custody.streamState(MailLocal)
+  await nats.kill()
+  await nats.start({ wipe: true })
+  await custody.provisioned([MailLocal], new AbortController().signal)
+  const after = await custody.streamState(MailLocal)
+  assert.notEqual(after.createdAt, before.createdAt)
+})

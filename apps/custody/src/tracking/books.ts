@@ -6,6 +6,7 @@
  */
 import type { MailAccepted, MessageEntry, Origin, QueueId, Recipient, RecipientKey, Status } from '@postbus/contracts'
 
+import type { KnownStream } from '../reconcile/census.ts'
 import type { DueMessage, ReportPlan } from '../report/plan.ts'
 import type { Tracked } from './sheet.ts'
 
@@ -68,7 +69,18 @@ export interface Books {
   count(): Promise<{ phases: Record<Exclude<Phase, 'freed'>, number>; openRecipients: number }>
   /** @param revision of the lease that lets us lead; noted for operators */
   lead(revision: number): Promise<BooksWriter>
+  /** As noted by the last census. */
+  knownStreams(): Promise<KnownStream[]>
+  /** Open recipients whose work must be somewhere on the bus, by key, from after `after` on. */
+  openTasks(after: OpenTask | null, limit: number): Promise<OpenTask[]>
+  /** Messages whose recipients are not all known, by queue id. */
+  openMessages(after: QueueId | null, limit: number): Promise<QueueId[]>
   close(): Promise<void>
+}
+
+export interface OpenTask {
+  queueId: QueueId
+  n: RecipientKey
 }
 
 export interface BooksWriter {
@@ -110,6 +122,8 @@ export interface BooksWriter {
   /** Looks at them again at `dueAt`. */
   postponeMessages(queueIds: readonly QueueId[], dueAt: Date): Promise<void>
   postponeRecipients(recipients: readonly { queueId: QueueId; n: RecipientKey }[], dueAt: Date): Promise<void>
+  /** Everything open was compared with these. */
+  noteStreams(streams: readonly KnownStream[]): Promise<void>
   /** Compare-and-set: the message's incarnation becomes `from + 1`. Null if it is no longer `from`, or the message is buried. */
   raiseIncarnation(queueId: QueueId, from: number): Promise<number | null>
 }

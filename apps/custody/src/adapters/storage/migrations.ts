@@ -90,4 +90,14 @@ export const migrations: readonly Migration[] = [
       create index report_waits on report (due_at) where done_at is null;
     `,
   },
+  {
+    name: '0004-streams',
+    sqlite: `
+      create table stream (
+        name text primary key,
+        created_at text not null,
+        last_sequence integer not null
+      ) strict, without rowid;
+    `,
+  },
 ]

@@ -6,6 +6,8 @@ import { sql } from 'kysely'
 import type { DueMessage, ReportPlan } from '../../report/plan.ts'
 import { type Books, type BooksWriter, type Overdue, type OverdueMessage, Superseded } from '../../tracking/books.ts'
 import { applyRecord, applyStatus, originalsIn, recipientsIn } from '../../tracking/sheet.ts'
+import type { KnownStream } from '../../reconcile/census.ts'
+import { noteStreams } from './census.ts'
 import { readingBooks } from './reading.ts'
 import { hasNews, planReports, plannedReports, postponeReport, reported } from './reports.ts'
 import { entryIn, recipientIn, TRACKED, trackedIn } from './rows.ts'
@@ -280,6 +282,10 @@ class SqlBooksWriter implements BooksWriter {
           .execute()
       }
     })
+  }
+
+  noteStreams(streams: readonly KnownStream[]): Promise<void> {
+    return this.#write((transaction) => noteStreams(transaction, streams))
   }
 
   raiseIncarnation(queueId: QueueId, from: number): Promise<number | null> {

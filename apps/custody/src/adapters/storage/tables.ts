@@ -43,6 +43,8 @@ export interface Tables {
     due_at: number
     done_at: number | null
   }
+  /** Streams as they were when everything open was last compared with them. */
+  stream: { name: string; created_at: string; last_sequence: number }
   tombstone: { queue_id: string; buried_at: number; freed_at: number | null }
 }
 
