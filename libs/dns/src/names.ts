@@ -1,7 +1,7 @@
 /**
  * Domain names as this library compares and sends them: lower case, without the final dot, the root as the empty text.
  *
- * STANDARDS  RFC 1035 §2.3.4, §3.5; RFC 4343 (case); RFC 3596 §2.5 (ip6.arpa); RFC 2317 is the server's business
+ * STANDARDS  RFC 1035 §2.3.4, §3.5; RFC 4343 (case); RFC 3596 §2.5 (ip6.arpa)
  */
 import { isIPv4, isIPv6 } from 'node:net'
 

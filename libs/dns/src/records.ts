@@ -35,7 +35,7 @@ export interface Records {
   NS: string
   PTR: string
   TLSA: TlsaRecord
-  /** The octets of all its strings, joined — as RFC 7208 §3.3 and RFC 6376 §3.6.2.2 want them. */
+  /** The octets of all its strings, joined — as RFC 6376 §3.6.2.2 and its like want them. */
   TXT: Buffer
 }
 

@@ -10,7 +10,6 @@ const ms = z.coerce.number().int().min(0)
 export const dnsSettings = {
   DNS_SERVERS: z
     .string()
-    .default('')
     .transform((text, context) =>
       text
         .split(',')
@@ -23,6 +22,7 @@ export const dnsSettings = {
           return z.NEVER
         }),
     )
+    .default([])
     .describe(
       'Recursive name servers (address:port, comma-separated), in this order; none: those of /etc/resolv.conf.',
     ),
