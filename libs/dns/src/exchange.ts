@@ -32,59 +32,62 @@ const MAX_STRAY = 16
 /** RFC 1035 §4.2.2: a length of two octets, then so much. */
 const MAX_TCP = 65_535
 
-/** @throws NoAnswer within `timeoutMs` for each of at most two questions, or at once when `signal` says so */
+/** @throws NoAnswer when the whole of it takes longer than `timeoutMs`, or at once when `signal` says so */
 export async function exchange<T extends RecordType>(
   server: Server,
   question: Question & { type: T },
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
 ): Promise<Response<T>> {
-  const deadline = { timeoutMs, signal }
-  const response = await ask(server, question, true, deadline)
-  // RFC 6891 §7: a server from before EDNS says so by either of these.
-  if (response.rcode !== 'FORMERR' && response.rcode !== 'NOTIMP') return response
-  return ask(server, question, false, deadline)
-}
-
-interface Deadline {
-  timeoutMs: number
-  signal: AbortSignal
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(new NoAnswer('timeout')), timeoutMs)
+  const close = (): void => over.abort(new NoAnswer('closed'))
+  signal.addEventListener('abort', close)
+  if (signal.aborted) close()
+  try {
+    const response = await ask(server, question, true, over.signal)
+    // RFC 6891 §7: a server from before EDNS says so by either of these.
+    if (response.rcode !== 'FORMERR' && response.rcode !== 'NOTIMP') return response
+    return await ask(server, question, false, over.signal)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', close)
+  }
 }
 
 async function ask<T extends RecordType>(
   server: Server,
   question: Question & { type: T },
   edns: boolean,
-  deadline: Deadline,
+  over: AbortSignal,
 ): Promise<Response<T>> {
-  const overUdp = await within<Response<T> | 'use TCP'>(deadline, (settle, ended) =>
+  const overUdp = await until<Response<T> | 'use TCP'>(over, (settle, ended) =>
     udp(server, question, edns, settle, ended),
   )
   if (overUdp !== 'use TCP') return overUdp
-  return within<Response<T>>(deadline, (settle, ended) => tcp(server, question, edns, settle, ended))
+  return until<Response<T>>(over, (settle, ended) => tcp(server, question, edns, settle, ended))
 }
 
 interface Settle<Result> {
   resolve(result: Result): void
-  reject(error: NoAnswer): void
+  reject(error: unknown): void
 }
 
-/** Runs `start` until it settles, its time is up or everything ends; `ended` then frees what it holds, in every case. */
-function within<Result>(
-  { timeoutMs, signal }: Deadline,
+/** Runs `start` until it settles or all is over; what it gives to `ended` then frees what it holds, in every case. */
+async function until<Result>(
+  over: AbortSignal,
   start: (settle: Settle<Result>, ended: (free: () => void) => void) => void,
 ): Promise<Result> {
+  over.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<Result>()
-  const frees: (() => void)[] = []
-  const timer = setTimeout(() => reject(new NoAnswer('timeout')), timeoutMs)
-  const abort = (): void => reject(new NoAnswer('closed'))
-  if (signal.aborted) abort()
-  else signal.addEventListener('abort', abort)
-  frees.push(() => clearTimeout(timer))
-  frees.push(() => signal.removeEventListener('abort', abort))
-  if (!signal.aborted) start({ resolve, reject }, (free) => frees.push(free))
-  return promise.finally(() => {
+  const abort = (): void => reject(over.reason)
+  over.addEventListener('abort', abort)
+  const frees = [() => over.removeEventListener('abort', abort)]
+  try {
+    start({ resolve, reject }, (free) => frees.push(free))
+    return await promise
+  } finally {
     for (const free of frees) free()
-  })
+  }
 }
 
 const failed = (error: Error): NoAnswer =>

@@ -77,7 +77,7 @@ mx            A     192.0.2.77
 
 async function world(t: TestContext) {
   const server = await startDnsServer(t, zone)
-  const dns = dnsResolver({ servers: [{ address: server.host, port: server.port }], timeoutMs: 100, rounds: 1 })
+  const dns = dnsResolver({ servers: [{ address: server.host, port: server.port }], timeoutMs: 1000, rounds: 1 })
   t.after(() => dns.close())
   const find = (site: string, changes: Partial<DestinationRules> = {}) =>
     destinationOf(site, dns, { ...rules, ...changes })
