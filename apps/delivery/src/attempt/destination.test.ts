@@ -61,6 +61,9 @@ literal       MX    10 192.0.2.7.
 literal       MX    20 b.far
 nonsense      MX    10 192.0.2.7.
 nonsense      MX    20 -
+odd           MX    10 a\u0007é
+long          MX    10 ${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}
+${Array.from({ length: 5 }, (_, index) => `long MX 20 ${`${index}`.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}`).join('\n')}
 xn--bcher-kva MX    10 b.far
 many          A     192.0.2.11
 many          A     192.0.2.12
@@ -113,6 +116,15 @@ test('a domain whose mail hosts all have no address cannot get mail, and the rep
   assert.equal(await brief('nowhere.test'), `${none} no-address.test has no address; gone.test has no address`)
   assert.equal(await brief('no-address.test'), `${none} no-address.test has no address`)
   assert.equal(await brief('nonsense.test'), `${none} 192.0.2.7 is no host name; -.test is no host name`)
+})
+
+test('a reason is printable and short, whatever a domain lists', async (t) => {
+  const { find } = await world(t)
+  for (const site of ['odd.test', 'long.test']) {
+    const destination = await find(site)
+    assert.ok(destination.kind === 'impossible')
+    assert.match(destination.reason, /^[\x20-\x7e]{20,1100}$/)
+  }
 })
 
 test('what DNS cannot tell is temporary, and no reason to take the domain for its own MX', async (t) => {

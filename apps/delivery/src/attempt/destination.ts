@@ -50,8 +50,9 @@ const MAX_HOSTS = 20
 const MAX_ADDRESSES_PER_HOST = 8
 /** Each may take a connection's time-out. */
 const MAX_ADDRESSES = 40
-/** Of the text that says what is wrong with each host. */
+/** Hosts whose trouble a reason tells, and how much of it (characters): it ends in a status and a report. */
 const MAX_REASONS = 5
+const MAX_REASON = 1000
 
 interface Exchange {
   preference: number
@@ -116,10 +117,13 @@ function usable(records: readonly MxRecord[], { isAddress }: DestinationRules) {
     const name = isAddress(exchange) ? null : normalizeDomain(exchange)
     if (name !== null) exchanges.push({ preference, name })
     else if (exchange === '') nonsense.push('a null MX beside others')
-    else nonsense.push(`${exchange} is no host name`)
+    else nonsense.push(`${printable(exchange)} is no host name`)
   }
   return { exchanges, nonsense }
 }
+
+/** A label may hold any octets, and this one ends in logs and reports. */
+const printable = (name: string): string => name.replaceAll(/[^\x21-\x7e]/g, '?')
 
 /** By preference, equal ones shuffled — RFC 5321 §5.1. */
 function inOrder(exchanges: readonly Exchange[], random: () => number): Exchange[] {
@@ -201,7 +205,7 @@ function nobody(
   found: readonly Found[],
   status: '4.4.4' | '5.4.4',
 ): Exclude<Destination, { kind: 'hosts' }> {
-  const reason = troubles.slice(0, MAX_REASONS).join('; ')
+  const reason = troubles.slice(0, MAX_REASONS).join('; ').slice(0, MAX_REASON)
   if (found.some(({ failure }) => failure === 'dns')) return temporary('4.4.3', `DNS cannot tell: ${reason}`)
   if (found.some(({ failure }) => failure === 'private')) return privateOnly
   if (status === '4.4.4') return temporary(status, reason)
