@@ -94,6 +94,8 @@ const FAILURE_MS = 3000
 const MAX_AT_ONCE = 200
 /** Questions waiting; beyond them nobody is asked. */
 const MAX_WAITING = 20_000
+/** Failures that a message tells; `failures` has them all. */
+const MAX_TOLD = 8
 /** Octets of an answer that is kept; larger ones are asked for each time. With `cacheEntries` it bounds the memory. */
 const MAX_KEPT_OCTETS = 4096
 
@@ -238,8 +240,8 @@ export function dnsResolver(options: DnsOptions = {}): Dns {
         }
       }
     }
-    const reasons = [...new Set(failures.map(({ server, reason }) => `${server} ${reason}`))].join(', ')
-    throw new DnsUnavailable(`${question.type} ${question.name || '.'}: ${reasons}`, failures)
+    const reasons = [...new Set(failures.map(({ server, reason }) => `${server} ${reason}`))].slice(0, MAX_TOLD)
+    throw new DnsUnavailable(`${question.type} ${question.name || '.'}: ${reasons.join(', ')}`, failures)
   }
 
   return {
