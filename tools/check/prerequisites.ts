@@ -11,6 +11,7 @@ const programs: Record<string, string> = {
   curl: 'curl',
   fetchmail: 'fetchmail',
   getmail: 'getmail6',
+  knotd: 'knot',
   mbsync: 'isync',
   mutt: 'mutt',
   openssl: 'openssl',
@@ -19,6 +20,7 @@ const programs: Record<string, string> = {
   script: 'bsdutils',
   strace: 'strace',
   swaks: 'swaks',
+  unbound: 'unbound',
 }
 
 /** Debian packages with the Perl modules swaks needs for TLS and AUTH. */

@@ -1,5 +1,8 @@
+import { dnsSettings } from '@postbus/dns'
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
+
+import { ADDRESS_FAMILIES } from './attempt/destination.ts'
 
 const ms = z.coerce.number().int().positive()
 const count = z.coerce.number().int().positive()
@@ -27,10 +30,11 @@ export const DeliveryConfig = z.object({
   DELIVERY_SMARTHOST_PASSWORD: z.string().optional().describe('Password at the smarthost.').meta({ secret: true }),
   DELIVERY_PORT: z.coerce.number().int().min(1).max(65535).default(25).describe('Port of MX hosts.'),
   DELIVERY_ALLOW_PRIVATE: z.stringbool().default(false).describe('Loopback and private addresses may be next hops.'),
-  DNS_SERVERS: list
-    .default([])
-    .describe('Name servers to ask (address:port, comma-separated); none: those of the system.'),
-  DNS_TIMEOUT_MS: ms.max(60_000).default(5000).describe('Time for one try of a DNS question (ms).'),
+  DELIVERY_ADDRESS_FAMILIES: z
+    .enum(ADDRESS_FAMILIES)
+    .default('both')
+    .describe('Addresses of next hops that are tried; with both, those of one host take turns, IPv6 first.'),
+  ...dnsSettings,
   DELIVERY_CONNECT_TIMEOUT_MS: ms.default(30_000).describe('Time to connect to a host (ms).'),
   // RFC 5321 §4.5.3.2.1–5: at least 5 minutes for greeting, MAIL and RCPT, 2 for DATA, 3 for a block of data.
   DELIVERY_REPLY_TIMEOUT_MS: ms.default(300_000).describe('A peer may take so long for any reply but the last (ms).'),

@@ -1,11 +1,11 @@
 import { statusWriter } from '@postbus/bus'
 import { LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
+import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
 import { defineService } from '@postbus/service'
 import { openSpoolReader, type SpoolReader } from '@postbus/spool'
 import { openSqlite } from '@postbus/sql'
 
 import { isAddress, isPrivate } from './adapters/addresses.ts'
-import { dnsOver } from './adapters/dns.ts'
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
 import { attempt, groupOf } from './attempt/attempt.ts'
@@ -37,7 +37,8 @@ export const deliveryService = defineService<DeliveryConfig>({
     const client = clientOf(config)
     defer(() => client.close())
     const metrics = deliveryMetrics(registry)
-    const dns = dnsOver(config.DNS_SERVERS, config.DNS_TIMEOUT_MS)
+    const dns = dnsResolver({ ...dnsOptions(config), ...dnsMetrics(registry, 'delivery') })
+    defer(() => dns.close())
     const rules = rulesOf(config)
     const schedule = {
       firstMs: config.DELIVERY_RETRY_FIRST_MS,
@@ -121,6 +122,7 @@ function rulesOf(config: DeliveryConfig): DestinationRules {
     port: config.DELIVERY_PORT,
     smarthost: host && port ? { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) } : null,
     allowPrivate: config.DELIVERY_ALLOW_PRIVATE,
+    families: config.DELIVERY_ADDRESS_FAMILIES,
     ourselves: new Set([config.MAIL_HOSTNAME, ...config.DELIVERY_OURSELVES].map((name) => name.toLowerCase())),
     random: Math.random,
     ...{ isAddress, isPrivate },

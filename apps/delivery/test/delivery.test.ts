@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test'
 import { connectBus, type ConnectedBus, keepProvisioned } from '@postbus/bus'
 import { laneOf, MailAccepted, MailOut, MailStatus, type Party, QueueId, type Status } from '@postbus/contracts'
 import { openSpoolWriter } from '@postbus/spool'
-import { type SmtpSink, startNatsServer, startSmtpSink } from '@postbus/testkit'
+import { type SmtpSink, startDnsServer, startNatsServer, startSmtpSink } from '@postbus/testkit'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 
@@ -64,7 +64,7 @@ async function platform(t: TestContext) {
         MAIL_HOSTNAME: 'mx.example.org',
         SPOOL_DIR: spoolDir,
         DELIVERY_DATABASE: join(data, 'delivery.sqlite'),
-        DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`,
+        ...('DNS_SERVERS' in settings ? {} : { DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}` }),
         DELIVERY_RETRY_FIRST_MS: '300',
         DELIVERY_LEASE_MS: '3000',
         ...settings,
@@ -153,6 +153,33 @@ test(
     assert.ok(last)
   },
 )
+
+test('mail finds its way by DNS: past a dead host, and back when there is none', { timeout: 60_000 }, async (t) => {
+  const { sink, delivery, send, until, statuses } = await platform(t)
+  const dns = await startDnsServer(
+    t,
+    `$ORIGIN test.
+    @     SOA ns root 1 3600 600 86400 30
+    far   MX  10 dead
+    far   MX  20 live
+    dead  A   127.0.0.2
+    live  A   127.0.0.1
+    null  MX  0 .`.replaceAll(/^ +/gm, ''),
+  )
+  dns.fault('broken.test', 'servfail')
+  await delivery({
+    ...{ DELIVERY_ALLOW_PRIVATE: 'true', DELIVERY_PORT: String(sink.port) },
+    DNS_SERVERS: dns.address,
+  })
+  await send(queueId(1), ['ann@far.test', 'bob@null.test', 'eve@gone.test', 'joe@broken.test'])
+  await until(() => statuses.length >= 4)
+  const said = statuses.map((status) => {
+    if (status.kind === 'relayed') return `relayed ${status.mxHost}`
+    return 'status' in status ? `${status.kind} ${status.status}` : status.kind
+  })
+  assert.deepEqual(said.slice(0, 4).sort(), ['deferred 4.4.3', 'failed 5.1.10', 'failed 5.1.2', 'relayed live.test'])
+  assert.equal(sink.messages.length, 1)
+})
 
 test('a recipient that never gets through expires', { timeout: 60_000 }, async (t) => {
   const { delivery, send, until, statuses } = await platform(t)
