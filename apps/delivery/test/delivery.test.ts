@@ -84,7 +84,7 @@ async function platform(t: TestContext) {
       return { failed: failed.promise }
     },
     /** Another replica. Stopped by the result, as a signal would. */
-    async delivery(settings: Record<string, string> = { DELIVERY_DKIM: 'off' }): Promise<() => Promise<void>> {
+    async delivery(settings: Record<string, string> = {}): Promise<() => Promise<void>> {
       const stopping = new AbortController()
       const own: (() => Promise<void> | void)[] = []
       const connected = await connectBus({ servers: nats.url, nkeySeed: nats.seeds.delivery, party: 'delivery', log })
@@ -96,6 +96,8 @@ async function platform(t: TestContext) {
         DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`,
         DELIVERY_RETRY_FIRST_MS: '300',
         DELIVERY_LEASE_MS: '3000',
+        // Without a directory mail of ours would wait.
+        DELIVERY_DKIM: 'off',
         ...settings,
       })
       await deliveryService.start({
@@ -238,7 +240,7 @@ test(
       records.set(keyRecordName(place.selector, place.domain), keyRecord(algorithm, publicKey))
     }
     await directory()
-    await delivery({})
+    await delivery({ DELIVERY_DKIM: 'sign' })
     const from = 'From: smith@example.org\r\n'
     await send(queueId(1), ['ann@far.test', 'bob@other.test'], {}, from)
     await send(queueId(2), ['ann@far.test'], { origin: 'inbound' }, from)
@@ -267,7 +269,7 @@ test(
 test('nothing of ours is sent while nobody says what to sign it with', { timeout: 60_000 }, async (t) => {
   const { sink, delivery, directory, send, until, statuses } = await platform(t)
   const { failed } = await directory({ failures: 1 })
-  await delivery({})
+  await delivery({ DELIVERY_DKIM: 'sign' })
   await send(queueId(1), ['ann@far.test'], {}, 'From: smith@example.org\r\n')
   await failed
   assert.equal(sink.messages.length, 0)

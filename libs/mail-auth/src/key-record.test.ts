@@ -41,8 +41,12 @@ test('a key comes back as it was made; Ed25519 is published bare', async () => {
 test('what cannot sign is refused with the reason', () => {
   const pem = (key: { export(options: { type: 'pkcs8'; format: 'pem' }): unknown }): string =>
     String(key.export({ type: 'pkcs8', format: 'pem' }))
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const passphrase = { cipher: 'aes-256-cbc', passphrase: 'correct horse' }
+  const encrypted = privateKey.export({ type: 'pkcs8', format: 'pem', ...passphrase }).toString()
   const cases: [pem: string, reason: RegExp][] = [
     ['nonsense', /no private key in PEM/],
+    [encrypted, /without a passphrase/],
     [pem(generateKeyPairSync('rsa', { modulusLength: 768 }).privateKey), /768 bits/],
     [pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey), /neither an RSA/],
   ]

@@ -110,6 +110,12 @@ test('the fields are folded, end with CRLF and name what they must', async () =>
   assert.match(fields, new RegExp(`t=${at.getTime() / 1000};`))
 })
 
+test('every From there is is covered, and one more', async () => {
+  const fields = await sign(Buffer.from('From: a@example.org\r\nfrom : b@example.org\r\n\r\nx\r\n'))
+  const h = /h=([^;]*);/.exec(fields)?.[1] ?? ''
+  assert.equal(h.match(/\bfrom\b/g)?.length, 3)
+})
+
 test('without a key nothing is signed and the body is not read', async () => {
   let closed = false
   async function* message(): AsyncGenerator<Uint8Array> {
