@@ -9,11 +9,13 @@ import { delimiter, join } from 'node:path'
 /** Command and the Debian package that brings it. */
 const programs: Record<string, string> = {
   curl: 'curl',
+  dkimverify: 'python3-dkim',
   fetchmail: 'fetchmail',
   getmail: 'getmail6',
   knotd: 'knot',
   mbsync: 'isync',
   mutt: 'mutt',
+  opendkim: 'opendkim',
   openssl: 'openssl',
   postfix: 'postfix',
   python3: 'python3',
@@ -23,8 +25,8 @@ const programs: Record<string, string> = {
   unbound: 'unbound',
 }
 
-/** Debian packages with the Perl modules swaks needs for TLS and AUTH. */
-const modules = ['libnet-ssleay-perl', 'libauthen-sasl-perl']
+/** Debian packages with the Perl modules swaks needs for TLS and AUTH, and the Python module dkimpy needs for Ed25519. */
+const modules = ['libnet-ssleay-perl', 'libauthen-sasl-perl', 'python3-nacl']
 
 export function installPrerequisites(): void {
   const missing = Object.entries(programs).filter(([command]) => !onPath(command))

@@ -67,6 +67,18 @@ export const DeliveryConfig = z.object({
     .default(0.2)
     .describe('Part of a pause by which it is shortened or lengthened at random.'),
   DELIVERY_LEASE_MS: ms.min(3000).default(15_000).describe('A lane whose owner died is free after so long (ms).'),
+  DELIVERY_DKIM: z
+    .enum(['sign', 'off'])
+    .default('sign')
+    .describe('sign: mail of our users and reports carry DKIM signatures where their domain has active keys.'),
+  DELIVERY_DKIM_CACHE_MS: ms
+    .max(600_000)
+    .default(60_000)
+    .describe('What the directory says of keys is kept so long (ms); a change is heard of sooner.'),
+  DELIVERY_DKIM_STALE_MS: ms
+    .max(86_400_000)
+    .default(3_600_000)
+    .describe('…and is used so long while the directory does not answer (ms); then mail to be signed waits.'),
   // Longer than a recipient may stay open.
   DELIVERY_LEDGER_DAYS: count.min(6).default(30).describe('Outcomes are remembered so long (days).'),
 })

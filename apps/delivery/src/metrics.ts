@@ -5,6 +5,7 @@ import type { Outcome } from './attempt/outcome.ts'
 export interface DeliveryMetrics {
   counted(outcome: Outcome): void
   lanes(owned: number): void
+  signed(result: 'signed' | 'unsigned'): void
 }
 
 export function deliveryMetrics(registry: Registry): DeliveryMetrics {
@@ -16,8 +17,15 @@ export function deliveryMetrics(registry: Registry): DeliveryMetrics {
     registers: [registry],
   })
   const lanes = new Gauge({ name: 'mail_delivery_lanes', help: 'Lanes this process owns.', registers: [registry] })
+  const signing = new Counter({
+    name: 'mail_delivery_signing_total',
+    help: 'Messages of our own, by whether a domain had a DKIM key for them.',
+    labelNames: ['result'], // signed, unsigned
+    registers: [registry],
+  })
   return {
     counted: ({ kind }) => attempts.inc({ outcome: kind }),
     lanes: (owned) => lanes.set(owned),
+    signed: (result) => signing.inc({ result }),
   }
 }

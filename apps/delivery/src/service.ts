@@ -1,4 +1,4 @@
-import { statusWriter } from '@postbus/bus'
+import { type Bus, statusWriter } from '@postbus/bus'
 import { LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
 import { defineService } from '@postbus/service'
@@ -7,21 +7,27 @@ import { openSqlite } from '@postbus/sql'
 
 import { isAddress, isPrivate } from './adapters/addresses.ts'
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
+import { signingKeysOver } from './adapters/signing-keys.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
-import { attempt, groupOf } from './attempt/attempt.ts'
+import { attempt, type AttemptPorts, groupOf } from './attempt/attempt.ts'
 import { contentOf } from './attempt/content.ts'
 import { type DestinationRules, destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
+import { type Sign, signer } from './attempt/sign.ts'
 import { DeliveryConfig } from './config.ts'
 import { onMailOut } from './handlers/mail-out.ts'
 import { answerOutcomes } from './handlers/outcomes.ts'
 import { ownLanes } from './lanes/own-lanes.ts'
 import { sites } from './lanes/sites.ts'
-import { deliveryMetrics } from './metrics.ts'
+import { type DeliveryMetrics, deliveryMetrics } from './metrics.ts'
 
 const DAY_MS = 24 * 3_600_000
 const PRUNE_EVERY_MS = 3_600_000
 const PRUNE_AT_ONCE = 5000
+/** Signatures are about a kibibyte each; a message to many sites is signed once as long as they are remembered. */
+const SIGNATURES_REMEMBERED = 2000
+/** Domains whose keys are remembered. */
+const KEYS_REMEMBERED = 10_000
 
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
@@ -52,8 +58,10 @@ export const deliveryService = defineService<DeliveryConfig>({
       now: () => new Date(),
       random: Math.random,
     }
+    const { sign, close: closeSigning } = signing(config, bus, metrics)
+    defer(closeSigning)
     const queue = sites<MailOut, Outcome>(
-      (tasks) => withRecord(spool, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
+      (tasks) => withRecord(spool, sign, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
       {
         siteOf: ({ site }) => site,
         groupOf,
@@ -100,6 +108,21 @@ export const deliveryService = defineService<DeliveryConfig>({
   },
 })
 
+function signing(
+  config: DeliveryConfig,
+  bus: Bus,
+  { signed }: DeliveryMetrics,
+): { sign: Sign; close(): Promise<void> } {
+  if (config.DELIVERY_DKIM === 'off') return { sign: async () => '', close: async () => {} }
+  const { keysOf, generation, close } = signingKeysOver(bus, {
+    cacheEntries: KEYS_REMEMBERED,
+    cacheMs: config.DELIVERY_DKIM_CACHE_MS,
+    staleMs: config.DELIVERY_DKIM_STALE_MS,
+    now: () => performance.now(),
+  })
+  return { sign: signer({ keysOf, generation, now: () => new Date(), signed }, SIGNATURES_REMEMBERED), close }
+}
+
 /** A name without a dot is anybody's: many hosts call themselves localhost. */
 const isSameHost = (name: string, own: string): boolean => own.includes('.') && name.toLowerCase() === own.toLowerCase()
 
@@ -132,13 +155,15 @@ function rulesOf(config: DeliveryConfig): DestinationRules {
 /** Opens the message once for all hosts that are tried. @throws NoSuchRecord, CorruptRecord */
 async function withRecord<Result>(
   spool: SpoolReader,
+  sign: Sign,
   [first]: readonly MailOut[],
-  work: (message: { body(): AsyncIterable<Uint8Array>; content(): ReturnType<typeof contentOf> }) => Promise<Result>,
+  work: (message: Pick<AttemptPorts, 'body' | 'content' | 'signature'>) => Promise<Result>,
 ): Promise<Result> {
   if (first === undefined) throw new Error('a transaction without a task')
   const record = await spool.open(first.queueId)
+  const body = () => record.read()
   try {
-    return await work({ body: () => record.read(), content: () => contentOf(record.read()) })
+    return await work({ body, content: () => contentOf(body()), signature: () => sign(first, body) })
   } finally {
     await record.close()
   }

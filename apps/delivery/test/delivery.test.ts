@@ -6,9 +6,21 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { connectBus, type ConnectedBus, keepProvisioned } from '@postbus/bus'
-import { laneOf, MailAccepted, MailOut, MailStatus, type Party, QueueId, type Status } from '@postbus/contracts'
+import {
+  laneOf,
+  MailAccepted,
+  MailOut,
+  MailStatus,
+  type Party,
+  QueueId,
+  type SigningKey,
+  signingKeys,
+  type Status,
+} from '@postbus/contracts'
+import { keyPair, keyRecord, keyRecordName } from '@postbus/mail-auth'
 import { openSpoolWriter } from '@postbus/spool'
 import { type SmtpSink, startDnsServer, startNatsServer, startSmtpSink } from '@postbus/testkit'
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 
@@ -52,8 +64,25 @@ async function platform(t: TestContext) {
     return { kind: 'done' }
   })
 
+  const keys: SigningKey[] = []
+
   return {
-    ...{ sink, bus, statuses },
+    ...{ sink, bus, statuses, keys },
+    /** A directory that knows `keys`. @returns a promise of the last time it fails to answer, so often at first */
+    async directory({ failures = 0 } = {}): Promise<{ failed: Promise<void> }> {
+      const failed = Promise.withResolvers<void>()
+      let left = failures
+      await (
+        await bus('directory')
+      ).answer(signingKeys, async ({ domains }) => {
+        if (left > 0) {
+          if (--left === 0) failed.resolve()
+          throw new Error('cannot say')
+        }
+        return { keys: keys.filter(({ domain }) => domains.includes(domain)) }
+      })
+      return { failed: failed.promise }
+    },
     /** Another replica. Stopped by the result, as a signal would. */
     async delivery(settings: Record<string, string> = {}): Promise<() => Promise<void>> {
       const stopping = new AbortController()
@@ -67,6 +96,8 @@ async function platform(t: TestContext) {
         ...('DNS_SERVERS' in settings ? {} : { DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}` }),
         DELIVERY_RETRY_FIRST_MS: '300',
         DELIVERY_LEASE_MS: '3000',
+        // Without a directory mail of ours would wait.
+        DELIVERY_DKIM: 'off',
         ...settings,
       })
       await deliveryService.start({
@@ -83,9 +114,9 @@ async function platform(t: TestContext) {
       return stop
     },
     /** A message in the spool, and its tasks on the bus. */
-    async send(queueId: string, forwardPaths: string[], changes: object = {}): Promise<void> {
+    async send(queueId: string, forwardPaths: string[], changes: object = {}, header = ''): Promise<void> {
       const id = QueueId.parse(queueId)
-      const text = `Subject: ${id}\r\n\r\nhello\r\n`
+      const text = `${header}Subject: ${id}\r\n\r\nhello\r\n`
       await writer.put(
         id,
         (async function* () {
@@ -218,5 +249,58 @@ test('what a site does not take waits for it, and the others go on', { timeout: 
   assert.equal(statuses[0]?.kind === 'deferred' && statuses[0].status, '4.4.1')
   await sink.reopen()
   await until(() => statuses.some(({ kind }) => kind === 'relayed'))
+  assert.equal(sink.messages.length, 1)
+})
+
+test(
+  'our mail is signed with every active key, once for all sites, and what keys do not cover goes as it is',
+  {
+    timeout: 60_000,
+  },
+  async (t) => {
+    const { sink, delivery, directory, send, until, statuses, keys } = await platform(t)
+    const records = new Map<string, string>()
+    for (const algorithm of ['rsa', 'ed25519'] as const) {
+      const { privateKey, publicKey } = await keyPair(algorithm)
+      const place = { domain: 'example.org', selector: algorithm }
+      keys.push({ ...place, algorithm, privateKey })
+      records.set(keyRecordName(place.selector, place.domain), keyRecord(algorithm, publicKey))
+    }
+    await directory()
+    await delivery({ DELIVERY_DKIM: 'sign' })
+    const from = 'From: smith@example.org\r\n'
+    await send(queueId(1), ['ann@far.test', 'bob@other.test'], {}, from)
+    await send(queueId(2), ['ann@far.test'], { origin: 'inbound' }, from)
+    await until(() => statuses.length === 3)
+    const ours = sink.messages.filter(({ data }) => data.includes(queueId(1)))
+    const [one, two] = ours
+    assert.ok(one && two)
+    assert.deepEqual(one.data, two.data)
+    assert.match(one.mailParameters, new RegExp(`SIZE=${one.data.length}\\b`))
+    assert.deepEqual(
+      texts(sink).filter((text) => text.includes(queueId(2))),
+      [`${from}Subject: ${queueId(2)}\r\n\r\nhello\r\n`],
+    )
+    const resolver = async (name: string): Promise<string[][]> => [records.get(name)?.match(/.{1,255}/g) ?? []]
+    const { results } = await dkimVerify(one.data, { resolver, strict: true })
+    assert.deepEqual(
+      results.map(({ algo, status }) => [algo, status.result, status.aligned]),
+      [
+        ['rsa-sha256', 'pass', 'example.org'],
+        ['ed25519-sha256', 'pass', 'example.org'],
+      ],
+    )
+  },
+)
+
+test('nothing of ours is sent while nobody says what to sign it with', { timeout: 60_000 }, async (t) => {
+  const { sink, delivery, directory, send, until, statuses } = await platform(t)
+  const { failed } = await directory({ failures: 1 })
+  await delivery({ DELIVERY_DKIM: 'sign' })
+  await send(queueId(1), ['ann@far.test'], {}, 'From: smith@example.org\r\n')
+  await failed
+  assert.equal(sink.messages.length, 0)
+  await until(() => statuses.length === 1)
+  assert.deepEqual(kinds(statuses), ['relayed'])
   assert.equal(sink.messages.length, 1)
 })

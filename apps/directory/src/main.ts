@@ -3,7 +3,7 @@
  *
  *   answers  rpc.directory.v1.*
  *   hints    directory.changed
- *   keeps    domains, accounts, credentials, aliases, sending counters, signing keys (SQLite)
+ *   keeps    domains, accounts, credentials, aliases, sending counters, DKIM keys, signing keys (SQLite)
  *
  * Settings and metrics: README.md.
  */

@@ -1,9 +1,9 @@
 /**
- * What the directory keeps, and the port its decisions use. Adapters must pass adapters/storage/store-contract.ts.
+ * What the directory keeps, and the port its decisions use. Adapters must pass adapters/storage/store.contract.ts.
  *
  * Domains are lower-case A-labels, local parts unquoted, NFC and lower case: whoever asks has folded them (addresses/names.ts).
  */
-import type { Alias, Domain } from '@postbus/contracts'
+import type { Alias, DkimKey, Domain } from '@postbus/contracts'
 
 export interface Name {
   domain: string
@@ -51,6 +51,22 @@ export interface Credential {
   scram: { salt: Uint8Array; iterations: number; storedKey: Uint8Array; serverKey: Uint8Array }
 }
 
+export interface DkimKeyName {
+  domain: string
+  selector: string
+}
+
+export interface DkimKeyRecord extends DkimKeyName, Pick<DkimKey, 'algorithm' | 'bits' | 'state'> {
+  /** PKCS #8, PEM. */
+  privateKey: string
+  /** Base64, as `p=` holds it. */
+  publicKey: string
+  createdAt: string
+  activatedAt: string | null
+  retiredAt: string | null
+}
+
+/** What session tokens are signed with. */
 export interface SigningKey {
   kid: string
   /** JSON Web Keys. */
@@ -96,6 +112,9 @@ export interface DirectoryReader {
   accountNamed(name: Name): Promise<AccountRecord | undefined>
   credential(account: string): Promise<Credential | undefined>
   alias(name: Name): Promise<AliasRecord | undefined>
+  dkimKey(name: DkimKeyName): Promise<DkimKeyRecord | undefined>
+  /** Of all these domains, by domain and algorithm. */
+  activeDkimKeys(domains: readonly string[]): Promise<DkimKeyRecord[]>
 
   /** Pages: names after `after`, in order. */
   domainPage(after: string, limit: number): Promise<DomainRecord[]>
@@ -105,6 +124,7 @@ export interface DirectoryReader {
     after: Name,
     limit: number,
   ): Promise<AliasRecord[]>
+  dkimKeyPage(domain: string | null, after: DkimKeyName, limit: number): Promise<DkimKeyRecord[]>
 }
 
 /** Inside one change; what it reads cannot be changed by others before it is committed. */
@@ -112,7 +132,7 @@ export interface DirectoryWriter extends DirectoryReader {
   insertDomain(domain: DomainRecord): Promise<void>
   updateDomain(domain: DomainRecord): Promise<void>
   deleteDomain(domain: string): Promise<void>
-  /** Somebody who still needs the domain: an address of it, or a domain that points to it. */
+  /** Who or what still needs the domain: an address of it, a domain that points to it, a key that signs for it. */
   userOfDomain(domain: string): Promise<string | undefined>
   insertAccount(account: AccountRecord): Promise<void>
   updateAccount(account: AccountRecord): Promise<void>
@@ -121,6 +141,10 @@ export interface DirectoryWriter extends DirectoryReader {
   insertAlias(alias: AliasRecord): Promise<void>
   updateAlias(alias: AliasRecord): Promise<void>
   deleteAlias(name: Name): Promise<void>
+  insertDkimKey(key: DkimKeyRecord): Promise<void>
+  /** Its state and times. */
+  updateDkimKey(key: DkimKeyRecord): Promise<void>
+  deleteDkimKey(name: DkimKeyName): Promise<void>
 }
 
 export interface DirectoryStore extends DirectoryReader {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 import { defineRequest } from './define.ts'
 import { AccountId, ForwardPath, Timestamp } from './envelope.ts'
-import { MAX_MEMBERS } from './directory.ts'
+import { MAX_MEMBERS, SigningAlgorithm } from './directory.ts'
 
 /** As typed by an operator; the directory folds it to lower-case A-labels. */
 const DomainName = z.string().min(1).max(255)
@@ -178,4 +178,80 @@ export const listAliases = defineRequest({
     ...Page.shape,
   }),
   output: z.object({ aliases: z.array(Alias), more: z.boolean() }),
+})
+
+/**
+ * A DKIM key as operators see it, without its private part. `prepared`: to be published, not signing. `active`: signing. `retired`: no
+ * longer signing; its record must stay while mail signed with it is about.
+ */
+export const DkimKey = z.object({
+  domain: z.string(),
+  selector: z.string(),
+  algorithm: SigningAlgorithm,
+  bits: z.int(),
+  state: z.enum(['prepared', 'active', 'retired']),
+  /** Owner name and value of the TXT record — RFC 6376 §3.6.2. */
+  recordName: z.string(),
+  record: z.string(),
+  createdAt: Timestamp,
+  activatedAt: Timestamp.optional(),
+  retiredAt: Timestamp.optional(),
+})
+export type DkimKey = z.infer<typeof DkimKey>
+
+const Selector = z.string().min(1).max(63)
+const oneKey = z.object({ domain: DomainName, selector: Selector })
+
+export const addSigningKey = defineRequest({
+  ...operators,
+  name: 'directory.addSigningKey',
+  purpose: 'Prepare DKIM keys for a domain of ours: made there, one of each algorithm named, or a given one.',
+  refusals: ['exists', 'invalid', 'noSuchDomain'],
+  input: z.object({
+    domain: DomainName,
+    algorithms: z.array(SigningAlgorithm).min(1).max(2).default(['rsa', 'ed25519']),
+    /** Of one key. Default: year, month and the algorithm's first letter. */
+    selector: Selector.optional(),
+    /** PEM of a key made elsewhere, instead of `algorithms`. */
+    privateKey: z.string().min(1).max(16_384).optional(),
+  }),
+  output: z.object({ keys: z.array(DkimKey).min(1) }),
+})
+export const listSigningKeys = defineRequest({
+  ...operators,
+  name: 'directory.listSigningKeys',
+  purpose: 'DKIM keys by domain and selector, public parts only.',
+  refusals: ['invalid'],
+  input: z.object({
+    /** Only of this one. */
+    domain: DomainName.optional(),
+    /** What the last key of the page before had. */
+    after: oneKey.optional(),
+    limit: Page.shape.limit,
+  }),
+  output: z.object({ keys: z.array(DkimKey), more: z.boolean() }),
+})
+export const activateSigningKey = defineRequest({
+  ...operators,
+  name: 'directory.activateSigningKey',
+  purpose: 'Sign with this key from now on; the one of its algorithm that did so is retired.',
+  refusals: ['invalid', 'noSuchDomain', 'noSuchKey'],
+  input: oneKey,
+  output: z.object({ key: DkimKey, retired: DkimKey.nullable() }),
+})
+export const retireSigningKey = defineRequest({
+  ...operators,
+  name: 'directory.retireSigningKey',
+  purpose: 'Sign with this key no longer. Its record stays published until it is removed.',
+  refusals: ['invalid', 'noSuchDomain', 'noSuchKey'],
+  input: oneKey,
+  output: DkimKey,
+})
+export const removeSigningKey = defineRequest({
+  ...operators,
+  name: 'directory.removeSigningKey',
+  purpose: 'Forget a key that does not sign; one retired lately only if forced.',
+  refusals: ['inUse', 'invalid', 'noSuchDomain', 'noSuchKey', 'tooSoon'],
+  input: z.object({ ...oneKey.shape, force: z.boolean().default(false) }),
+  output: DkimKey,
 })

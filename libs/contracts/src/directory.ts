@@ -1,7 +1,8 @@
 /**
  * What services ask the directory: who an address is, who is logging in, what an account may send.
  *
- * STANDARDS  RFC 5321 §3.9 (aliases and lists), §4.1.1.1; RFC 5233 (subaddress); RFC 6409 §6.1 (sender rights)
+ * STANDARDS  RFC 5321 §3.9 (aliases and lists), §4.1.1.1; RFC 5233 (subaddress); RFC 6409 §6.1 (sender rights); RFC 6376
+ *            (signing keys)
  */
 import { z } from 'zod'
 
@@ -134,6 +135,32 @@ export const describeAccount = defineRequest({
     quotaBytes: z.int().nonnegative().nullable(),
     enabled: z.boolean(),
   }),
+})
+
+export const SigningAlgorithm = z.enum(['rsa', 'ed25519'])
+
+/** A domain in lower-case A-labels. */
+const Domain = z.string().min(1).max(255)
+
+/** What delivery signs with. At most one key of each algorithm signs for a domain. */
+export const SigningKey = z.object({
+  domain: Domain,
+  selector: z.string().max(63),
+  algorithm: SigningAlgorithm,
+  /** PKCS #8, PEM. */
+  privateKey: z.string().max(8192),
+})
+export type SigningKey = z.infer<typeof SigningKey>
+
+export const signingKeys = defineRequest({
+  name: 'directory.signingKeys',
+  answerer: 'directory',
+  askers: ['delivery'],
+  purpose:
+    'The active DKIM keys of these domains, private parts included. Domains without any, or not ours, have none.',
+  timeoutMs: 2000,
+  input: z.object({ domains: z.array(Domain).min(1).max(100) }),
+  output: z.object({ keys: z.array(SigningKey) }),
 })
 
 export const localDomains = defineRequest({

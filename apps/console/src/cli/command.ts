@@ -34,13 +34,17 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** Exactly as many arguments as named, or a usage error. */
+/** As many arguments as named, or a usage error; those named in `[brackets]` may be missing at the end. */
 export function take<const Names extends readonly string[]>(
   args: string[],
   ...names: Names
-): { [K in keyof Names]: string } {
-  if (args.length !== names.length) throw new UsageError(`wanted: ${names.join(' ') || 'no arguments'}`)
-  return args as { [K in keyof Names]: string }
+): { [K in keyof Names]: Names[K] extends `[${string}` ? string | undefined : string } {
+  const required = names.filter((name) => !name.startsWith('['))
+  if (args.length < required.length || args.length > names.length) {
+    throw new UsageError(`wanted: ${names.join(' ') || 'no arguments'}`)
+  }
+  // Counted just now.
+  return args as { [K in keyof Names]: Names[K] extends `[${string}` ? string | undefined : string }
 }
 
 export const textOption = (options: OptionValues, name: string): string | undefined => {

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { type Command, type OptionValues, take, UsageError } from './command.ts'
 import { accountCommands } from './commands/account.ts'
 import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
+import { dkimCommands } from './commands/dkim.ts'
 import { domainCommands } from './commands/domain.ts'
 import { whereCommand } from './commands/where.ts'
 import { connectOperator, NotRunning } from './connect.ts'
@@ -26,6 +27,7 @@ const EX_SOFTWARE = 70
 
 const commands: readonly Command[] = [
   ...domainCommands,
+  ...dkimCommands,
   ...accountCommands,
   ...aliasCommands,
   ...groupCommands,

@@ -7,7 +7,7 @@ import { taskTo } from '../../test/samples.ts'
 import { deliver, type RecipientOutcome } from './deliver.ts'
 import type { Destination, Host } from './destination.ts'
 import type { Content } from './fit.ts'
-import { type Answer, type Session, SessionFailed, TlsMissing, type Transaction } from './session.ts'
+import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing, type Transaction } from './session.ts'
 
 const host = (name: string): Host => ({ name, address: '192.0.2.1', port: 25 })
 const accepted: Answer = { kind: 'accepted', reply: '250 ok' }
@@ -56,6 +56,7 @@ function world(hosts: Record<string, FakeHost>, content: Content = { header8bit:
     },
     body: () => (async function* () {})(),
     content: async () => content,
+    signature: async () => '',
     isOurselves: (name: string) => name === 'mx.example.org',
   }
   const run = async (...tasks: [MailOut, ...MailOut[]]) => {
@@ -186,6 +187,47 @@ test('nothing is sent that the peer does not take', async () => {
   for (const [name, changes, fake, content, outcome] of cases) {
     assert.deepEqual(await world({ a: fake }, content).run(taskTo('x@far.test', changes)), [outcome], name)
   }
+})
+
+test('a signature is made once there is a session, once for all hosts, and counts in the size', async () => {
+  const { ports, sent } = world({
+    a: { fails: new SessionFailed('refused', {}) },
+    b: { transactions: [{ '*': refused('451 4.3.0 later') }] },
+    c: {},
+  })
+  const signatures: string[] = []
+  const bodies: string[] = []
+  const open: OpenSession = async (host, options) => {
+    const session = await ports.open(host, options)
+    return {
+      ...session,
+      async send(transaction, body) {
+        bodies.push((await Array.fromAsync(body)).map(String).join(''))
+        return session.send(transaction, body)
+      },
+    }
+  }
+  const signature = async (): Promise<string> => {
+    signatures.push('made')
+    return 'DKIM-Signature: x\r\n'
+  }
+  const task = taskTo('x@far.test', { size: 100 })
+  const body = async function* () {
+    yield Buffer.from('hello')
+  }
+  const outcomes = await deliver([task], { ...ports, open, signature, body })
+  assert.equal(brief(outcomes.get(task)), 'relayed c')
+  assert.deepEqual(signatures, ['made'])
+  assert.deepEqual(bodies, ['DKIM-Signature: x\r\nhello', 'DKIM-Signature: x\r\nhello'])
+  assert.deepEqual(
+    sent.map(({ transaction }) => transaction.size),
+    [119, 119],
+  )
+  const nobody = world({ a: { fails: new SessionFailed('refused', {}) } })
+  await deliver([task], { ...nobody.ports, signature })
+  assert.equal(signatures.length, 1)
+  const missing = () => Promise.reject(new Error('no keys to be had'))
+  await assert.rejects(deliver([task], { ...world({ a: {} }).ports, signature: missing }), /no keys/)
 })
 
 test('a host that lacks something leaves the others to try', async () => {

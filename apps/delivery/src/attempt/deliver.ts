@@ -18,6 +18,8 @@ export interface DeliverPorts {
   open: OpenSession
   body(): AsyncIterable<Uint8Array>
   content(): Promise<Content>
+  /** Header fields that go in front of the message, each with its CRLF; asked when there is a session to send it over. */
+  signature(): Promise<string>
   /** Whether a peer that calls itself this is ourselves. */
   isOurselves(name: string): boolean
 }
@@ -29,15 +31,20 @@ export type RecipientOutcome =
 
 type Outcomes = Map<MailOut, RecipientOutcome>
 
-/** @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome. */
+/**
+ * @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome.
+ * @throws what `signature` throws, before anything was said of the message; what `body` throws
+ */
 export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Outcomes> {
-  const [{ site, requireTls }] = tasks
+  const [{ site, requireTls, size }] = tasks
   const destination = await lookUp(site, ports)
   if (destination.kind !== 'hosts') return new Map(tasks.map((task) => [task, destination]))
 
   const final: Outcomes = new Map()
   /** What was said last about a recipient that another host may still take. */
   const noted: Outcomes = new Map()
+  /** Once for all hosts: a second one could not be had when the first recipients are already through. */
+  let signature: string | undefined
   const open = (): MailOut[] => tasks.filter((task) => !final.has(task))
   const noteAll = (outcome: RecipientOutcome): void => {
     for (const task of open()) note(noted, task, outcome)
@@ -73,14 +80,16 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         for (const task of open()) final.set(task, loop)
         return 'done'
       }
+      signature ??= await ports.signature()
+      const message = { size: size + Buffer.byteLength(signature), content: ports.content }
       for (;;) {
         const [first, ...rest] = open()
         if (first === undefined) return 'done'
-        const { transaction, tasks: fitting, unfit } = await fitToPeer([first, ...rest], session.peer, ports.content)
+        const { transaction, tasks: fitting, unfit } = await fitToPeer([first, ...rest], session.peer, message)
         // Another host of the site may offer what this one lacks.
         for (const [task, reason] of unfit) note(noted, task, { kind: 'failed', ...reason, mxHost: host.name })
         if (transaction === null) return 'done'
-        const answers = await session.send(transaction, ports.body())
+        const answers = await session.send(transaction, withFront(signature, ports.body()))
         if (session.reused && answers.every((answer) => answer.kind === 'broken' && !answer.afterDot)) return 'stale'
         const { accepted, crowdedOut } = settle(fitting, answers, host, session)
         // RFC 5321 §4.5.3.1.10: those who did not fit go into a transaction of their own, at once.
@@ -130,6 +139,11 @@ async function lookUp(
     const why = error instanceof Error ? error.message : String(error)
     return { kind: 'deferred', status: '4.4.3', reason: `DNS cannot tell: ${why}` }
   }
+}
+
+async function* withFront(front: string, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  if (front !== '') yield Buffer.from(front)
+  yield* body
 }
 
 /** A host that may do better later outweighs one that never will: it keeps the recipient open. */

@@ -29,16 +29,21 @@ export interface Fitted {
   unfit: Map<MailOut, Unfit>
 }
 
-/**
- * @param tasks all of one message and reverse-path
- * @param content looks into the message; asked only when the peer lacks something
- */
+/** The message as it will be sent. */
+export interface Sendable {
+  /** Octets, with what delivery puts in front. */
+  size: number
+  /** Looks into it; asked only when the peer lacks something. */
+  content(): Promise<Content>
+}
+
+/** @param tasks all of one message and reverse-path */
 export async function fitToPeer(
   tasks: readonly [MailOut, ...MailOut[]],
   peer: Peer,
-  content: () => Promise<Content>,
+  { size, content }: Sendable,
 ): Promise<Fitted> {
-  const [{ reversePath, size, requireTls, body, smtputf8: declaredUtf8, ret, envid }] = tasks
+  const [{ reversePath, requireTls, body, smtputf8: declaredUtf8, ret, envid }] = tasks
   const unfit = new Map<MailOut, Unfit>()
   const nobody = (status: Unfit['status'], reason: string): Fitted => {
     for (const task of tasks) unfit.set(task, { status, reason })

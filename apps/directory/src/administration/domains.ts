@@ -60,7 +60,7 @@ export async function deleteDomain(value: string, ports: Ports): Promise<Domain>
 }
 
 /** The domain an operator named. */
-async function domainNamed(value: string, ports: Pick<DirectoryReader, 'domains'>): Promise<DomainRecord> {
+export async function domainNamed(value: string, ports: Pick<DirectoryReader, 'domains'>): Promise<DomainRecord> {
   const name = domainField('domain', value)
   const [domain] = await ports.domains([name])
   if (domain === undefined) throw new Refusal('noSuchDomain', `domain: ${name} is none of ours`)

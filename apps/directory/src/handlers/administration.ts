@@ -7,10 +7,11 @@ import { type CredentialSettings, makeCredential } from '../accounts/credentials
 import type { Hasher } from '../accounts/hasher.ts'
 import { deleteAccount, accountView, insertAccount, updateAccount } from '../administration/accounts.ts'
 import { aliasView, deleteAlias, insertAlias, updateAlias } from '../administration/aliases.ts'
+import { activateKey, deleteKey, dkimKeyView, insertKeys, newKeyPairs, retireKey } from '../administration/dkim-keys.ts'
 import { deleteDomain, domainView, insertDomain, updateDomain } from '../administration/domains.ts'
 import { domainField, nameField } from '../administration/fields.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
-import type { DirectoryStore, DirectoryWriter, Name } from '../store.ts'
+import type { DirectoryStore, DirectoryWriter, DkimKeyName, Name } from '../store.ts'
 import type { Answer } from './answer.ts'
 
 interface Tools {
@@ -44,6 +45,7 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
   const { addDomain, changeDomain, removeDomain, listDomains } = contracts
   const { addAccount, changeAccount, removeAccount, listAccounts } = contracts
   const { addAlias, changeAlias, removeAlias, listAliases } = contracts
+  const { addSigningKey, listSigningKeys, activateSigningKey, retireSigningKey, removeSigningKey } = contracts
 
   return [
     answer(addDomain, (input, { log }) =>
@@ -103,6 +105,27 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
       const { items, more } = pageOf(rows, limit)
       return { aliases: items.map(aliasView), more }
     }),
+
+    answer(addSigningKey, async (input, { log }) => {
+      const pairs = await newKeyPairs(input)
+      const { domain } = input
+      const work = (writer: DirectoryWriter) => insertKeys(input, pairs, writer, new Date())
+      return { keys: await changed(addSigningKey, log, { domain }, work) }
+    }),
+    answer(activateSigningKey, (name, { log }) =>
+      changed(activateSigningKey, log, name, (writer) => activateKey(name, writer, new Date())),
+    ),
+    answer(retireSigningKey, (name, { log }) =>
+      changed(retireSigningKey, log, name, (writer) => retireKey(name, writer, new Date())),
+    ),
+    answer(removeSigningKey, (input, { log }) =>
+      changed(removeSigningKey, log, input, (writer) => deleteKey(input, writer, new Date())),
+    ),
+    answer(listSigningKeys, async ({ domain, after, limit }) => {
+      const rows = await store.dkimKeyPage(optionalDomain(domain), after ?? firstKey, limit + 1)
+      const { items, more } = pageOf(rows, limit)
+      return { keys: items.map(dkimKeyView), more }
+    }),
   ]
 }
 
@@ -114,6 +137,8 @@ function pageOf<Row>(rows: readonly Row[], limit: number): { items: Row[]; more:
 const present = <Row>(row: Row | undefined): Row[] => (row === undefined ? [] : [row])
 
 const optionalDomain = (domain: string | undefined) => (domain === undefined ? null : domainField('domain', domain))
+
+const firstKey: DkimKeyName = { domain: '', selector: '' }
 
 const afterName = (after: string | undefined): Name =>
   after === undefined ? { domain: '', localPart: '' } : nameField('after', after)

@@ -1,6 +1,16 @@
-/** What services ask about addresses and accounts: resolve, checkSender, spendSending, describeAccount, localDomains. */
+/**
+ * What services ask about addresses, accounts and domains: resolve, checkSender, spendSending, describeAccount, localDomains,
+ * signingKeys.
+ */
 import type { Stoppable } from '@postbus/bus'
-import { checkSender, describeAccount, localDomains, resolveAddresses, spendSending } from '@postbus/contracts'
+import {
+  checkSender,
+  describeAccount,
+  localDomains,
+  resolveAddresses,
+  signingKeys,
+  spendSending,
+} from '@postbus/contracts'
 
 import { deniedSenders } from '../addresses/check-sender.ts'
 import { formatName } from '../addresses/names.ts'
@@ -48,5 +58,12 @@ export function answerQuestions(answer: Answer, { store, settings, spend, metric
     }),
 
     answer(localDomains, async () => ({ domains: await store.domainNames() })),
+
+    answer(signingKeys, async ({ domains }) => {
+      const keys = await store.activeDkimKeys(domains)
+      return {
+        keys: keys.map(({ domain, selector, algorithm, privateKey }) => ({ domain, selector, algorithm, privateKey })),
+      }
+    }),
   ]
 }

@@ -74,4 +74,23 @@ export const migrations: readonly Migration[] = [
       create table revision (value integer not null) strict;
       insert into revision (value) values (1);`,
   },
+  {
+    name: '0002-dkim-key',
+    // One active key per algorithm: a message is signed at most once with each.
+    sqlite: `
+      create table dkim_key (
+        domain text not null references domain (domain) on delete cascade,
+        selector text not null,
+        algorithm text not null check (algorithm in ('rsa', 'ed25519')),
+        bits integer not null,
+        state text not null check (state in ('prepared', 'active', 'retired')),
+        private_key text not null,
+        public_key text not null,
+        created_at text not null,
+        activated_at text,
+        retired_at text,
+        primary key (domain, selector)
+      ) strict, without rowid;
+      create unique index dkim_key_active on dkim_key (domain, algorithm) where state = 'active';`,
+  },
 ]

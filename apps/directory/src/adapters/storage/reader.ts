@@ -2,7 +2,15 @@
 import type { Database, Param, Reader } from '@postbus/sql'
 import { sql } from 'kysely'
 
-import type { AccountRecord, AliasRecord, DirectoryReader, DomainRecord, Name, NameRecord } from '../../store.ts'
+import type {
+  AccountRecord,
+  AliasRecord,
+  DirectoryReader,
+  DkimKeyRecord,
+  DomainRecord,
+  Name,
+  NameRecord,
+} from '../../store.ts'
 import type { Tables } from './tables.ts'
 
 type DomainRow = Omit<Tables['domain'], 'id'>
@@ -44,6 +52,12 @@ export function prepareReads(db: Database<Tables>) {
     ),
     credential: db.prepare((query, param: Param<{ account: string }>) =>
       query.selectFrom('credential').selectAll().where('account', '=', param('account')),
+    ),
+    activeDkimKeys: db.prepare((query, param: Param<{ names: string }>) =>
+      sql<Tables['dkim_key']>`
+        select * from dkim_key
+        where state = 'active' and domain in (select value from json_each(${param('names')}))
+        order by domain, algorithm`.compile(query),
     ),
   }
 }
@@ -115,6 +129,16 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
       return row && (await withMembers(db, [row]))[0]
     },
 
+    async dkimKey({ domain, selector }) {
+      const row = db.query.selectFrom('dkim_key').selectAll().where('domain', '=', domain)
+      const found = await row.where('selector', '=', selector).executeTakeFirst()
+      return found && dkimKeyOf(found)
+    },
+
+    async activeDkimKeys(domains) {
+      return (await db.all(reads.activeDkimKeys, { names: JSON.stringify(domains) })).map(dkimKeyOf)
+    },
+
     async domainPage(after, limit) {
       const rows = db.query.selectFrom('domain').selectAll().where('domain', '>', after)
       return (await rows.orderBy('domain').limit(limit).execute()).map(domainOf)
@@ -131,6 +155,15 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
       if (domain !== null) rows = rows.where('domain', '=', domain)
       if (kinds !== null) rows = rows.where('kind', 'in', kinds)
       return withMembers(db, await rows.orderBy('domain').orderBy('local_part').limit(limit).execute())
+    },
+
+    async dkimKeyPage(domain, after, limit) {
+      let rows = db.query
+        .selectFrom('dkim_key')
+        .selectAll()
+        .where(sql<boolean>`(domain, selector) > (${after.domain}, ${after.selector})`)
+      if (domain !== null) rows = rows.where('domain', '=', domain)
+      return (await rows.orderBy('domain').orderBy('selector').limit(limit).execute()).map(dkimKeyOf)
     },
   }
 }
@@ -198,5 +231,20 @@ function accountOf(row: AccountRow): AccountRecord {
     messagesPerHour: row.messages_per_hour,
     credentialVersion: row.credential_version,
     createdAt: row.created_at,
+  }
+}
+
+function dkimKeyOf(row: Tables['dkim_key']): DkimKeyRecord {
+  return {
+    domain: row.domain,
+    selector: row.selector,
+    algorithm: row.algorithm,
+    bits: row.bits,
+    state: row.state,
+    privateKey: row.private_key,
+    publicKey: row.public_key,
+    createdAt: row.created_at,
+    activatedAt: row.activated_at,
+    retiredAt: row.retired_at,
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
-import type { AccountRecord, AliasRecord, DirectoryStore, DomainRecord, Spending } from '../../store.ts'
+import type { AccountRecord, AliasRecord, DirectoryStore, DkimKeyRecord, DomainRecord, Spending } from '../../store.ts'
 
 /** Opens the same storage again at each call: several processes. Cleans up after the test. */
 export type OpenStores = (t: TestContext) => Promise<() => Promise<DirectoryStore>>
@@ -23,6 +23,11 @@ export const accountRecord = (localPart: string, more: Partial<AccountRecord> = 
 export const aliasRecord = (localPart: string, members: string[], more: Partial<AliasRecord> = {}): AliasRecord => ({
   ...{ localPart, domain: 'example.org', kind: 'alias', members, owner: null, createdAt },
   ...more,
+})
+
+const dkimKeyRecord = (selector: string, more: Partial<DkimKeyRecord> = {}): DkimKeyRecord => ({
+  ...{ domain: 'example.org', selector, algorithm: 'rsa', bits: 2048, state: 'prepared', privateKey: 'PEM' },
+  ...{ publicKey: 'base64', createdAt, activatedAt: null, retiredAt: null, ...more },
 })
 
 const credential = (passwordHash: string) => ({
@@ -63,6 +68,32 @@ export function storeContract(open: OpenStores): void {
     ])
     assert.deepEqual(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
     assert.equal((await one.names([{ domain: 'example.org', localPart: 'smith' }])).length, 1)
+  })
+
+  test('DKIM keys are kept per domain, one of an algorithm active, and go with their domain', async (t) => {
+    const store = await opened(t)
+    const active = { state: 'active', activatedAt: createdAt } as const
+    const rsa = dkimKeyRecord('b', active)
+    const keys = [dkimKeyRecord('a'), rsa, dkimKeyRecord('c', { ...active, algorithm: 'ed25519', bits: 256 })]
+    const other = dkimKeyRecord('a', { ...active, domain: 'example.net' })
+    await store.change(async (writer) => {
+      for (const domain of ['example.org', 'example.net']) await writer.insertDomain(domainRecord(domain))
+      for (const key of [...keys, other]) await writer.insertDkimKey(key)
+    })
+    assert.deepEqual(await store.dkimKeyPage('example.org', { domain: '', selector: '' }, 9), keys)
+    assert.deepEqual(await store.dkimKeyPage(null, { domain: 'example.net', selector: 'a' }, 2), keys.slice(0, 2))
+    assert.deepEqual(await store.activeDkimKeys(['example.org', 'far.test']), [keys[2], rsa])
+    await assert.rejects(store.change((writer) => writer.updateDkimKey(dkimKeyRecord('a', active))))
+    const retired = { ...rsa, state: 'retired', retiredAt: createdAt } as const
+    await store.change(async (writer) => {
+      assert.match((await writer.userOfDomain('example.net')) ?? '', /key a/)
+      await writer.updateDkimKey(retired)
+      await writer.deleteDkimKey(dkimKeyRecord('c'))
+      assert.equal(await writer.userOfDomain('example.org'), undefined)
+    })
+    assert.deepEqual(await store.dkimKey(rsa), retired)
+    await store.change((writer) => writer.deleteDomain('example.org'))
+    assert.deepEqual(await store.dkimKeyPage(null, { domain: '', selector: '' }, 9), [other])
   })
 
   test('names come with what they stand for, members in order, the unknown left out', async (t) => {

@@ -41,5 +41,17 @@ export type Tables = {
   member: { domain: string; local_part: string; position: number; forward_path: string }
   sending: { account: string; minute: number; messages: number; recipients: number }
   signing_key: { kid: string; private_key: string; public_key: string; created_at: string }
+  dkim_key: {
+    domain: string
+    selector: string
+    algorithm: 'rsa' | 'ed25519'
+    bits: number
+    state: 'prepared' | 'active' | 'retired'
+    private_key: string
+    public_key: string
+    created_at: string
+    activated_at: string | null
+    retired_at: string | null
+  }
   revision: { value: number }
 }

@@ -1,7 +1,7 @@
 /** Changing the tables, inside one transaction. */
 import type { Transaction } from '@postbus/sql'
 
-import type { AccountRecord, AliasRecord, DirectoryWriter, DomainRecord } from '../../store.ts'
+import type { AccountRecord, AliasRecord, DirectoryWriter, DkimKeyRecord, DomainRecord } from '../../store.ts'
 import { type Reads, readerOver } from './reader.ts'
 import type { Tables } from './tables.ts'
 
@@ -22,7 +22,12 @@ export function writerOver(transaction: Transaction<Tables>, reads: Reads): Dire
     async userOfDomain(domain) {
       const name = await query.selectFrom('name').select('local_part').where('domain', '=', domain).executeTakeFirst()
       if (name !== undefined) return `${name.local_part}@${domain}`
-      return (await query.selectFrom('domain').select('domain').where('target', '=', domain).executeTakeFirst())?.domain
+      const target = query.selectFrom('domain').select('domain').where('target', '=', domain)
+      const pointing = await target.executeTakeFirst()
+      if (pointing !== undefined) return pointing.domain
+      const keys = query.selectFrom('dkim_key').select('selector').where('domain', '=', domain)
+      const key = await keys.where('state', '=', 'active').executeTakeFirst()
+      return key && `its DKIM key ${key.selector}`
     },
 
     async insertAccount(account) {
@@ -77,6 +82,22 @@ export function writerOver(transaction: Transaction<Tables>, reads: Reads): Dire
     async deleteAlias({ domain, localPart }) {
       await query.deleteFrom('name').where('domain', '=', domain).where('local_part', '=', localPart).execute()
     },
+
+    async insertDkimKey(key) {
+      await query.insertInto('dkim_key').values(dkimKeyRow(key)).execute()
+    },
+    async updateDkimKey(key) {
+      const { state, activated_at, retired_at } = dkimKeyRow(key)
+      await query
+        .updateTable('dkim_key')
+        .set({ state, activated_at, retired_at })
+        .where('domain', '=', key.domain)
+        .where('selector', '=', key.selector)
+        .execute()
+    },
+    async deleteDkimKey({ domain, selector }) {
+      await query.deleteFrom('dkim_key').where('domain', '=', domain).where('selector', '=', selector).execute()
+    },
   }
 }
 
@@ -113,4 +134,19 @@ function accountRow(account: AccountRecord) {
 
 function aliasRow({ domain, localPart, kind, owner, createdAt }: AliasRecord) {
   return { domain, local_part: localPart, kind, owner, account: null, created_at: createdAt }
+}
+
+function dkimKeyRow(key: DkimKeyRecord) {
+  return {
+    domain: key.domain,
+    selector: key.selector,
+    algorithm: key.algorithm,
+    bits: key.bits,
+    state: key.state,
+    private_key: key.privateKey,
+    public_key: key.publicKey,
+    created_at: key.createdAt,
+    activated_at: key.activatedAt,
+    retired_at: key.retiredAt,
+  }
 }
