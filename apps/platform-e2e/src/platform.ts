@@ -29,6 +29,8 @@ export interface Platform {
   ready(): Ready
   /** kill -9 of the process that runs an instance, or of `nats`. Resolves when it is replaced. */
   kill(instance: string): Promise<void>
+  /** SIGTERM: it drains and ends. Resolves when it is replaced. */
+  terminate(instance: string): Promise<void>
   /** Until every instance answers /readyz. */
   untilReady(): Promise<void>
   /** SIGINT, as Ctrl-C; resolves with the exit code. */
@@ -72,21 +74,23 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
 function attach(child: ChildProcess, readyFile: string, output: () => string): Platform {
   const ready = (): Ready => JSON.parse(readFileSync(readyFile, 'utf8')) as Ready
   const alive = (): boolean => child.exitCode === null && child.signalCode === null
+  async function replaced(instance: string, signal: NodeJS.Signals, withinMs: number): Promise<void> {
+    const { pids } = ready()
+    const pid = pids[instance]
+    if (pid === undefined) throw new Error(`${instance} has no process now`)
+    process.kill(pid, signal)
+    await until(
+      () => ready().pids[instance] !== undefined && ready().pids[instance] !== pid,
+      withinMs,
+      () => `${instance} was not replaced:\n${output()}`,
+      child,
+    )
+  }
   return {
     ready,
     output,
-    async kill(instance) {
-      const { pids } = ready()
-      const pid = pids[instance]
-      if (pid === undefined) throw new Error(`${instance} has no process now`)
-      process.kill(pid, 'SIGKILL')
-      await until(
-        () => ready().pids[instance] !== undefined && ready().pids[instance] !== pid,
-        30_000,
-        () => `${instance} was not replaced:\n${output()}`,
-        child,
-      )
-    },
+    kill: (instance) => replaced(instance, 'SIGKILL', 30_000),
+    terminate: (instance) => replaced(instance, 'SIGTERM', 60_000),
     async untilReady() {
       const { host, metrics } = ready()
       for (const [name, port] of Object.entries(metrics)) {

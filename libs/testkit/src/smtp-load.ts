@@ -24,6 +24,8 @@ export interface LoadOptions {
   /** TLS from the first byte and AUTH PLAIN, as for submission; the account is the sender. */
   login?: { user: string; password: string; ca: string }
   onAccepted?: (accepted: number) => void
+  /** Ends the load early, with what was promised until then. */
+  signal?: AbortSignal
 }
 
 export interface LoadResult {
@@ -48,17 +50,18 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
     Math.ceil(options.bytes / 78),
   )
   let next = 0
+  const more = (): boolean => next < options.messages && options.signal?.aborted !== true
   const startedAt = Date.now()
 
   async function session(): Promise<void> {
-    while (next < options.messages) {
+    while (more()) {
       const client = await SmtpClient.open(options)
       if (client === null) {
         await pause(RETRY_MS)
         continue
       }
       try {
-        while (next < options.messages) {
+        while (more()) {
           if (!(await deliver(client, next++))) break
         }
       } finally {
@@ -86,6 +89,7 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
         unanswered.push(id)
         return false
       }
+      if (options.signal?.aborted) return false
       if (outcome !== 'again') refusals.set(outcome, (refusals.get(outcome) ?? 0) + 1)
       await pause(RETRY_MS)
       session = await SmtpClient.open(options)
