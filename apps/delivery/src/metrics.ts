@@ -1,3 +1,4 @@
+import type { ActResult } from '@postbus/contracts'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
 import type { Outcome } from './attempt/outcome.ts'
@@ -5,6 +6,7 @@ import type { Outcome } from './attempt/outcome.ts'
 export interface DeliveryMetrics {
   counted(outcome: Outcome): void
   lanes(owned: number): void
+  acted(act: string, result: ActResult): void
 }
 
 export function deliveryMetrics(registry: Registry): DeliveryMetrics {
@@ -16,7 +18,15 @@ export function deliveryMetrics(registry: Registry): DeliveryMetrics {
     registers: [registry],
   })
   const lanes = new Gauge({ name: 'mail_delivery_lanes', help: 'Lanes this process owns.', registers: [registry] })
+  /** act: retry, hold, release, cancel, reroute; result: as the contract names them */
+  const acts = new Counter({
+    name: 'mail_delivery_acts_total',
+    help: "Operators' acts, per recipient.",
+    labelNames: ['act', 'result'],
+    registers: [registry],
+  })
   return {
+    acted: (act, result) => acts.inc({ act, result }),
     counted: ({ kind }) => attempts.inc({ outcome: kind }),
     lanes: (owned) => lanes.set(owned),
   }

@@ -56,7 +56,7 @@ test('a question with a place in its subject reaches the one who answers there, 
       actOnTasks,
       async ({ by }) => {
         asked.push(`${by} at ${lane}`)
-        return { results: ['done'] }
+        return { results: ['done' as const] }
       },
       { tokens: { lane } },
     )
