@@ -19,8 +19,6 @@ const log = pino({ level: process.env['POSTBUS_TEST_LOG'] ?? 'silent' })
 export type RecipientStatus = Exclude<Status, { kind: 'routed' }>
 
 export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
-  const nats = await startNatsServer(t)
-  const sink = await startSmtpSink(t, sinkOptions)
   const data = await mkdtemp(join(tmpdir(), 'postbus-delivery-'))
   const over = new AbortController()
   const closes: (() => Promise<void> | void)[] = [() => rm(data, { recursive: true, force: true })]
@@ -28,6 +26,9 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
     over.abort()
     for (const close of closes.reverse()) await close()
   })
+  // After ours: what runs on the server stops before it does.
+  const nats = await startNatsServer(t)
+  const sink = await startSmtpSink(t, sinkOptions)
   const provisioner = await keepProvisioned({
     ...{ servers: nats.url, nkeySeed: nats.seeds.provisioner, shards: 1, signal: over.signal, log },
   })
