@@ -74,6 +74,21 @@ export function booksContract(name: string, open: OpenBooks): void {
     }
   })
 
+  test(`${name}: what is held keeps its message open; what an operator cancelled ends it`, async (t) => {
+    const { books, writer } = await begin(t)
+    await writer.record([...routed, statusOf(one, 'jones', 'delivered')])
+    const steps: [Status, string][] = [
+      [statusOf(one, 'ann', 'held', { attempt: 2 }), 'open'],
+      [statusOf(one, 'ann', 'released', { attempt: 2 }), 'open'],
+      [statusOf(one, 'ann', 'held', { attempt: 3 }), 'open'],
+      [statusOf(one, 'ann', 'cancelled', { attempt: 4 }), 'settled'],
+    ]
+    for (const [status, phase] of steps) {
+      await writer.record([status])
+      assert.equal(await phaseOf(books, one), phase)
+    }
+  })
+
   test(`${name}: a status that comes before its routed is kept, and counts once the recipient is named`, async (t) => {
     const { books, writer } = await begin(t)
     await writer.record([statusOf(one, 'jones', 'delivered'), routed[1] as Status])

@@ -56,6 +56,10 @@ export const DeliveryConfig = z.object({
     .max(1000)
     .default(10)
     .describe('A task waits so long for others of its message and site (ms).'),
+  DELIVERY_ACT_WAIT_MS: ms
+    .max(20_000)
+    .default(5000)
+    .describe("An operator's act waits so long for an attempt that is on its way (ms)."),
   DELIVERY_RETRY_FIRST_MS: ms
     .default(300_000)
     .describe('Pause after the first failed attempt (ms); each next one is twice as long.'),

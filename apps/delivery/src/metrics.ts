@@ -1,3 +1,4 @@
+import type { ActResult } from '@postbus/contracts'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
 import type { Outcome } from './attempt/outcome.ts'
@@ -6,6 +7,7 @@ export interface DeliveryMetrics {
   counted(outcome: Outcome): void
   lanes(owned: number): void
   signed(result: 'signed' | 'unsigned'): void
+  acted(act: string, result: ActResult): void
 }
 
 export function deliveryMetrics(registry: Registry): DeliveryMetrics {
@@ -23,7 +25,15 @@ export function deliveryMetrics(registry: Registry): DeliveryMetrics {
     labelNames: ['result'], // signed, unsigned
     registers: [registry],
   })
+  /** act: retry, hold, release, cancel, reroute; result: as the contract names them */
+  const acts = new Counter({
+    name: 'mail_delivery_acts_total',
+    help: "Operators' acts, per recipient.",
+    labelNames: ['act', 'result'],
+    registers: [registry],
+  })
   return {
+    acted: (act, result) => acts.inc({ act, result }),
     counted: ({ kind }) => attempts.inc({ outcome: kind }),
     lanes: (owned) => lanes.set(owned),
     signed: (result) => signing.inc({ result }),

@@ -1,5 +1,5 @@
-import { type Bus, statusWriter } from '@postbus/bus'
-import { LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
+import { type Bus, statusWriter, type Stoppable } from '@postbus/bus'
+import { actOnTasks, LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
 import { defineService } from '@postbus/service'
 import { openSpoolReader, type SpoolReader } from '@postbus/spool'
@@ -7,6 +7,7 @@ import { openSqlite } from '@postbus/sql'
 
 import { isAddress, isPrivate } from './adapters/addresses.ts'
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
+import { queueOnBus } from './adapters/queue-on-bus.ts'
 import { signingKeysOver } from './adapters/signing-keys.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
 import { attempt, type AttemptPorts, groupOf } from './attempt/attempt.ts'
@@ -14,7 +15,9 @@ import { contentOf } from './attempt/content.ts'
 import { type DestinationRules, destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
 import { type Sign, signer } from './attempt/sign.ts'
+import { Turns } from './attempt/turns.ts'
 import { DeliveryConfig } from './config.ts'
+import { onAct } from './handlers/act.ts'
 import { onMailOut } from './handlers/mail-out.ts'
 import { answerOutcomes } from './handlers/outcomes.ts'
 import { ownLanes } from './lanes/own-lanes.ts'
@@ -60,7 +63,7 @@ export const deliveryService = defineService<DeliveryConfig>({
     }
     const { sign, close: closeSigning } = signing(config, bus, metrics)
     defer(closeSigning)
-    const queue = sites<MailOut, Outcome>(
+    const scheduler = sites<MailOut, Outcome>(
       (tasks) => withRecord(spool, sign, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
       {
         siteOf: ({ site }) => site,
@@ -71,13 +74,24 @@ export const deliveryService = defineService<DeliveryConfig>({
         gatherMs: config.DELIVERY_GATHER_MS,
       },
     )
+    const turns = new Turns()
+    const queue = queueOnBus(bus)
+    const writeStatuses = statusWriter(bus).write
     const handler = onMailOut({
-      ledger,
-      attempt: queue.submit,
-      writeStatuses: statusWriter(bus).write,
+      ...{ ledger, turns, writeStatuses },
+      attempt: scheduler.submit,
       publish: (contract, event, options) => bus.publish(contract, event, options),
+      async clearHold(task) {
+        const held = await queue.look('hold', task)
+        if (held !== null && held.task.attempt < task.attempt) await queue.removeHeld(held)
+      },
       counted: metrics.counted,
     })
+    const actPorts = {
+      ...{ ledger, turns, queue, writeStatuses, now: world.now },
+      waitMs: config.DELIVERY_ACT_WAIT_MS,
+      acted: metrics.acted,
+    }
 
     const pruning = setInterval(() => {
       const before = new Date(Date.now() - config.DELIVERY_LEDGER_DAYS * DAY_MS)
@@ -87,18 +101,24 @@ export const deliveryService = defineService<DeliveryConfig>({
 
     const lanes = Array.from({ length: LANES }, (_, lane) => String(lane).padStart(2, '0'))
     const placeOf = (lane: string) => ({ lane, shard: String(shardOf(lane, config.MAIL_OUT_SHARDS)) })
+    const workOn = async (lane: string): Promise<Stoppable> => {
+      const shard = shardOf(lane, config.MAIL_OUT_SHARDS)
+      const answering = await bus.answer(actOnTasks, onAct({ lane, shard }, actPorts), { tokens: { lane } })
+      try {
+        const options = { maxInFlight: config.DELIVERY_LANE_IN_FLIGHT, tokens: placeOf(lane) }
+        const consuming = await bus.consume(Task, 'delivery', options, handler)
+        return { stop: async () => void (await Promise.all([answering.stop(), consuming.stop()])) }
+      } catch (error) {
+        await answering.stop()
+        throw error
+      }
+    }
     const owning = ownLanes(
       lanes,
       {
         acquire: (lane, until) =>
           bus.acquireLease(`lane.${placeOf(lane).shard}.${lane}`, { ttlMs: config.DELIVERY_LEASE_MS, signal: until }),
-        work: (lane) =>
-          bus.consume(
-            Task,
-            'delivery',
-            { maxInFlight: config.DELIVERY_LANE_IN_FLIGHT, tokens: placeOf(lane) },
-            handler,
-          ),
+        work: workOn,
         failed: (lane, err) => log.error({ err, lane }, 'cannot work on a lane'),
         owned: metrics.lanes,
       },

@@ -43,7 +43,7 @@ export async function attempt(
 }
 
 function outcomeOf(
-  { attempt, expiresAt }: MailOut,
+  { attempt, expiresAt, via }: MailOut,
   result: RecipientOutcome,
   now: Date,
   random: number,
@@ -54,5 +54,5 @@ function outcomeOf(
   const next = nextAttemptAt(schedule, { attempt, expiresAt: new Date(expiresAt) }, now, random)
   // RFC 3463 §3.5: 4.4.7, delivery time expired. What was said last stays with it.
   if (next === null) return { ...result, kind: 'expired', at, status: '4.4.7' }
-  return { ...result, at, nextAttemptAt: next.toISOString() }
+  return { ...result, at, nextAttemptAt: next.toISOString(), ...(via !== undefined && { via }) }
 }

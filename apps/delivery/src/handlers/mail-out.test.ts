@@ -9,6 +9,7 @@ import { pino } from 'pino'
 import { taskTo, time } from '../../test/samples.ts'
 import type { LedgerEntry } from '../attempt/ledger.ts'
 import type { Outcome } from '../attempt/outcome.ts'
+import { Turns } from '../attempt/turns.ts'
 import { onMailOut } from './mail-out.ts'
 
 const relayed: Outcome = { kind: 'relayed', at: time(1), mxHost: 'mx.far.test', reply: '250 ok', dsn: true }
@@ -41,6 +42,8 @@ function world(outcome: Outcome | Error) {
       const { schedule } = options ?? {}
       retries.push({ task: task as MailOut, at: schedule?.at, target: schedule?.target })
     },
+    turns: new Turns(),
+    async clearHold() {},
     counted: () => {},
   })
   return {
