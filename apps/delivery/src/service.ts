@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+
 import { statusWriter } from '@postbus/bus'
 import { LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
@@ -9,9 +11,11 @@ import { dnsOver } from './adapters/dns.ts'
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
 import { attempt, groupOf } from './attempt/attempt.ts'
+import { classifier } from './attempt/classify.ts'
 import { contentOf } from './attempt/content.ts'
 import { type DestinationRules, destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
+import { type ReplyRule, rulesFrom } from './attempt/reply-rules.ts'
 import { DeliveryConfig } from './config.ts'
 import { onMailOut } from './handlers/mail-out.ts'
 import { ownLanes } from './lanes/own-lanes.ts'
@@ -26,6 +30,7 @@ export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
   async start({ config, log, bus, metrics: registry, defer, signal }) {
+    const classify = classifier(await ownRules(config))
     await bus.provisioned([Task, MailStatus], signal)
     const ledger = await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE))
     defer(() => ledger.close())
@@ -40,16 +45,22 @@ export const deliveryService = defineService<DeliveryConfig>({
       firstMs: config.DELIVERY_RETRY_FIRST_MS,
       longestMs: config.DELIVERY_RETRY_LONGEST_MS,
       jitter: config.DELIVERY_RETRY_JITTER,
+      soonMs: config.DELIVERY_RETRY_GREYLIST_MS,
+      soonAttempts: config.DELIVERY_RETRY_GREYLIST_ATTEMPTS,
     }
     const world = {
-      ...{ ledger, open: client.open },
+      ...{ ledger, classify, open: client.open },
       destination: (site: string) => destinationOf(site, dns, rules),
       isOurselves: (name: string) => isSameHost(name, config.MAIL_HOSTNAME),
       now: () => new Date(),
       random: Math.random,
     }
     const queue = sites<MailOut, Outcome>(
-      (tasks) => withRecord(spool, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
+      (tasks) =>
+        withRecord(spool, tasks, async (message) => {
+          const { outcomes } = await attempt(tasks, { ...world, ...message }, schedule)
+          return outcomes
+        }),
       {
         siteOf: ({ site }) => site,
         groupOf,
@@ -98,6 +109,18 @@ export const deliveryService = defineService<DeliveryConfig>({
 
 /** A name without a dot is anybody's: many hosts call themselves localhost. */
 const isSameHost = (name: string, own: string): boolean => own.includes('.') && name.toLowerCase() === own.toLowerCase()
+
+/** Read once, at the start: a row that cannot be used is found then and not with the first reply it should have matched. */
+async function ownRules({ DELIVERY_REPLY_RULES_FILE: file }: DeliveryConfig): Promise<ReplyRule[]> {
+  if (file === undefined) return []
+  try {
+    return rulesFrom(await readFile(file, 'utf8'))
+  } catch (cause) {
+    throw new Error(`DELIVERY_REPLY_RULES_FILE ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    })
+  }
+}
 
 function clientOf(config: DeliveryConfig): SmtpClient {
   const { DELIVERY_SMARTHOST_USER: user, DELIVERY_SMARTHOST_PASSWORD: password } = config

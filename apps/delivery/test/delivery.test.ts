@@ -66,6 +66,7 @@ async function platform(t: TestContext) {
         DELIVERY_DATABASE: join(data, 'delivery.sqlite'),
         DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`,
         DELIVERY_RETRY_FIRST_MS: '300',
+        DELIVERY_RETRY_GREYLIST_MS: '300',
         DELIVERY_LEASE_MS: '3000',
         ...settings,
       })

@@ -8,36 +8,58 @@
  */
 import type { MailOut } from '@postbus/contracts'
 
+import type { Classify, Retry, Verdict } from './classify.ts'
 import type { Destination, Host } from './destination.ts'
 import { type Content, fitToPeer } from './fit.ts'
-import { meansTooMany, verdictOf } from './reply.ts'
+import { meansTooMany } from './reply.ts'
 import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
+import { type SiteNews, togetherWith } from './site-news.ts'
 
 export interface DeliverPorts {
   destination(site: string): Promise<Destination>
   open: OpenSession
   body(): AsyncIterable<Uint8Array>
   content(): Promise<Content>
+  classify: Classify
   /** Whether a peer that calls itself this is ourselves. */
   isOurselves(name: string): boolean
 }
 
 export type RecipientOutcome =
   | { kind: 'relayed'; mxHost: string; reply: string; dsn: boolean }
-  | { kind: 'deferred'; status: `4.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
+  | {
+      kind: 'deferred'
+      status: `4.${number}.${number}`
+      reason: string
+      reply?: string
+      mxHost?: string
+      retry?: Retry
+    }
   | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
 
 type Outcomes = Map<MailOut, RecipientOutcome>
 
+export interface Delivered {
+  outcomes: Outcomes
+  news: SiteNews
+}
+
 /** @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome. */
-export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Outcomes> {
+export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Delivered> {
   const [{ site, requireTls }] = tasks
   const destination = await lookUp(site, ports)
-  if (destination.kind !== 'hosts') return new Map(tasks.map((task) => [task, destination]))
+  if (destination.kind !== 'hosts') {
+    const outcomes = new Map(tasks.map((task) => [task, destination]))
+    return { outcomes, news: destination.kind === 'failed' ? well : troubleOf(destination) }
+  }
 
   const final: Outcomes = new Map()
   /** What was said last about a recipient that another host may still take. */
   const noted: Outcomes = new Map()
+  let news: SiteNews | null = null
+  const hear = (more: SiteNews): void => {
+    news = togetherWith(news, more)
+  }
   const open = (): MailOut[] => tasks.filter((task) => !final.has(task))
   const noteAll = (outcome: RecipientOutcome): void => {
     for (const task of open()) note(noted, task, outcome)
@@ -52,13 +74,20 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         await converse(session, host)
       }
     } catch (error) {
-      if (error instanceof SessionFailed) noteAll(unreachable(error, host))
-      else if (error instanceof TlsMissing) noteAll(tlsMissing(error, host))
-      else throw error
+      if (error instanceof SessionFailed) {
+        const { outcome, site } = unreachable(error, host, ports.classify)
+        noteAll(outcome)
+        hear(site)
+      } else if (error instanceof TlsMissing) {
+        const outcome = tlsMissing(error, host)
+        noteAll(outcome)
+        // When only this message wants TLS, that is nothing to hold against a site that takes the others.
+        hear(requireTls ? well : troubleOf(outcome))
+      } else throw error
     }
   }
   for (const task of open()) final.set(task, noted.get(task) ?? nobodyThere)
-  return final
+  return { outcomes: final, news: news ?? well }
 
   /** `stale`: the session had been closed while it waited; nothing was said about the message. */
   async function converse(session: Session, host: Host): Promise<'stale' | 'done'> {
@@ -81,7 +110,7 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         for (const [task, reason] of unfit) note(noted, task, { kind: 'failed', ...reason, mxHost: host.name })
         if (transaction === null) return 'done'
         const answers = await session.send(transaction, ports.body())
-        if (session.reused && answers.every((answer) => answer.kind === 'broken' && !answer.afterDot)) return 'stale'
+        if (session.reused && answers.every(isGoodbye)) return 'stale'
         const { accepted, crowdedOut } = settle(fitting, answers, host, session)
         // RFC 5321 §4.5.3.1.10: those who did not fit go into a transaction of their own, at once.
         if (accepted === 0 || crowdedOut === 0) return 'done'
@@ -99,16 +128,20 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
       const answer = answers[index]
       if (answer?.kind === 'accepted') {
         accepted++
+        hear(well)
         final.set(task, { kind: 'relayed', mxHost, reply: answer.reply, dsn: peer.offers('DSN') })
       } else if (answer?.kind === 'refused') {
         if (meansTooMany(answer.reply)) crowdedOut++
-        const verdict = { ...verdictOf(answer.reply), reply: answer.reply.text, mxHost }
-        if (verdict.kind === 'failed') final.set(task, verdict)
-        else note(noted, task, verdict)
+        const verdict = ports.classify(answer.reply, mxHost)
+        const outcome = outcomeOf(verdict, answer.reply.text, mxHost)
+        hear(newsOf(verdict))
+        if (outcome.kind === 'failed' && answer.reply.to !== 'session') final.set(task, outcome)
+        else note(noted, task, outcome)
       } else {
         // RFC 3463 §3.5: 4.4.2, bad connection.
         const reason = answer?.reason ?? 'The next host gave no answer'
-        const broken: RecipientOutcome = { kind: 'deferred', status: '4.4.2', reason, mxHost }
+        const broken = { kind: 'deferred', status: '4.4.2', reason, mxHost } as const
+        hear(troubleOf(broken))
         if (answer?.afterDot) final.set(task, broken)
         else note(noted, task, broken)
       }
@@ -132,6 +165,10 @@ async function lookUp(
   }
 }
 
+/** RFC 5321 §3.8: a session that waited may be closed with a 421 or without one. */
+const isGoodbye = (answer: Answer): boolean =>
+  answer.kind === 'broken' ? !answer.afterDot : answer.kind === 'refused' && answer.reply.text.startsWith('421')
+
 /** A host that may do better later outweighs one that never will: it keeps the recipient open. */
 function note(noted: Outcomes, task: MailOut, outcome: RecipientOutcome): void {
   if (outcome.kind === 'failed' && noted.get(task)?.kind === 'deferred') return
@@ -140,14 +177,37 @@ function note(noted: Outcomes, task: MailOut, outcome: RecipientOutcome): void {
 
 const nobodyThere: RecipientOutcome = { kind: 'deferred', status: '4.4.4', reason: 'No host could be tried' }
 
-function unreachable({ message, reply }: SessionFailed, { name }: Host): RecipientOutcome {
-  const verdict = reply === undefined ? null : verdictOf({ to: 'session', text: reply })
-  if (reply !== undefined && verdict?.kind === 'deferred') return { ...verdict, reply, mxHost: name }
+const well: SiteNews = { kind: 'well' }
+
+const troubleOf = ({ status, reason }: Extract<RecipientOutcome, { kind: 'deferred' }>): SiteNews => ({
+  ...{ kind: 'trouble', status, reason },
+})
+
+function newsOf(verdict: Verdict): SiteNews {
+  if (verdict.kind === 'failed' || verdict.site === undefined) return well
+  return verdict.site === 'busy' ? { kind: 'busy', reason: verdict.reason } : troubleOf(verdict)
+}
+
+function outcomeOf(verdict: Verdict, reply: string, mxHost: string): Exclude<RecipientOutcome, { kind: 'relayed' }> {
+  if (verdict.kind === 'failed') {
+    const { kind, status, reason } = verdict
+    return { kind, status, reason, reply, mxHost }
+  }
+  const { kind, status, reason, retry } = verdict
+  return { kind, status, reason, reply, mxHost, ...(retry !== undefined && { retry }) }
+}
+
+/** What was said before MAIL may be for good, but for this host only: another one may still take it. */
+function unreachable({ message, reply }: SessionFailed, { name }: Host, classify: Classify) {
+  if (reply !== undefined) {
+    const verdict = classify({ to: 'session', text: reply }, name)
+    return { outcome: outcomeOf(verdict, reply, name), site: newsOf(verdict) }
+  }
   // RFC 3463 §3.5: 4.4.1, no answer from host.
-  return { kind: 'deferred', status: '4.4.1', reason: message, mxHost: name }
+  const outcome = { kind: 'deferred', status: '4.4.1', reason: message, mxHost: name } as const
+  return { outcome, site: troubleOf(outcome) }
 }
 
 /** RFC 8689 §4.2.1: no less safe way may be taken. Certificates are repaired, so this is not for good. */
-function tlsMissing({ message }: TlsMissing, { name }: Host): RecipientOutcome {
-  return { kind: 'deferred', status: '4.7.10', reason: message, mxHost: name }
-}
+const tlsMissing = ({ message }: TlsMissing, { name }: Host) =>
+  ({ kind: 'deferred', status: '4.7.10', reason: message, mxHost: name }) as const
