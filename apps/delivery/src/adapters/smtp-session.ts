@@ -71,7 +71,9 @@ export class SmtpSession implements Session {
       throw unreadable
     }
     if (outcome instanceof Failure) this.#usable = false
-    const refused = new Map((envelope.rejectedErrors ?? []).map((error) => [error.recipient, failureOf(error)]))
+    // RFC 2920 §3.1: with MAIL refused, what is said to the pipelined RCPTs (503) is about the order of commands only.
+    const said = outcome instanceof Failure && outcome.command === 'MAIL FROM' ? [] : (envelope.rejectedErrors ?? [])
+    const refused = new Map(said.map((error) => [error.recipient, failureOf(error)]))
     return recipients.map(({ forwardPath }) => {
       const reply = refused.get(forwardPath)?.response
       if (reply !== undefined) return { kind: 'refused', reply: { to: 'RCPT', text: reply } }
