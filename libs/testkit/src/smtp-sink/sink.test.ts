@@ -51,7 +51,7 @@ test('each row of the table is reached by its own name', () => {
 })
 
 test('an address is answered as its row says, and the session goes on', async (t) => {
-  const { reply, say, send, sink } = await talk(t, { slowMs: 1, maxSize: 100 })
+  const { reply, say, send } = await talk(t, { slowMs: 1, maxSize: 100 })
   assert.match((await reply()) ?? '', /^220 /)
   const cases: [from: string, to: string, said: RegExp][] = [
     ['a@x.test', 'ann@x.test', /^250 2\.0\.0 kept as 1/],
