@@ -1,6 +1,6 @@
 /** Delivery through its front door: a real bus, a real spool, and an SMTP sink as the smarthost. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -53,7 +53,7 @@ async function platform(t: TestContext) {
   })
 
   return {
-    ...{ sink, bus, statuses },
+    ...{ sink, bus, statuses, data },
     /** Another replica. Stopped by the result, as a signal would. */
     async delivery(settings: Record<string, string> = {}): Promise<() => Promise<void>> {
       const stopping = new AbortController()
@@ -70,17 +70,17 @@ async function platform(t: TestContext) {
         DELIVERY_LEASE_MS: '3000',
         ...settings,
       })
-      await deliveryService.start({
-        ...{ config, log, metrics: new Registry(), bus: connected, signal: stopping.signal },
-        defer: (close) => void own.push(close),
-        readiness: () => {},
-      })
       const stop = async (): Promise<void> => {
         if (stopping.signal.aborted) return
         stopping.abort()
         for (const close of own.reverse()) await close()
       }
       closes.push(stop)
+      await deliveryService.start({
+        ...{ config, log, metrics: new Registry(), bus: connected, signal: stopping.signal },
+        defer: (close) => void own.push(close),
+        readiness: () => {},
+      })
       return stop
     },
     /** A message in the spool, and its tasks on the bus. */
@@ -194,3 +194,25 @@ test('what a site does not take waits for it, and the others go on', { timeout: 
   await until(() => statuses.some(({ kind }) => kind === 'relayed'))
   assert.equal(sink.messages.length, 1)
 })
+
+test(
+  'what a reply means can be said in a file; one that cannot be used stops the start',
+  { timeout: 60_000 },
+  async (t) => {
+    const { sink, delivery, send, until, statuses, data } = await platform(t)
+    const file = join(data, 'replies.json')
+    const row = { name: 'moved', pattern: 'nobody of that name', means: 'soon' }
+    await writeFile(file, JSON.stringify([row, { ...row, means: 'perhaps' }]))
+    await assert.rejects(delivery({ DELIVERY_REPLY_RULES_FILE: file }), /replies\.json: row 2: means: /)
+    await writeFile(file, JSON.stringify([row]))
+    await delivery({ DELIVERY_REPLY_RULES_FILE: file })
+    await send(queueId(1), ['permfail@far.test'])
+    await until(() => statuses.length > 0)
+    const [status] = statuses
+    assert.deepEqual(status?.kind === 'deferred' && [status.status, status.reply], [
+      '4.1.1',
+      '550 5.1.1 nobody of that name',
+    ])
+    assert.equal(sink.messages.length, 0)
+  },
+)

@@ -3,11 +3,11 @@
  */
 import type { MailOut } from '@postbus/contracts'
 
+import type { SiteNews } from '../lanes/site-news.ts'
 import { deliver, type DeliverPorts, type RecipientOutcome } from './deliver.ts'
 import type { Ledger } from './ledger.ts'
 import type { Outcome } from './outcome.ts'
 import { nextAttemptAt, type RetrySchedule } from './retry-schedule.ts'
-import type { SiteNews } from './site-news.ts'
 
 export interface AttemptPorts extends DeliverPorts {
   ledger: Pick<Ledger, 'commit'>

@@ -11,8 +11,10 @@ const classify = classifier()
 
 function brief(verdict: Verdict): string {
   if (verdict.kind === 'failed') return `failed ${verdict.status}`
-  const { retry, site, status } = verdict
-  return ['deferred', status, site, typeof retry === 'number' ? `${retry / 1000} s` : retry].filter(Boolean).join(' ')
+  const { retry, site, crowded, status } = verdict
+  return ['deferred', status, site, crowded && 'crowded', typeof retry === 'number' ? `${retry / 1000} s` : retry]
+    .filter(Boolean)
+    .join(' ')
 }
 
 /** Reply to what, its text, the verdict, the row that decides; without a row the first digit does. */
@@ -36,8 +38,13 @@ const cases: [ReplyTo, string, string, string?][] = [
   ['DATA', '499 4.9.9 never heard of', 'deferred 4.9.9'],
   ['DATA', '5500 5.1.1 four digits', 'deferred 4.0.0'],
 
-  ['RCPT', '552 too many recipients', 'deferred 4.0.0', 'too many recipients'],
-  ['RCPT', '552 5.5.3 too many recipients', 'deferred 4.5.3', 'too many recipients'],
+  ['RCPT', '452 4.5.3 too many', 'deferred 4.5.3 crowded', 'too many recipients'],
+  ['RCPT', '452 too many', 'deferred 4.0.0 crowded', 'too many recipients'],
+  ['RCPT', '552 too many recipients', 'deferred 4.0.0 crowded', 'too many recipients'],
+  ['RCPT', '552 5.5.3 too many recipients', 'deferred 4.5.3 crowded', 'too many recipients'],
+  ['DATA', '452 4.5.3 too many recipients', 'deferred 4.5.3'],
+  ['RCPT', '450 4.5.3 too many recipients', 'deferred 4.5.3'],
+  ['RCPT', '452 4.3.1 no disk', 'deferred 4.3.1'],
   ['RCPT', '552 5.2.2 mailbox full', 'failed 5.2.2', 'mailbox full'],
   [
     'RCPT',

@@ -12,17 +12,17 @@ import { retryHint } from './retry-hint.ts'
 /** `soon`: earlier than the schedule says. A number: not before so many milliseconds, by the peer's own words. */
 export type Retry = 'soon' | number
 
-export type Verdict =
-  | {
-      kind: 'deferred'
-      status: `4.${number}.${number}`
-      reason: string
-      retry?: Retry
-      site?: 'busy' | 'trouble'
-      /** The row that decided. */
-      rule?: string
-    }
-  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; rule?: string }
+export type Verdict = (
+  | { kind: 'deferred'; status: `4.${number}.${number}`; reason: string; retry?: Retry }
+  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string }
+) & {
+  /** It is about the whole site: nobody gets through, or it asks for less. */
+  site?: 'busy' | 'trouble'
+  /** The recipient may go into another transaction at once. */
+  crowded?: true
+  /** The row that decided. */
+  rule?: string
+}
 
 /** @param mxHost who said it */
 export type Classify = (reply: PeerReply, mxHost: string) => Verdict
@@ -54,5 +54,6 @@ function verdict(means: Meaning, said: string | undefined, line: string) {
   if (means === 'soon') return { ...deferred, retry: hint ?? 'soon' } as const
   const asked = hint === null ? {} : { retry: hint }
   if (means === 'deferred') return { ...deferred, ...asked }
+  if (means === 'crowded') return { ...deferred, crowded: true } as const
   return { ...deferred, ...asked, site: means }
 }

@@ -8,12 +8,12 @@
  */
 import type { MailOut } from '@postbus/contracts'
 
+import type { SiteNews } from '../lanes/site-news.ts'
 import type { Classify, Retry, Verdict } from './classify.ts'
 import type { Destination, Host } from './destination.ts'
 import { type Content, fitToPeer } from './fit.ts'
-import { meansTooMany } from './reply.ts'
 import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
-import { type SiteNews, togetherWith } from './site-news.ts'
+import { SiteReport } from './site-report.ts'
 
 export interface DeliverPorts {
   destination(site: string): Promise<Destination>
@@ -49,17 +49,15 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
   const [{ site, requireTls }] = tasks
   const destination = await lookUp(site, ports)
   if (destination.kind !== 'hosts') {
-    const outcomes = new Map(tasks.map((task) => [task, destination]))
-    return { outcomes, news: destination.kind === 'failed' ? well : troubleOf(destination) }
+    // Without DNS nobody gets there; a name that cannot be is an answer.
+    const news: SiteNews = destination.kind === 'deferred' ? { ...destination, kind: 'trouble' } : { kind: 'well' }
+    return { outcomes: new Map(tasks.map((task) => [task, destination])), news }
   }
 
+  const report = new SiteReport()
   const final: Outcomes = new Map()
   /** What was said last about a recipient that another host may still take. */
   const noted: Outcomes = new Map()
-  let news: SiteNews | null = null
-  const hear = (more: SiteNews): void => {
-    news = togetherWith(news, more)
-  }
   const open = (): MailOut[] => tasks.filter((task) => !final.has(task))
   const noteAll = (outcome: RecipientOutcome): void => {
     for (const task of open()) note(noted, task, outcome)
@@ -75,19 +73,20 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
       }
     } catch (error) {
       if (error instanceof SessionFailed) {
-        const { outcome, site } = unreachable(error, host, ports.classify)
+        const { site, outcome } = unreachable(error, host, ports.classify)
+        report.heard(site, outcome)
         noteAll(outcome)
-        hear(site)
       } else if (error instanceof TlsMissing) {
         const outcome = tlsMissing(error, host)
+        // Where only this message asks for TLS, others fare better.
+        if (requireTls) report.answered()
+        else report.heard('trouble', outcome)
         noteAll(outcome)
-        // When only this message wants TLS, that is nothing to hold against a site that takes the others.
-        hear(requireTls ? well : troubleOf(outcome))
       } else throw error
     }
   }
   for (const task of open()) final.set(task, noted.get(task) ?? nobodyThere)
-  return { outcomes: final, news: news ?? well }
+  return { outcomes: final, news: report.news }
 
   /** `stale`: the session had been closed while it waited; nothing was said about the message. */
   async function converse(session: Session, host: Host): Promise<'stale' | 'done'> {
@@ -99,6 +98,7 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
           reason: 'The next host is ourselves',
           mxHost: host.name,
         } as const
+        report.answered()
         for (const task of open()) final.set(task, loop)
         return 'done'
       }
@@ -107,6 +107,7 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         if (first === undefined) return 'done'
         const { transaction, tasks: fitting, unfit } = await fitToPeer([first, ...rest], session.peer, ports.content)
         // Another host of the site may offer what this one lacks.
+        if (unfit.size > 0) report.answered()
         for (const [task, reason] of unfit) note(noted, task, { kind: 'failed', ...reason, mxHost: host.name })
         if (transaction === null) return 'done'
         const answers = await session.send(transaction, ports.body())
@@ -128,20 +129,19 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
       const answer = answers[index]
       if (answer?.kind === 'accepted') {
         accepted++
-        hear(well)
+        report.answered()
         final.set(task, { kind: 'relayed', mxHost, reply: answer.reply, dsn: peer.offers('DSN') })
       } else if (answer?.kind === 'refused') {
-        if (meansTooMany(answer.reply)) crowdedOut++
-        const verdict = ports.classify(answer.reply, mxHost)
-        const outcome = outcomeOf(verdict, answer.reply.text, mxHost)
-        hear(newsOf(verdict))
+        const { site, crowded, outcome } = read(ports.classify(answer.reply, mxHost), answer.reply.text, mxHost)
+        report.heard(site, outcome)
+        if (crowded) crowdedOut++
         if (outcome.kind === 'failed' && answer.reply.to !== 'session') final.set(task, outcome)
         else note(noted, task, outcome)
       } else {
         // RFC 3463 §3.5: 4.4.2, bad connection.
         const reason = answer?.reason ?? 'The next host gave no answer'
         const broken = { kind: 'deferred', status: '4.4.2', reason, mxHost } as const
-        hear(troubleOf(broken))
+        report.heard('trouble', broken)
         if (answer?.afterDot) final.set(task, broken)
         else note(noted, task, broken)
       }
@@ -177,35 +177,17 @@ function note(noted: Outcomes, task: MailOut, outcome: RecipientOutcome): void {
 
 const nobodyThere: RecipientOutcome = { kind: 'deferred', status: '4.4.4', reason: 'No host could be tried' }
 
-const well: SiteNews = { kind: 'well' }
-
-const troubleOf = ({ status, reason }: Extract<RecipientOutcome, { kind: 'deferred' }>): SiteNews => ({
-  ...{ kind: 'trouble', status, reason },
-})
-
-function newsOf(verdict: Verdict): SiteNews {
-  if (verdict.kind === 'failed' || verdict.site === undefined) return well
-  return verdict.site === 'busy' ? { kind: 'busy', reason: verdict.reason } : troubleOf(verdict)
-}
-
-function outcomeOf(verdict: Verdict, reply: string, mxHost: string): Exclude<RecipientOutcome, { kind: 'relayed' }> {
-  if (verdict.kind === 'failed') {
-    const { kind, status, reason } = verdict
-    return { kind, status, reason, reply, mxHost }
-  }
-  const { kind, status, reason, retry } = verdict
-  return { kind, status, reason, reply, mxHost, ...(retry !== undefined && { retry }) }
+/** A verdict as the recipient's outcome, and what goes beyond the recipient. */
+function read({ site, crowded, rule: _, ...said }: Verdict, reply: string, mxHost: string) {
+  return { site, crowded, outcome: { ...said, reply, mxHost } }
 }
 
 /** What was said before MAIL may be for good, but for this host only: another one may still take it. */
 function unreachable({ message, reply }: SessionFailed, { name }: Host, classify: Classify) {
-  if (reply !== undefined) {
-    const verdict = classify({ to: 'session', text: reply }, name)
-    return { outcome: outcomeOf(verdict, reply, name), site: newsOf(verdict) }
-  }
+  if (reply !== undefined) return read(classify({ to: 'session', text: reply }, name), reply, name)
   // RFC 3463 §3.5: 4.4.1, no answer from host.
   const outcome = { kind: 'deferred', status: '4.4.1', reason: message, mxHost: name } as const
-  return { outcome, site: troubleOf(outcome) }
+  return { site: 'trouble', outcome } as const
 }
 
 /** RFC 8689 §4.2.1: no less safe way may be taken. Certificates are repaired, so this is not for good. */

@@ -11,9 +11,10 @@ import { z } from 'zod'
 
 /**
  * failed: for good. deferred: on the usual schedule. soon: greylisting, or like it. busy: deferred, and the site asks us to slow
- * down. trouble: deferred, and the site is in no state to take mail, whoever it is for.
+ * down. trouble: deferred, and the site is in no state to take mail, whoever it is for. crowded: one recipient too many, which
+ * goes into another transaction at once.
  */
-export const MEANINGS = ['failed', 'deferred', 'soon', 'busy', 'trouble'] as const
+export const MEANINGS = ['failed', 'deferred', 'soon', 'busy', 'trouble', 'crowded'] as const
 export type Meaning = (typeof MEANINGS)[number]
 
 export interface ReplyRule {
@@ -36,8 +37,8 @@ export const REPLY_RULES: readonly ReplyRule[] = [
     name: 'too many recipients',
     to: ['RCPT'],
     pattern: /^[45]52 (?:[45]\.5\.3(?!\d)|(?![45]\.\d))/,
-    means: 'deferred',
-    why: 'RFC 5321 §4.5.3.1.10: the others go in another transaction; a 552 is the 452 it should have been.',
+    means: 'crowded',
+    why: 'RFC 5321 §4.5.3.1.10: a 552 is the 452 it should have been, unless its status says it is about the mailbox or the message.',
   },
   {
     name: 'mailbox full',

@@ -1,7 +1,7 @@
 /**
  * A peer's reply as a value: bounded, printable, and read where SMTP says where to look. What it means is decided in classify.ts.
  *
- * STANDARDS  RFC 5321 §4.2.1 (multi-line replies), §4.5.3.1.10 (too many recipients); RFC 2034 (enhanced status)
+ * STANDARDS  RFC 5321 §4.2.1 (multi-line replies); RFC 2034 (enhanced status)
  */
 export interface PeerReply {
   /** As received; several lines are parted by line feeds. */
@@ -51,11 +51,3 @@ export function readReply(text: string): ReadReply {
 }
 
 const REPLY_LINE = /^(?<code>[2-5]\d\d)(?!\d)[ -]?(?:(?<status>[245]\.\d{1,3}\.\d{1,3})(?![\d.])\s*)?(?<words>.*)$/
-
-/**
- * The recipient may go into another transaction at once. A 552 to RCPT is to be taken for the 452 it should have been, unless
- * its enhanced status says that it is about the mailbox or the message.
- */
-export function meansTooMany({ text, to }: PeerReply): boolean {
-  return to === 'RCPT' && /^(?:452|552)[ -](?:[45]\.5\.3(?!\d)|(?![45]\.\d))/.test(text)
-}
