@@ -12,7 +12,20 @@ import { parseArgs } from 'node:util'
 import type { SinkMessage, SinkOptions, Verb } from '../src/smtp-sink/options.ts'
 import { openSmtpSink } from '../src/smtp-sink/sink.ts'
 
-const VERBS: readonly Verb[] = ['connect', 'EHLO', 'HELO', 'STARTTLS', 'MAIL', 'RCPT', 'DATA', 'RSET', 'NOOP', 'QUIT']
+const VERBS: readonly Verb[] = [
+  'connect',
+  'EHLO',
+  'HELO',
+  'LHLO',
+  'AUTH',
+  'STARTTLS',
+  'MAIL',
+  'RCPT',
+  'DATA',
+  'RSET',
+  'NOOP',
+  'QUIT',
+]
 
 const { values } = parseArgs({
   options: {

@@ -12,6 +12,11 @@ export interface SinkMessage {
   /** Which connection it came over; two with the same number shared it. */
   session: number
   secure: boolean
+  /** Who had logged in. */
+  user: string | null
+  /** Where it was connected to from, and what the client called itself. */
+  clientAddress: string
+  helo: string
 }
 
 export interface SinkSessionFacts {
@@ -19,9 +24,13 @@ export interface SinkSessionFacts {
   commands: number
   messages: number
   secure: boolean
+  user: string | null
+  clientAddress: string
+  helo: string
 }
 
-export type Verb = 'connect' | 'EHLO' | 'HELO' | 'STARTTLS' | 'MAIL' | 'RCPT' | 'DATA' | 'RSET' | 'NOOP' | 'QUIT'
+export type Verb =
+  'connect' | 'EHLO' | 'HELO' | 'LHLO' | 'AUTH' | 'STARTTLS' | 'MAIL' | 'RCPT' | 'DATA' | 'RSET' | 'NOOP' | 'QUIT'
 
 export interface SinkOptions {
   /** Default 0: any free port. */
@@ -38,6 +47,12 @@ export interface SinkOptions {
   heloOnly?: boolean
   /** PEM; STARTTLS is offered with it. */
   tls?: { key: string; cert: string }
+  /** Encrypted from the first octet, with `tls`. */
+  implicitTls?: boolean
+  /** AUTH PLAIN and LOGIN are offered, and MAIL is refused without them. */
+  auth?: { user: string; password: string }
+  /** LMTP: LHLO, and after the data a reply for each recipient; tempdata… and permdata… are refused alone — RFC 2033. */
+  lmtp?: boolean
   /** STARTTLS is answered like this instead of 220. */
   starttlsReply?: string
   /** STARTTLS is offered and answered with 220; then comes no handshake, but garbage or nothing. */

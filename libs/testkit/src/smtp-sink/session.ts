@@ -31,6 +31,8 @@ export class SinkSession {
   #transaction: Transaction | null = null
   #data: DataReader | null = null
   #busy = false
+  /** Takes the next line instead of a command: the steps of AUTH. */
+  #answers: ((line: string) => Promise<void>) | null = null
 
   constructor(socket: Socket, options: SinkOptions, books: SinkBooks, facts: SinkSessionFacts) {
     this.#socket = socket
@@ -38,10 +40,12 @@ export class SinkSession {
     this.#books = books
     this.#facts = facts
     socket.once('close', () => this.#gone.abort())
+    socket.on('error', () => socket.destroy())
   }
 
   async begin(): Promise<void> {
-    const { greeting = `220 ${this.#name} Service Ready`, greetingDelayMs = 0 } = this.#options
+    const { greeting = `220 ${this.#name} Service Ready`, greetingDelayMs = 0, implicitTls, tls } = this.#options
+    if (implicitTls && tls) this.#encrypt(tls)
     this.#listen()
     if (this.#drops('connect')) return this.#drop()
     if (greeting === null) return
@@ -85,16 +89,22 @@ export class SinkSession {
     this.#facts.commands++
     this.#books.command(line, verb)
     await this.#wait(this.#options.delayMs ?? 0)
-    if (this.#drops(verb)) this.#drop()
+    const answers = this.#answers
+    this.#answers = null
+    if (answers) await answers(line)
+    else if (this.#drops(verb)) this.#drop()
     else await this.#obey(verb, line)
     return true
   }
 
   async #obey(verb: string, line: string): Promise<void> {
     switch (verb) {
-      case 'EHLO':
-        return this.#ehlo()
+      case this.#options.lmtp ? 'LHLO' : 'EHLO':
+        return this.#hello(line)
+      case 'AUTH':
+        return this.#authenticate(line)
       case 'HELO':
+        this.#facts.helo = line.slice('HELO '.length)
         return this.#reply(`250 ${this.#name}`)
       case 'STARTTLS':
         return this.#startTls()
@@ -118,11 +128,13 @@ export class SinkSession {
     }
   }
 
-  #ehlo(): Promise<void> {
-    const { extensions = EXTENSIONS, heloOnly, tls, starttlsReply, tlsBroken } = this.#options
+  #hello(line: string): Promise<void> {
+    const { extensions = EXTENSIONS, heloOnly, tls, starttlsReply, tlsBroken, auth } = this.#options
+    this.#facts.helo = line.slice('EHLO '.length)
     if (heloOnly) return this.#reply('502 5.5.1 not here')
     const offersTls = (tls || starttlsReply || tlsBroken) && !this.#facts.secure
-    const lines = [`${this.#name} greets you`, ...extensions, ...(offersTls ? ['STARTTLS'] : [])]
+    const more = [...(offersTls ? ['STARTTLS'] : []), ...(auth ? ['AUTH PLAIN LOGIN'] : [])]
+    const lines = [`${this.#name} greets you`, ...extensions, ...more]
     return this.#reply(lines.map((text, index) => `250${index === lines.length - 1 ? ' ' : '-'}${text}`).join('\n'))
   }
 
@@ -134,15 +146,42 @@ export class SinkSession {
     if (tlsBroken === 'garbage') return this.#reply('this is no handshake')
     if (!tls) return this.#drop()
     this.#socket.removeAllListeners('data')
-    this.#socket = new TLSSocket(this.#socket, { isServer: true, secureContext: createSecureContext(tls) })
-    this.#facts.secure = true
+    this.#encrypt(tls)
     this.#transaction = null
     this.#listen()
   }
 
+  #encrypt(tls: { key: string; cert: string }): void {
+    this.#socket = new TLSSocket(this.#socket, { isServer: true, secureContext: createSecureContext(tls) })
+    this.#facts.secure = true
+  }
+
+  async #authenticate(line: string): Promise<void> {
+    const [, mechanism, initial] = line.split(' ')
+    const decoded = (text: string): string => Buffer.from(text, 'base64').toString()
+    const ask = (word: string): Promise<void> => this.#reply(`334 ${Buffer.from(word).toString('base64')}`)
+    const finish = (user: string | undefined, password: string | undefined): Promise<void> => {
+      const { auth } = this.#options
+      if (!auth || user !== auth.user || password !== auth.password) return this.#reply('535 5.7.8 wrong')
+      this.#facts.user = user
+      return this.#reply('235 2.7.0 welcome')
+    }
+    if (mechanism === 'PLAIN' && initial) {
+      const [, user, password] = decoded(initial).split('\0')
+      return finish(user, password)
+    }
+    if (mechanism !== 'LOGIN') return this.#reply('504 5.5.4 not that')
+    this.#answers = async (user) => {
+      this.#answers = (password) => finish(decoded(user), decoded(password))
+      await ask('Password:')
+    }
+    return ask('Username:')
+  }
+
   async #mail(line: string): Promise<void> {
     const { path, parameters } = pathIn(line)
-    const { maxSize = Infinity } = this.#options
+    const { maxSize = Infinity, auth } = this.#options
+    if (auth && this.#facts.user === null) return this.#reply('530 5.7.0 log in first')
     if (Number(/\bSIZE=(\d+)/i.exec(parameters)?.[1] ?? 0) > maxSize) return this.#reply('552 5.3.4 too large')
     await this.#answer(behaviourOf('MAIL', path), path, () => {
       this.#transaction = { reversePath: path, mailParameters: parameters, recipients: [] }
@@ -185,16 +224,33 @@ export class SinkSession {
     if (rest === null) return false
     this.#data = null
     const { maxSize = Infinity } = this.#options
-    if (data.result.bytes > maxSize) await this.#reply('552 5.3.4 too large')
+    if (this.#options.lmtp) await this.#answerEach(transaction, data)
+    else if (data.result.bytes > maxSize) await this.#reply('552 5.3.4 too large')
     else {
-      await this.#answer(this.#wanted('dot'), transaction.recipients[0]?.forwardPath ?? '', () => {
-        this.#facts.messages++
-        const { session, secure } = this.#facts
-        return `250 2.0.0 kept as ${this.#books.message({ ...transaction, ...data.result, session, secure })}`
-      })
+      const about = transaction.recipients[0]?.forwardPath ?? ''
+      await this.#answer(this.#wanted('dot'), about, () => `250 2.0.0 kept as ${this.#keep(transaction, data)}`)
     }
     this.#transaction = null
     return true
+  }
+
+  /** RFC 2033 §4.2: one reply for each accepted recipient, in their order. */
+  async #answerEach(transaction: Transaction, data: DataReader): Promise<void> {
+    const recipients = transaction.recipients.filter(({ forwardPath }) => !/^(?:temp|perm)data/.test(forwardPath))
+    if (recipients.length > 0) this.#keep({ ...transaction, recipients }, data)
+    for (const { forwardPath } of transaction.recipients) {
+      if (forwardPath.startsWith('dropdot')) return void this.#socket.destroySoon()
+      if (forwardPath.startsWith('tempdata')) await this.#reply('452 4.2.2 mailbox full')
+      else if (forwardPath.startsWith('permdata')) await this.#reply('550 5.2.1 mailbox disabled')
+      else await this.#reply(`250 2.1.5 <${forwardPath}> delivered`)
+    }
+  }
+
+  /** @returns how many there are now */
+  #keep(transaction: Transaction, data: DataReader): number {
+    this.#facts.messages++
+    const { commands: _commands, messages: _messages, ...facts } = this.#facts
+    return this.#books.message({ ...transaction, ...data.result, ...facts })
   }
 
   /** The behaviour some recipient of the transaction asks for. */

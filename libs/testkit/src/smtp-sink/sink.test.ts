@@ -128,7 +128,39 @@ test('STARTTLS forgets what was said before', async (t) => {
   assert.equal(await code('STARTTLS'), '220')
   await client.startTls()
   assert.equal(await code('RCPT TO:<ann@x.test>'), '503')
-  assert.deepEqual(sink.bySession, [{ session: 1, commands: 3, messages: 0, secure: true }])
+  const [session] = sink.bySession
+  assert.deepEqual([session?.commands, session?.messages, session?.secure, session?.helo], [3, 0, true, 'me'])
+})
+
+test('who must log in is refused before, and is known afterwards', async (t) => {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  for (const steps of [[`AUTH PLAIN ${base64('\0us\0secret')}`], ['AUTH LOGIN', base64('us'), base64('secret')]]) {
+    const { sink, reply, code, send } = await talk(t, { auth: { user: 'us', password: 'secret' } })
+    await reply()
+    assert.equal(await code('MAIL FROM:<a@x.test>'), '530')
+    assert.equal(await code(`AUTH PLAIN ${base64('\0us\0guess')}`), '535')
+    const codes: (string | undefined)[] = []
+    for (const step of steps) codes.push(await code(step))
+    assert.equal(codes.at(-1), '235')
+    await send('a@x.test', 'ann@x.test')
+    assert.equal(sink.messages[0]?.user, 'us')
+  }
+})
+
+test('LMTP answers each recipient after the data', async (t) => {
+  const { sink, reply, code, say } = await talk(t, { lmtp: true })
+  await reply()
+  assert.deepEqual([await code('EHLO me'), await code('LHLO me')], ['500', '250'])
+  await code('MAIL FROM:<a@x.test>')
+  for (const to of ['ann', 'tempdata', 'permdata']) await code(`RCPT TO:<${to}@x.test>`)
+  await code('DATA')
+  assert.match((await say('x\r\n.')) ?? '', /^250 2\.1\.5 <ann@x\.test>/)
+  assert.match((await reply()) ?? '', /^452/)
+  assert.match((await reply()) ?? '', /^550/)
+  assert.deepEqual(
+    sink.messages.map(({ recipients, helo }) => [recipients.length, helo]),
+    [[1, 'me']],
+  )
 })
 
 test('data comes out as it was meant, however it is cut, and a digest is all that needs to be kept', async (t) => {
@@ -174,6 +206,7 @@ test('as a process of its own it prints facts and totals', async (t) => {
   }
   assert.deepEqual(await next(), {
     ...{ fact: 'message', reversePath: 'a@x.test', mailParameters: '', bytes: 3, session: 1, secure: false },
+    ...{ user: null, clientAddress: '127.0.0.1', helo: '' },
     recipients: [{ forwardPath: 'ann@x.test', parameters: '' }],
     sha256: createHash('sha256').update('x\r\n').digest('hex'),
   })

@@ -61,7 +61,10 @@ export async function openSmtpSink(options: SinkOptions = {}): Promise<SmtpSink>
       // Replies are small and many; waiting for acknowledgements between them would measure the kernel's timers.
       socket.setNoDelay(true)
       socket.on('close', () => sockets.delete(socket))
-      const facts = { session: bySession.length + 1, commands: 0, messages: 0, secure: false }
+      const facts = {
+        ...{ session: bySession.length + 1, commands: 0, messages: 0, secure: false },
+        ...{ user: null, clientAddress: socket.remoteAddress ?? '', helo: '' },
+      }
       bySession.push(facts)
       void new SinkSession(socket, options, books, facts).begin()
     })
