@@ -70,6 +70,21 @@ export const DeliveryConfig = z.object({
     .max(0.5)
     .default(0.2)
     .describe('Part of a pause by which it is shortened or lengthened at random.'),
+  DELIVERY_RETRY_GREYLIST_MS: ms
+    .default(180_000)
+    .describe('Pause after a peer greylisted (ms); also the shortest pause a peer can ask for.'),
+  DELIVERY_RETRY_GREYLIST_ATTEMPTS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(100)
+    .default(4)
+    .describe('Later attempts than this keep to the usual pauses, whatever the peer says.'),
+  DELIVERY_REPLY_RULES_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('JSON file of rows that say what replies mean, before those built in.'),
   DELIVERY_LEASE_MS: ms.min(3000).default(15_000).describe('A lane whose owner died is free after so long (ms).'),
   DELIVERY_DKIM: z
     .enum(['sign', 'off'])

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+
 import { type Bus, statusWriter, type Stoppable } from '@postbus/bus'
 import { actOnTasks, LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
@@ -11,9 +13,11 @@ import { queueOnBus } from './adapters/queue-on-bus.ts'
 import { signingKeysOver } from './adapters/signing-keys.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
 import { attempt, type AttemptPorts, groupOf } from './attempt/attempt.ts'
+import { classifier } from './attempt/classify.ts'
 import { contentOf } from './attempt/content.ts'
 import { type DestinationRules, destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
+import { type ReplyRule, rulesFrom } from './attempt/reply-rules.ts'
 import { type Sign, signer } from './attempt/sign.ts'
 import { Turns } from './attempt/turns.ts'
 import { DeliveryConfig } from './config.ts'
@@ -36,6 +40,7 @@ export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
   async start({ config, log, bus, metrics: registry, defer, signal }) {
+    const classify = classifier(await ownRules(config))
     await bus.provisioned([Task, MailStatus], signal)
     const ledger = await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE))
     defer(() => ledger.close())
@@ -53,9 +58,11 @@ export const deliveryService = defineService<DeliveryConfig>({
       firstMs: config.DELIVERY_RETRY_FIRST_MS,
       longestMs: config.DELIVERY_RETRY_LONGEST_MS,
       jitter: config.DELIVERY_RETRY_JITTER,
+      soonMs: config.DELIVERY_RETRY_GREYLIST_MS,
+      soonAttempts: config.DELIVERY_RETRY_GREYLIST_ATTEMPTS,
     }
     const world = {
-      ...{ ledger, open: client.open },
+      ...{ ledger, classify, open: client.open },
       destination: (site: string) => destinationOf(site, dns, rules),
       isOurselves: (name: string) => isSameHost(name, config.MAIL_HOSTNAME),
       now: () => new Date(),
@@ -64,7 +71,11 @@ export const deliveryService = defineService<DeliveryConfig>({
     const { sign, close: closeSigning } = signing(config, bus, metrics)
     defer(closeSigning)
     const scheduler = sites<MailOut, Outcome>(
-      (tasks) => withRecord(spool, sign, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
+      (tasks) =>
+        withRecord(spool, sign, tasks, async (message) => {
+          const { outcomes } = await attempt(tasks, { ...world, ...message }, schedule)
+          return outcomes
+        }),
       {
         siteOf: ({ site }) => site,
         groupOf,
@@ -145,6 +156,18 @@ function signing(
 
 /** A name without a dot is anybody's: many hosts call themselves localhost. */
 const isSameHost = (name: string, own: string): boolean => own.includes('.') && name.toLowerCase() === own.toLowerCase()
+
+/** Read once, at the start: a row that cannot be used is found then and not with the first reply it should have matched. */
+async function ownRules({ DELIVERY_REPLY_RULES_FILE: file }: DeliveryConfig): Promise<ReplyRule[]> {
+  if (file === undefined) return []
+  try {
+    return rulesFrom(await readFile(file, 'utf8'))
+  } catch (cause) {
+    throw new Error(`DELIVERY_REPLY_RULES_FILE ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    })
+  }
+}
 
 function clientOf(config: DeliveryConfig): SmtpClient {
   const { DELIVERY_SMARTHOST_USER: user, DELIVERY_SMARTHOST_PASSWORD: password } = config

@@ -1,5 +1,7 @@
 /** Delivery through its front door: a real bus, a real spool, and an SMTP sink as the smarthost. */
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { laneOf } from '@postbus/contracts'
@@ -161,3 +163,25 @@ test('nothing of ours is sent while nobody says what to sign it with', { timeout
   assert.deepEqual(kinds(statuses), ['relayed'])
   assert.equal(sink.messages.length, 1)
 })
+
+test(
+  'what a reply means can be said in a file; one that cannot be used stops the start',
+  { timeout: 60_000 },
+  async (t) => {
+    const { sink, delivery, send, until, statuses, data } = await platform(t)
+    const file = join(data, 'replies.json')
+    const row = { name: 'moved', pattern: 'nobody of that name', means: 'soon' }
+    await writeFile(file, JSON.stringify([row, { ...row, means: 'perhaps' }]))
+    await assert.rejects(delivery({ DELIVERY_REPLY_RULES_FILE: file }), /replies\.json: row 2: means: /)
+    await writeFile(file, JSON.stringify([row]))
+    await delivery({ DELIVERY_REPLY_RULES_FILE: file })
+    await send(queueId(1), ['permfail@far.test'])
+    await until(() => statuses.length > 0)
+    const [status] = statuses
+    assert.deepEqual(status?.kind === 'deferred' && [status.status, status.reply], [
+      '4.1.1',
+      '550 5.1.1 nobody of that name',
+    ])
+    assert.equal(sink.messages.length, 0)
+  },
+)

@@ -65,7 +65,7 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
   const keys: SigningKey[] = []
 
   return {
-    ...{ nats, sink, bus, statuses, ledgerFile, keys },
+    ...{ nats, sink, bus, statuses, data, ledgerFile, keys },
     /** A directory that knows `keys`. @returns a promise of the last time it fails to answer, so often at first */
     async directory({ failures = 0 } = {}): Promise<{ failed: Promise<void> }> {
       const failed = Promise.withResolvers<void>()
@@ -93,6 +93,7 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
         DELIVERY_DATABASE: ledgerFile,
         ...('DNS_SERVERS' in settings ? {} : { DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}` }),
         DELIVERY_RETRY_FIRST_MS: '300',
+        DELIVERY_RETRY_GREYLIST_MS: '300',
         DELIVERY_LEASE_MS: '3000',
         // Without a directory mail of ours would wait.
         DELIVERY_DKIM: 'off',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test, type TestContext } from 'node:test'
 
-import { type SinkOptions, startSmtpSink, testCertificate } from '@postbus/testkit'
+import { type CertificateOptions, type SinkOptions, startSmtpSink, testCertificate } from '@postbus/testkit'
 
 import { SessionFailed, TlsMissing, type Transaction } from '../attempt/session.ts'
 import { SmtpClient } from './smtp-client.ts'
@@ -12,8 +12,8 @@ async function* text(...parts: string[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) yield Buffer.from(part)
 }
 
-async function pair(t: TestContext): Promise<{ cert: string; key: string }> {
-  const { ca, keyFile } = await testCertificate(t)
+async function pair(t: TestContext, options: CertificateOptions = {}): Promise<{ cert: string; key: string }> {
+  const { ca, keyFile } = await testCertificate(t, options)
   return { cert: ca, key: await readFile(keyFile, 'utf8') }
 }
 
@@ -117,6 +117,21 @@ for (const extensions of [['PIPELINING'], []]) {
     )
   })
 
+  test(`a refusal of the reverse-path is everybody's answer, ${extensions[0] ?? 'one by one'}`, async (t) => {
+    const { open } = await dialogue(t, { extensions })
+    for (const [reversePath, reply] of [
+      ['tempmail@example.org', '451 4.3.0 not now'],
+      ['mail421@example.org', '421 as asked'],
+    ] as const) {
+      const all = recipients('ann@far.test', 'permfail@far.test')
+      const answers = await (await open()).send(transaction({ reversePath, recipients: all }), text('x'))
+      assert.deepEqual(
+        answers,
+        all.map(() => ({ kind: 'refused', reply: { to: 'MAIL', text: reply } })),
+      )
+    }
+  })
+
   test(`when all recipients are refused nothing is sent, ${extensions[0] ?? 'one by one'}`, async (t) => {
     const { sink, open } = await dialogue(t, { extensions })
     const answers = await (await open()).send(transaction({ recipients: recipients('permfail@far.test') }), text('x'))
@@ -142,6 +157,58 @@ test('a session that ends before the final dot is told from one that ends after 
     session.release()
   }
   assert.equal(sink.messages.length, 1)
+})
+
+test('a peer that breaks the protocol is answered for by what it said, and by nothing else', async (t) => {
+  const { sink, open } = await dialogue(t)
+  const cases: [to: string, answer: string, changes?: Partial<Transaction>][] = [
+    ['halfrcpt@far.test', 'session 550 5.1'],
+    ['garbage@far.test', 'RCPT what is this'],
+    ['rcpt299@far.test', 'accepted'],
+    ['rcpt499@far.test', 'RCPT 499 as asked'],
+    ['rcpt354@far.test', 'RCPT 354 as asked'],
+    ['manylines@far.test', 'accepted'],
+    ['bytewise@far.test', 'accepted'],
+    ['wrongdata@far.test', 'accepted'],
+    ['data554@far.test', 'DATA 554 as asked'],
+    ['toolarge@far.test', 'DATA 552 5.3.4 too large after all'],
+    ['ann@far.test', 'MAIL 550 5.7.1 not from you', { reversePath: 'permmail@example.org' }],
+    ['floodrcpt@far.test', 'broken before the dot'],
+    ['droprcpt@far.test', 'broken before the dot'],
+    ['dropbegin@far.test', 'broken before the dot'],
+    ['silentrcpt@far.test', 'broken before the dot'],
+    ['halfdot@far.test', 'broken after the dot'],
+    ['silentdot@far.test', 'broken after the dot'],
+  ]
+  for (const [path, expected, changes] of cases) {
+    const session = await open({ fresh: true })
+    const [answer] = await session.send(transaction({ recipients: recipients(path), ...changes }), text('x'))
+    session.release()
+    const brief =
+      answer?.kind === 'refused'
+        ? `${answer.reply.to} ${answer.reply.text}`
+        : answer?.kind === 'broken'
+          ? `broken ${answer.afterDot ? 'after' : 'before'} the dot`
+          : answer?.kind
+    assert.equal(brief, expected, path)
+  }
+  // The one that was kept in silence among them.
+  assert.equal(sink.messages.length, 5)
+})
+
+test('a host that knows no EHLO is spoken to as one that offers nothing', async (t) => {
+  const { open } = await dialogue(t, { heloOnly: true })
+  const session = await open()
+  assert.deepEqual([session.peer.offers('PIPELINING'), session.peer.maxSize], [false, 0])
+  assert.equal((await session.send(transaction(), text('x')))[0]?.kind, 'accepted')
+})
+
+test('what a peer says cannot do harm where it is shown', async (t) => {
+  const { open } = await dialogue(t, { greeting: '554-\u001b[31mred\n554 \u202egrün\u0000' })
+  await assert.rejects(
+    open(),
+    (error) => error instanceof SessionFailed && error.reply === '554-\ufffd[31mred\n554 \ufffdgrün\ufffd',
+  )
 })
 
 test('421 ends the session, and says nothing for good', async (t) => {
@@ -195,6 +262,11 @@ test('STARTTLS is used where it is offered, and mail goes on in the clear where 
     [{}, false],
     [{ starttlsReply: '454 4.7.0 not now' }, false],
     [{ starttlsReply: '220 2.0.0 but then no handshake' }, false],
+    [{ tlsBroken: 'garbage' }, false],
+    [{ tlsBroken: 'cut' }, false],
+    // RFC 7435: encrypted for anybody is better than in the clear.
+    [{ tls: await pair(t, { expired: true }) }, true],
+    [{ tls: await pair(t, { name: 'elsewhere.test' }) }, true],
   ]
   for (const [options, secure] of cases) {
     const { sink, open } = await dialogue(t, options)

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 
 import type { SMTPConnectionEnvelope, SMTPConnectionSendInfo, SMTPEnvelope } from 'nodemailer/lib/smtp-connection'
 
-import type { PeerReply } from '../attempt/reply.ts'
+import { type PeerReply, replyText } from '../attempt/reply.ts'
 import type { Answer, Peer, Session, Transaction } from '../attempt/session.ts'
 import type { RelayConnection } from './relay-connection.ts'
 
@@ -12,8 +12,6 @@ export interface SmtpSessionOptions {
   dotTimeoutMs: number
   maxMessages: number
 }
-
-const MAX_REPLY = 2000
 
 export class SmtpSession implements Session {
   readonly peer: Peer
@@ -73,12 +71,14 @@ export class SmtpSession implements Session {
       throw unreadable
     }
     if (outcome instanceof Failure) this.#usable = false
-    const refused = new Map((envelope.rejectedErrors ?? []).map((error) => [error.recipient, failureOf(error)]))
+    // RFC 2920 §3.1: with MAIL refused, what is said to the pipelined RCPTs (503) is about the order of commands only.
+    const said = outcome instanceof Failure && outcome.command === 'MAIL FROM' ? [] : (envelope.rejectedErrors ?? [])
+    const refused = new Map(said.map((error) => [error.recipient, failureOf(error)]))
     return recipients.map(({ forwardPath }) => {
       const reply = refused.get(forwardPath)?.response
       if (reply !== undefined) return { kind: 'refused', reply: { to: 'RCPT', text: reply } }
       if (outcome instanceof Failure) return outcome.answer(afterDot)
-      return { kind: 'accepted', reply: outcome.response.slice(0, MAX_REPLY) }
+      return { kind: 'accepted', reply: replyText(outcome.response) }
     })
   }
 
@@ -134,8 +134,9 @@ export class Failure {
 
   constructor(error: { code?: unknown; message: string; response?: unknown; command?: unknown }) {
     this.code = typeof error.code === 'string' ? error.code : ''
-    this.message = error.message
-    this.response = typeof error.response === 'string' ? error.response.slice(0, MAX_REPLY) : undefined
+    // The library puts the peer's words into its own.
+    this.message = replyText(error.message)
+    this.response = typeof error.response === 'string' ? replyText(error.response) : undefined
     this.command = typeof error.command === 'string' ? error.command : undefined
   }
 

@@ -3,6 +3,7 @@
  */
 import type { MailOut } from '@postbus/contracts'
 
+import type { SiteNews } from '../lanes/site-news.ts'
 import { deliver, type DeliverPorts, type RecipientOutcome } from './deliver.ts'
 import type { Ledger } from './ledger.ts'
 import type { Outcome } from './outcome.ts'
@@ -19,17 +20,22 @@ export function groupOf({ queueId, reversePath, envid, ret }: MailOut): string {
   return JSON.stringify([queueId, reversePath, envid, ret])
 }
 
-/** @returns an outcome per task, in order, each in the ledger. */
+export interface Attempted {
+  /** One per task, in order, each in the ledger. */
+  outcomes: Outcome[]
+  news: SiteNews
+}
+
 export async function attempt(
   tasks: readonly MailOut[],
   ports: AttemptPorts,
   schedule: RetrySchedule,
-): Promise<Outcome[]> {
+): Promise<Attempted> {
   const [first, ...rest] = tasks
-  if (first === undefined) return []
-  const results = await deliver([first, ...rest], ports)
+  if (first === undefined) return { outcomes: [], news: { kind: 'well' } }
+  const { outcomes: results, news } = await deliver([first, ...rest], ports)
   const now = ports.now()
-  return Promise.all(
+  const outcomes = await Promise.all(
     tasks.map(async (task) => {
       const result = results.get(task)
       if (result === undefined) throw new Error(`no outcome for ${task.queueId} ${task.n}`)
@@ -40,10 +46,11 @@ export async function attempt(
       return outcome
     }),
   )
+  return { outcomes, news }
 }
 
 function outcomeOf(
-  { attempt, expiresAt, via }: MailOut,
+  { attempt, expiresAt, lastReply, via }: MailOut,
   result: RecipientOutcome,
   now: Date,
   random: number,
@@ -51,8 +58,10 @@ function outcomeOf(
 ): Outcome {
   const at = now.toISOString()
   if (result.kind !== 'deferred') return { ...result, at }
-  const next = nextAttemptAt(schedule, { attempt, expiresAt: new Date(expiresAt) }, now, random)
-  // RFC 3463 §3.5: 4.4.7, delivery time expired. What was said last stays with it.
-  if (next === null) return { ...result, kind: 'expired', at, status: '4.4.7' }
-  return { ...result, at, nextAttemptAt: next.toISOString(), ...(via !== undefined && { via }) }
+  const { retry, ...said } = result
+  const next = nextAttemptAt(schedule, { attempt, expiresAt: new Date(expiresAt), retry }, now, random)
+  if (next !== null) return { ...said, at, nextAttemptAt: next.toISOString(), ...(via !== undefined && { via }) }
+  // RFC 3463 §3.5: 4.4.7, delivery time expired. What was said last stays with it, also when nobody could be spoken to since.
+  const earlier = said.reply === undefined && lastReply !== undefined ? { reply: lastReply } : {}
+  return { ...said, ...earlier, kind: 'expired', at, status: '4.4.7' }
 }

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { MailOut } from '@postbus/contracts'
 
 import { taskTo } from '../../test/samples.ts'
+import { classifier } from './classify.ts'
 import { deliver, type RecipientOutcome } from './deliver.ts'
 import type { Destination, Host } from './destination.ts'
 import type { Content } from './fit.ts'
@@ -57,10 +58,11 @@ function world(hosts: Record<string, FakeHost>, content: Content = { header8bit:
     body: () => (async function* () {})(),
     content: async () => content,
     signature: async () => '',
+    classify: classifier(),
     isOurselves: (name: string) => name === 'mx.example.org',
   }
   const run = async (...tasks: [MailOut, ...MailOut[]]) => {
-    const outcomes = await deliver(tasks, ports)
+    const { outcomes } = await deliver(tasks, ports)
     assert.equal(outcomes.size, tasks.length)
     return tasks.map((task) => brief(outcomes.get(task)))
   }
@@ -113,7 +115,8 @@ test('when no host can be spoken to the message waits', async () => {
   const cases: [FakeHost, string][] = [
     [{ fails: new SessionFailed('refused', {}) }, 'deferred 4.4.1'],
     // RFC 5321 §4.2.1 is about replies to commands; a host that greets with 5yz may do better tomorrow.
-    [{ fails: new SessionFailed('greeting', { reply: '554 5.3.2 go away' }) }, 'deferred 4.0.0'],
+    [{ fails: new SessionFailed('greeting', { reply: '554 5.3.2 go away' }) }, 'deferred 4.3.2'],
+    [{ transactions: [{ '*': refused('421 4.3.2 closing') }] }, 'deferred 4.3.2'],
     [{ transactions: [{ '*': broken(false) }] }, 'deferred 4.4.2'],
   ]
   for (const [fake, outcome] of cases) assert.deepEqual(await world({ a: fake }).run(taskTo('x@far.test')), [outcome])
@@ -129,6 +132,8 @@ test('a session that was closed while it waited is opened anew, once', async () 
   const stale = world({ a: { reused: true, transactions: [{ '*': broken(false) }] } })
   assert.deepEqual(await stale.run(taskTo('x@far.test')), ['relayed a'])
   assert.deepEqual(stale.opened, ['a', 'a anew'])
+  const told = world({ a: { reused: true, transactions: [{ '*': refused('421 4.4.2 idle too long', 'MAIL') }] } })
+  assert.deepEqual(await told.run(taskTo('x@far.test')), ['relayed a'])
   const taken = world({ a: { reused: true, transactions: [{ '*': broken(true) }] } })
   assert.deepEqual(await taken.run(taskTo('x@far.test')), ['deferred 4.4.2'])
   assert.deepEqual(taken.opened, ['a'])
@@ -162,7 +167,7 @@ test('what names alone decide needs no host', async () => {
   ]
   for (const [destination, outcome] of cases) {
     const task = taskTo('x@far.test')
-    const outcomes = await deliver([task], { ...ports, destination })
+    const { outcomes } = await deliver([task], { ...ports, destination })
     assert.equal(brief(outcomes.get(task)), outcome)
   }
 })
@@ -215,7 +220,7 @@ test('a signature is made once there is a session, once for all hosts, and count
   const body = async function* () {
     yield Buffer.from('hello')
   }
-  const outcomes = await deliver([task], { ...ports, open, signature, body })
+  const { outcomes } = await deliver([task], { ...ports, open, signature, body })
   assert.equal(brief(outcomes.get(task)), 'relayed c')
   assert.deepEqual(signatures, ['made'])
   assert.deepEqual(bodies, ['DKIM-Signature: x\r\nhello', 'DKIM-Signature: x\r\nhello'])
@@ -263,4 +268,41 @@ test('parameters go to those who take them', async () => {
     [poor?.transaction.envid, poor?.transaction.smtputf8, poor?.transaction.body8bit],
     [undefined, false, false],
   )
+})
+
+test('a host that says for good before MAIL that it takes none leaves the others to try', async () => {
+  const never = { fails: new SessionFailed('greeting', { reply: '521 5.3.2 no mail here' }) }
+  assert.deepEqual(await world({ a: never, b: {} }).run(taskTo('x@far.test')), ['relayed b'])
+  assert.deepEqual(await world({ a: never }).run(taskTo('x@far.test')), ['failed 5.3.2'])
+  const away = { fails: new SessionFailed('refused', {}) }
+  assert.deepEqual(await world({ a: away, b: never }).run(taskTo('x@far.test')), ['deferred 4.4.1'])
+})
+
+test('what a transaction found out of its site is told with the outcomes', async () => {
+  const away = { fails: new SessionFailed('refused', {}) }
+  const crowd = { fails: new SessionFailed('greeting', { reply: '421 4.7.0 too many connections' }) }
+  const cases: [string, Record<string, FakeHost>, string, object?][] = [
+    ['accepted', { a: {} }, 'well'],
+    ['a recipient refused', { a: { transactions: [{ '*': refused('550 5.1.1 no') }] } }, 'well'],
+    ['greylisted', { a: { transactions: [{ '*': refused('450 4.7.1 greylisted') }] } }, 'well'],
+    ['one host of two is away', { a: away, b: {} }, 'well'],
+    ['all are away', { a: away, b: away }, 'trouble'],
+    ['lost in the middle', { a: { transactions: [{ '*': broken(false) }] } }, 'trouble'],
+    ['421', { a: { transactions: [{ '*': refused('421 4.3.2 closing') }] } }, 'trouble'],
+    ['a greeting of 554', { a: { fails: new SessionFailed('', { reply: '554 5.7.1 listed' }) } }, 'trouble'],
+    ['too many connections', { a: crowd }, 'busy'],
+    ['too many connections, then taken by another', { a: crowd, b: {} }, 'busy'],
+    ['throttled', { a: { transactions: [{ '*': refused('451 4.7.500 Server busy') }] } }, 'busy'],
+    [
+      'no TLS to be had, and the message wants it',
+      { a: { fails: new TlsMissing('none') } },
+      'well',
+      { requireTls: true },
+    ],
+    ['no TLS to be had, and the way there wants it', { a: { fails: new TlsMissing('none') } }, 'trouble'],
+  ]
+  for (const [name, hosts, kind, changes] of cases) {
+    const { news } = await deliver([taskTo('x@far.test', changes)], world(hosts).ports)
+    assert.equal(news.kind, kind, name)
+  }
 })

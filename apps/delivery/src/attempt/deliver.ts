@@ -8,10 +8,12 @@
  */
 import type { MailOut } from '@postbus/contracts'
 
+import type { SiteNews } from '../lanes/site-news.ts'
+import type { Classify, Retry, Verdict } from './classify.ts'
 import type { Destination, Host } from './destination.ts'
 import { type Content, fitToPeer } from './fit.ts'
-import { meansTooMany, verdictOf } from './reply.ts'
 import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
+import { SiteReport } from './site-report.ts'
 
 export interface DeliverPorts {
   destination(site: string): Promise<Destination>
@@ -20,26 +22,44 @@ export interface DeliverPorts {
   content(): Promise<Content>
   /** Header fields that go in front of the message, each with its CRLF; asked when there is a session to send it over. */
   signature(): Promise<string>
+  classify: Classify
   /** Whether a peer that calls itself this is ourselves. */
   isOurselves(name: string): boolean
 }
 
 export type RecipientOutcome =
   | { kind: 'relayed'; mxHost: string; reply: string; dsn: boolean }
-  | { kind: 'deferred'; status: `4.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
+  | {
+      kind: 'deferred'
+      status: `4.${number}.${number}`
+      reason: string
+      reply?: string
+      mxHost?: string
+      retry?: Retry
+    }
   | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
 
 type Outcomes = Map<MailOut, RecipientOutcome>
+
+export interface Delivered {
+  outcomes: Outcomes
+  news: SiteNews
+}
 
 /**
  * @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome.
  * @throws what `signature` throws, before anything was said of the message; what `body` throws
  */
-export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Outcomes> {
+export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Delivered> {
   const [{ site, requireTls, size }] = tasks
   const destination = await lookUp(site, ports)
-  if (destination.kind !== 'hosts') return new Map(tasks.map((task) => [task, destination]))
+  if (destination.kind !== 'hosts') {
+    // Without DNS nobody gets there; a name that cannot be is an answer.
+    const news: SiteNews = destination.kind === 'deferred' ? { ...destination, kind: 'trouble' } : { kind: 'well' }
+    return { outcomes: new Map(tasks.map((task) => [task, destination])), news }
+  }
 
+  const report = new SiteReport()
   const final: Outcomes = new Map()
   /** What was said last about a recipient that another host may still take. */
   const noted: Outcomes = new Map()
@@ -59,13 +79,21 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         await converse(session, host)
       }
     } catch (error) {
-      if (error instanceof SessionFailed) noteAll(unreachable(error, host))
-      else if (error instanceof TlsMissing) noteAll(tlsMissing(error, host))
-      else throw error
+      if (error instanceof SessionFailed) {
+        const { site, outcome } = unreachable(error, host, ports.classify)
+        report.heard(site, outcome)
+        noteAll(outcome)
+      } else if (error instanceof TlsMissing) {
+        const outcome = tlsMissing(error, host)
+        // Where only this message asks for TLS, others fare better.
+        if (requireTls) report.answered()
+        else report.heard('trouble', outcome)
+        noteAll(outcome)
+      } else throw error
     }
   }
   for (const task of open()) final.set(task, noted.get(task) ?? nobodyThere)
-  return final
+  return { outcomes: final, news: report.news }
 
   /** `stale`: the session had been closed while it waited; nothing was said about the message. */
   async function converse(session: Session, host: Host): Promise<'stale' | 'done'> {
@@ -77,6 +105,7 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
           reason: 'The next host is ourselves',
           mxHost: host.name,
         } as const
+        report.answered()
         for (const task of open()) final.set(task, loop)
         return 'done'
       }
@@ -87,10 +116,11 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         if (first === undefined) return 'done'
         const { transaction, tasks: fitting, unfit } = await fitToPeer([first, ...rest], session.peer, message)
         // Another host of the site may offer what this one lacks.
+        if (unfit.size > 0) report.answered()
         for (const [task, reason] of unfit) note(noted, task, { kind: 'failed', ...reason, mxHost: host.name })
         if (transaction === null) return 'done'
         const answers = await session.send(transaction, withFront(signature, ports.body()))
-        if (session.reused && answers.every((answer) => answer.kind === 'broken' && !answer.afterDot)) return 'stale'
+        if (session.reused && answers.every(isGoodbye)) return 'stale'
         const { accepted, crowdedOut } = settle(fitting, answers, host, session)
         // RFC 5321 §4.5.3.1.10: those who did not fit go into a transaction of their own, at once.
         if (accepted === 0 || crowdedOut === 0) return 'done'
@@ -108,16 +138,19 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
       const answer = answers[index]
       if (answer?.kind === 'accepted') {
         accepted++
+        report.answered()
         final.set(task, { kind: 'relayed', mxHost, reply: answer.reply, dsn: peer.offers('DSN') })
       } else if (answer?.kind === 'refused') {
-        if (meansTooMany(answer.reply)) crowdedOut++
-        const verdict = { ...verdictOf(answer.reply), reply: answer.reply.text, mxHost }
-        if (verdict.kind === 'failed') final.set(task, verdict)
-        else note(noted, task, verdict)
+        const { site, crowded, outcome } = read(ports.classify(answer.reply, mxHost), answer.reply.text, mxHost)
+        report.heard(site, outcome)
+        if (crowded) crowdedOut++
+        if (outcome.kind === 'failed' && answer.reply.to !== 'session') final.set(task, outcome)
+        else note(noted, task, outcome)
       } else {
         // RFC 3463 §3.5: 4.4.2, bad connection.
         const reason = answer?.reason ?? 'The next host gave no answer'
-        const broken: RecipientOutcome = { kind: 'deferred', status: '4.4.2', reason, mxHost }
+        const broken = { kind: 'deferred', status: '4.4.2', reason, mxHost } as const
+        report.heard('trouble', broken)
         if (answer?.afterDot) final.set(task, broken)
         else note(noted, task, broken)
       }
@@ -146,6 +179,10 @@ async function* withFront(front: string, body: AsyncIterable<Uint8Array>): Async
   yield* body
 }
 
+/** RFC 5321 §3.8: a session that waited may be closed with a 421 or without one. */
+const isGoodbye = (answer: Answer): boolean =>
+  answer.kind === 'broken' ? !answer.afterDot : answer.kind === 'refused' && answer.reply.text.startsWith('421')
+
 /** A host that may do better later outweighs one that never will: it keeps the recipient open. */
 function note(noted: Outcomes, task: MailOut, outcome: RecipientOutcome): void {
   if (outcome.kind === 'failed' && noted.get(task)?.kind === 'deferred') return
@@ -154,14 +191,19 @@ function note(noted: Outcomes, task: MailOut, outcome: RecipientOutcome): void {
 
 const nobodyThere: RecipientOutcome = { kind: 'deferred', status: '4.4.4', reason: 'No host could be tried' }
 
-function unreachable({ message, reply }: SessionFailed, { name }: Host): RecipientOutcome {
-  const verdict = reply === undefined ? null : verdictOf({ to: 'session', text: reply })
-  if (reply !== undefined && verdict?.kind === 'deferred') return { ...verdict, reply, mxHost: name }
+/** A verdict as the recipient's outcome, and what goes beyond the recipient. */
+function read({ site, crowded, rule: _, ...said }: Verdict, reply: string, mxHost: string) {
+  return { site, crowded, outcome: { ...said, reply, mxHost } }
+}
+
+/** What was said before MAIL may be for good, but for this host only: another one may still take it. */
+function unreachable({ message, reply }: SessionFailed, { name }: Host, classify: Classify) {
+  if (reply !== undefined) return read(classify({ to: 'session', text: reply }, name), reply, name)
   // RFC 3463 §3.5: 4.4.1, no answer from host.
-  return { kind: 'deferred', status: '4.4.1', reason: message, mxHost: name }
+  const outcome = { kind: 'deferred', status: '4.4.1', reason: message, mxHost: name } as const
+  return { site: 'trouble', outcome } as const
 }
 
 /** RFC 8689 §4.2.1: no less safe way may be taken. Certificates are repaired, so this is not for good. */
-function tlsMissing({ message }: TlsMissing, { name }: Host): RecipientOutcome {
-  return { kind: 'deferred', status: '4.7.10', reason: message, mxHost: name }
-}
+const tlsMissing = ({ message }: TlsMissing, { name }: Host) =>
+  ({ kind: 'deferred', status: '4.7.10', reason: message, mxHost: name }) as const

@@ -91,6 +91,13 @@ test('a deferred recipient becomes the next attempt, scheduled into its own work
   assert.equal(statuses[0]?.kind === 'deferred' && statuses[0].attempt, 1)
 })
 
+test('the last reply stays with the task when a later attempt cannot even connect', async () => {
+  const { reply: _, ...away } = deferred
+  const { run, retries } = world(away)
+  await run({ ...task, attempt: 2, lastReply: '450 4.7.1 greylisted' })
+  assert.equal(retries[0]?.task.lastReply, '450 4.7.1 greylisted')
+})
+
 test('a later attempt is made even if an earlier one was deferred', async () => {
   const { run, attempts, retries } = world(deferred)
   await run(task)
