@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
+
 import { statusWriter } from '@postbus/bus'
-import { LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
+import { LANES, type MailOut, MailOut as Task, MailStatus, shardOf, taskKey } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
 import { openSpoolReader, type SpoolReader } from '@postbus/spool'
 import { openSqlite } from '@postbus/sql'
@@ -10,17 +12,25 @@ import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
 import { attempt, groupOf } from './attempt/attempt.ts'
 import { contentOf } from './attempt/content.ts'
-import { type DestinationRules, destinationOf } from './attempt/destination.ts'
+import { type Destination, type DestinationRules, destinationOf, type DnsPorts } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
+import { suspend } from './attempt/suspend.ts'
 import { DeliveryConfig } from './config.ts'
 import { onMailOut } from './handlers/mail-out.ts'
+import { makeKnown } from './handlers/replica.ts'
+import { systemClock } from './lanes/clock.ts'
 import { ownLanes } from './lanes/own-lanes.ts'
-import { sites } from './lanes/sites.ts'
+import { Replicas } from './lanes/replicas.ts'
+import { scheduler } from './lanes/scheduler.ts'
 import { deliveryMetrics } from './metrics.ts'
 
 const DAY_MS = 24 * 3_600_000
 const PRUNE_EVERY_MS = 3_600_000
 const PRUNE_AT_ONCE = 5000
+/** Other replicas answer a newcomer at once. */
+const SETTLE_MS = 500
+/** Hints may be lost; three in a row hardly are. */
+const MISSED_HEARTBEATS = 3
 
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
@@ -43,20 +53,41 @@ export const deliveryService = defineService<DeliveryConfig>({
     }
     const world = {
       ...{ ledger, open: client.open },
-      destination: (site: string) => destinationOf(site, dns, rules),
+      destination: (task: MailOut) => destinationFor(task, dns, rules),
       isOurselves: (name: string) => isSameHost(name, config.MAIL_HOSTNAME),
       now: () => new Date(),
       random: Math.random,
     }
-    const queue = sites<MailOut, Outcome>(
-      (tasks) => withRecord(spool, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
+    const queue = scheduler<MailOut, Outcome>(
       {
-        siteOf: ({ site }) => site,
+        transact: (tasks) => withRecord(spool, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
+        suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, world, schedule),
+        policyOf: ({ site, via }) => ({ key: via ?? site }),
         groupOf,
+        submitterOf: ({ submitter, reversePath }) => submitter ?? reversePath,
+        keyOf: ({ queueId, n }) => taskKey(queueId, n),
+        spilled: metrics.spilled,
+        suspended: metrics.suspended,
+        clock: systemClock,
+        random: Math.random,
+      },
+      {
+        transactions: config.DELIVERY_CONCURRENCY,
+        concurrency: config.DELIVERY_SITE_CONCURRENCY,
+        initialConcurrency: config.DELIVERY_SITE_INITIAL_CONCURRENCY,
         maxRecipients: config.DELIVERY_MAX_RECIPIENTS,
-        concurrencyPerSite: config.DELIVERY_SITE_CONCURRENCY,
-        concurrency: config.DELIVERY_CONCURRENCY,
         gatherMs: config.DELIVERY_GATHER_MS,
+        busyPauseMs: config.DELIVERY_BUSY_PAUSE_MS,
+        breaker: {
+          troubles: config.DELIVERY_BREAKER_TROUBLES,
+          firstPauseMs: config.DELIVERY_BREAKER_FIRST_MS,
+          longestPauseMs: config.DELIVERY_BREAKER_LONGEST_MS,
+        },
+        spill: {
+          afterMs: config.DELIVERY_SPILL_AFTER_MS,
+          minMs: config.DELIVERY_SPILL_MIN_MS,
+          maxMs: config.DELIVERY_SPILL_MAX_MS,
+        },
       },
     )
     const handler = onMailOut({
@@ -75,11 +106,19 @@ export const deliveryService = defineService<DeliveryConfig>({
 
     const lanes = Array.from({ length: LANES }, (_, lane) => String(lane).padStart(2, '0'))
     const placeOf = (lane: string) => ({ lane, shard: String(shardOf(lane, config.MAIL_OUT_SHARDS)) })
+    const replica = randomUUID()
+    const aliveMs = MISSED_HEARTBEATS * config.DELIVERY_HEARTBEAT_MS
+    const replicas = new Replicas({ ...{ own: replica, lanes, aliveMs }, clock: systemClock })
+    metrics.watch({ scheduler: () => queue.state, replicas: () => replicas.live })
+    const leave = makeKnown(bus, replica, replicas, config.DELIVERY_HEARTBEAT_MS)
+    signal.addEventListener('abort', () => void leave(), { once: true })
     const owning = ownLanes(
       lanes,
       {
-        acquire: (lane, until) =>
-          bus.acquireLease(`lane.${placeOf(lane).shard}.${lane}`, { ttlMs: config.DELIVERY_LEASE_MS, signal: until }),
+        acquire: (lane, { patienceMs, signal: until }) =>
+          bus.acquireLease(`lane.${placeOf(lane).shard}.${lane}`, {
+            ...{ ttlMs: config.DELIVERY_LEASE_MS, patienceMs, signal: until },
+          }),
         work: (lane) =>
           bus.consume(
             Task,
@@ -87,14 +126,36 @@ export const deliveryService = defineService<DeliveryConfig>({
             { maxInFlight: config.DELIVERY_LANE_IN_FLIGHT, tokens: placeOf(lane) },
             handler,
           ),
+        isOurs: (lane) => replicas.isOurs(lane),
+        get changed() {
+          return replicas.changed
+        },
         failed: (lane, err) => log.error({ err, lane }, 'cannot work on a lane'),
         owned: metrics.lanes,
+        clock: systemClock,
+      },
+      {
+        settleMs: SETTLE_MS,
+        graceMs: config.DELIVERY_LANE_GRACE_MS,
+        steadyMs: config.DELIVERY_LANE_STEADY_MS,
+        handOverMs: config.DELIVERY_HAND_OVER_MS,
       },
       signal,
     )
     defer(() => owning)
   },
 })
+
+/** `via` is another way than the site's own. */
+async function destinationFor({ site, via }: MailOut, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
+  const [, kind, host = '', port] = /^(mx|smtp|lmtp):(.+?)(?::(\d+))?$/.exec(via ?? '') ?? []
+  if (kind === 'mx') return destinationOf(host, dns, { ...rules, smarthost: null })
+  // RFC 3463 §3.4: 4.3.5, system incorrectly configured.
+  if (kind === 'lmtp') return { kind: 'temporary', status: '4.3.5', reason: 'No LMTP from here' }
+  if (kind !== 'smtp') return destinationOf(site, dns, rules)
+  const smarthost = { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
+  return destinationOf(site, dns, { ...rules, smarthost })
+}
 
 /** A name without a dot is anybody's: many hosts call themselves localhost. */
 const isSameHost = (name: string, own: string): boolean => own.includes('.') && name.toLowerCase() === own.toLowerCase()

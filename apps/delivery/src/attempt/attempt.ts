@@ -3,56 +3,35 @@
  */
 import type { MailOut } from '@postbus/contracts'
 
-import { deliver, type DeliverPorts, type RecipientOutcome } from './deliver.ts'
-import type { Ledger } from './ledger.ts'
+import type { Transacted } from '../lanes/scheduler.ts'
+import { deliver, type DeliverPorts } from './deliver.ts'
 import type { Outcome } from './outcome.ts'
-import { nextAttemptAt, type RetrySchedule } from './retry-schedule.ts'
+import type { RetrySchedule } from './retry-schedule.ts'
+import { commitOutcome, outcomeOf, type SettlePorts } from './settle.ts'
 
-export interface AttemptPorts extends DeliverPorts {
-  ledger: Pick<Ledger, 'commit'>
-  now(): Date
-  random(): number
-}
+export interface AttemptPorts extends DeliverPorts, SettlePorts {}
 
 /** Tasks with the same group can be one transaction: whatever MAIL says is the same for all of them. */
 export function groupOf({ queueId, reversePath, envid, ret }: MailOut): string {
   return JSON.stringify([queueId, reversePath, envid, ret])
 }
 
-/** @returns an outcome per task, in order, each in the ledger. */
+/** @returns an outcome per task, in order, each in the ledger; and what was learned of the site. */
 export async function attempt(
   tasks: readonly MailOut[],
   ports: AttemptPorts,
   schedule: RetrySchedule,
-): Promise<Outcome[]> {
+): Promise<Transacted<Outcome>> {
   const [first, ...rest] = tasks
-  if (first === undefined) return []
-  const results = await deliver([first, ...rest], ports)
+  if (first === undefined) return { outcomes: [], news: { kind: 'well' } }
+  const { outcomes: results, news } = await deliver([first, ...rest], ports)
   const now = ports.now()
-  return Promise.all(
+  const outcomes = await Promise.all(
     tasks.map(async (task) => {
       const result = results.get(task)
       if (result === undefined) throw new Error(`no outcome for ${task.queueId} ${task.n}`)
-      const outcome = outcomeOf(task, result, now, ports.random(), schedule)
-      const { queueId, n, attempt, incarnation } = task
-      // Before anything on the bus: from here on a repeated task is answered, not delivered again.
-      await ports.ledger.commit({ queueId, n, attempt, incarnation, outcome })
-      return outcome
+      return commitOutcome(task, outcomeOf(task, result, { now, random: ports.random() }, schedule), ports.ledger)
     }),
   )
-}
-
-function outcomeOf(
-  { attempt, expiresAt }: MailOut,
-  result: RecipientOutcome,
-  now: Date,
-  random: number,
-  schedule: RetrySchedule,
-): Outcome {
-  const at = now.toISOString()
-  if (result.kind !== 'deferred') return { ...result, at }
-  const next = nextAttemptAt(schedule, { attempt, expiresAt: new Date(expiresAt) }, now, random)
-  // RFC 3463 §3.5: 4.4.7, delivery time expired. What was said last stays with it.
-  if (next === null) return { ...result, kind: 'expired', at, status: '4.4.7' }
-  return { ...result, at, nextAttemptAt: next.toISOString() }
+  return { outcomes, news }
 }

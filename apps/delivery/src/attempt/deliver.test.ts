@@ -59,7 +59,7 @@ function world(hosts: Record<string, FakeHost>, content: Content = { header8bit:
     isOurselves: (name: string) => name === 'mx.example.org',
   }
   const run = async (...tasks: [MailOut, ...MailOut[]]) => {
-    const outcomes = await deliver(tasks, ports)
+    const { outcomes } = await deliver(tasks, ports)
     assert.equal(outcomes.size, tasks.length)
     return tasks.map((task) => brief(outcomes.get(task)))
   }
@@ -161,7 +161,7 @@ test('what names alone decide needs no host', async () => {
   ]
   for (const [destination, outcome] of cases) {
     const task = taskTo('x@far.test')
-    const outcomes = await deliver([task], { ...ports, destination })
+    const { outcomes } = await deliver([task], { ...ports, destination })
     assert.equal(brief(outcomes.get(task)), outcome)
   }
 })
@@ -221,4 +221,39 @@ test('parameters go to those who take them', async () => {
     [poor?.transaction.envid, poor?.transaction.smtputf8, poor?.transaction.body8bit],
     [undefined, false, false],
   )
+})
+
+test('a site is well when it answers, whatever it says of a message; in trouble when nobody does; busy when it asks for less', async () => {
+  const fails = (text?: string): FakeHost => ({ fails: new SessionFailed('no connection', { reply: text }) })
+  const says = (text: string): FakeHost => ({ transactions: [{ '*': refused(text) }] })
+  const cases: [string, Record<string, FakeHost>, object, string][] = [
+    ['accepted', { a: {} }, {}, 'well'],
+    ['refused for good', { a: says('550 5.1.1 no') }, {}, 'well'],
+    ['refused for now', { a: says('450 4.7.1 greylisted') }, {}, 'well'],
+    ['the second host answers', { a: fails(), b: {} }, {}, 'well'],
+    ['no host', { a: fails(), b: fails() }, {}, 'trouble 4.4.1'],
+    ['refused at the greeting', { a: fails('554 5.3.2 go away') }, {}, 'trouble 4.0.0'],
+    ['too many at the greeting', { a: fails('421 4.7.0 too many connections') }, {}, 'busy'],
+    ['421 in the transaction', { a: says('421 4.3.2 shutting down') }, {}, 'trouble 4.3.2'],
+    ['slow down in the transaction', { a: says('421 4.7.28 rate limited') }, {}, 'busy'],
+    ['cut off', { a: { transactions: [{ '*': broken(false) }] } }, {}, 'trouble 4.4.2'],
+    ['cut off for one, answered for another', { a: says('450 4.2.0 w'), b: fails() }, {}, 'well'],
+    ['cannot take this message', { a: { maxSize: 10 } }, {}, 'well'],
+    ['no TLS for one that needs it', { a: { fails: new TlsMissing('none') } }, { requireTls: true }, 'well'],
+    ['no TLS where all need it', { a: { fails: new TlsMissing('none') } }, {}, 'trouble 4.7.10'],
+  ]
+  for (const [name, hosts, changes, expected] of cases) {
+    const { news } = await deliver([taskTo('x@far.test', changes)], world(hosts).ports)
+    assert.equal(news.kind === 'trouble' ? `trouble ${news.status}` : news.kind, expected, name)
+  }
+})
+
+test('a site that DNS cannot tell is in trouble; a name that cannot be is an answer', async () => {
+  const { ports } = world({})
+  const task = taskTo('x@far.test')
+  const fails = await deliver([task], { ...ports, destination: () => Promise.reject(new Error('SERVFAIL')) })
+  assert.equal(fails.news.kind, 'trouble')
+  const impossible: Destination = { kind: 'impossible', status: '5.1.10', reason: 'null MX' }
+  const never = await deliver([task], { ...ports, destination: async () => impossible })
+  assert.equal(never.news.kind, 'well')
 })

@@ -8,13 +8,15 @@
  */
 import type { MailOut } from '@postbus/contracts'
 
+import type { SiteNews } from '../lanes/site-news.ts'
 import type { Destination, Host } from './destination.ts'
 import { type Content, fitToPeer } from './fit.ts'
-import { meansTooMany, verdictOf } from './reply.ts'
+import { meansTooMany, type Verdict, verdictOf } from './reply.ts'
 import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
+import { SiteReport } from './site-report.ts'
 
 export interface DeliverPorts {
-  destination(site: string): Promise<Destination>
+  destination(task: MailOut): Promise<Destination>
   open: OpenSession
   body(): AsyncIterable<Uint8Array>
   content(): Promise<Content>
@@ -29,12 +31,23 @@ export type RecipientOutcome =
 
 type Outcomes = Map<MailOut, RecipientOutcome>
 
-/** @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome. */
-export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Outcomes> {
-  const [{ site, requireTls }] = tasks
-  const destination = await lookUp(site, ports)
-  if (destination.kind !== 'hosts') return new Map(tasks.map((task) => [task, destination]))
+export interface Delivered {
+  /** One for every task. */
+  outcomes: ReadonlyMap<MailOut, RecipientOutcome>
+  news: SiteNews
+}
 
+/** @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome. */
+export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Delivered> {
+  const [{ requireTls }] = tasks
+  const destination = await lookUp(tasks[0], ports)
+  if (destination.kind !== 'hosts') {
+    // Without DNS nobody gets there; a name that cannot be is an answer.
+    const news: SiteNews = destination.kind === 'deferred' ? { ...destination, kind: 'trouble' } : { kind: 'well' }
+    return { outcomes: new Map(tasks.map((task) => [task, destination])), news }
+  }
+
+  const report = new SiteReport()
   const final: Outcomes = new Map()
   /** What was said last about a recipient that another host may still take. */
   const noted: Outcomes = new Map()
@@ -52,13 +65,20 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         await converse(session, host)
       }
     } catch (error) {
-      if (error instanceof SessionFailed) noteAll(unreachable(error, host))
-      else if (error instanceof TlsMissing) noteAll(tlsMissing(error, host))
-      else throw error
+      if (error instanceof SessionFailed) {
+        const { site = 'trouble', ...outcome } = unreachable(error, host)
+        report.heard(site, outcome)
+        noteAll(outcome)
+      } else if (error instanceof TlsMissing) {
+        // Where only this message asks for TLS, others fare better.
+        if (requireTls) report.answered()
+        else report.heard('trouble', tlsMissing(error, host))
+        noteAll(tlsMissing(error, host))
+      } else throw error
     }
   }
   for (const task of open()) final.set(task, noted.get(task) ?? nobodyThere)
-  return final
+  return { outcomes: final, news: report.news }
 
   /** `stale`: the session had been closed while it waited; nothing was said about the message. */
   async function converse(session: Session, host: Host): Promise<'stale' | 'done'> {
@@ -70,6 +90,7 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
           reason: 'The next host is ourselves',
           mxHost: host.name,
         } as const
+        report.answered()
         for (const task of open()) final.set(task, loop)
         return 'done'
       }
@@ -78,6 +99,7 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         if (first === undefined) return 'done'
         const { transaction, tasks: fitting, unfit } = await fitToPeer([first, ...rest], session.peer, ports.content)
         // Another host of the site may offer what this one lacks.
+        if (unfit.size > 0) report.answered()
         for (const [task, reason] of unfit) note(noted, task, { kind: 'failed', ...reason, mxHost: host.name })
         if (transaction === null) return 'done'
         const answers = await session.send(transaction, ports.body())
@@ -99,16 +121,20 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
       const answer = answers[index]
       if (answer?.kind === 'accepted') {
         accepted++
+        report.answered()
         final.set(task, { kind: 'relayed', mxHost, reply: answer.reply, dsn: peer.offers('DSN') })
       } else if (answer?.kind === 'refused') {
         if (meansTooMany(answer.reply)) crowdedOut++
-        const verdict = { ...verdictOf(answer.reply), reply: answer.reply.text, mxHost }
+        const { site, ...said } = verdictOf(answer.reply)
+        const verdict = { ...said, reply: answer.reply.text, mxHost }
+        report.heard(site, verdict)
         if (verdict.kind === 'failed') final.set(task, verdict)
         else note(noted, task, verdict)
       } else {
         // RFC 3463 §3.5: 4.4.2, bad connection.
         const reason = answer?.reason ?? 'The next host gave no answer'
-        const broken: RecipientOutcome = { kind: 'deferred', status: '4.4.2', reason, mxHost }
+        const broken = { kind: 'deferred', status: '4.4.2', reason, mxHost } as const
+        report.heard('trouble', broken)
         if (answer?.afterDot) final.set(task, broken)
         else note(noted, task, broken)
       }
@@ -118,11 +144,11 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
 }
 
 async function lookUp(
-  site: string,
+  task: MailOut,
   ports: DeliverPorts,
 ): Promise<Extract<Destination, { kind: 'hosts' }> | Extract<RecipientOutcome, { reason: string }>> {
   try {
-    const destination = await ports.destination(site)
+    const destination = await ports.destination(task)
     if (destination.kind === 'hosts') return destination
     if (destination.kind === 'impossible') return { ...destination, kind: 'failed' }
     return { ...destination, kind: 'deferred' }
@@ -140,7 +166,9 @@ function note(noted: Outcomes, task: MailOut, outcome: RecipientOutcome): void {
 
 const nobodyThere: RecipientOutcome = { kind: 'deferred', status: '4.4.4', reason: 'No host could be tried' }
 
-function unreachable({ message, reply }: SessionFailed, { name }: Host): RecipientOutcome {
+type Deferred = Extract<RecipientOutcome, { kind: 'deferred' }>
+
+function unreachable({ message, reply }: SessionFailed, { name }: Host): Deferred & Pick<Verdict, 'site'> {
   const verdict = reply === undefined ? null : verdictOf({ to: 'session', text: reply })
   if (reply !== undefined && verdict?.kind === 'deferred') return { ...verdict, reply, mxHost: name }
   // RFC 3463 §3.5: 4.4.1, no answer from host.
@@ -148,6 +176,6 @@ function unreachable({ message, reply }: SessionFailed, { name }: Host): Recipie
 }
 
 /** RFC 8689 §4.2.1: no less safe way may be taken. Certificates are repaired, so this is not for good. */
-function tlsMissing({ message }: TlsMissing, { name }: Host): RecipientOutcome {
+function tlsMissing({ message }: TlsMissing, { name }: Host): Deferred {
   return { kind: 'deferred', status: '4.7.10', reason: message, mxHost: name }
 }

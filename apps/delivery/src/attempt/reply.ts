@@ -13,9 +13,13 @@ export interface PeerReply {
   to: 'session' | 'MAIL' | 'RCPT' | 'DATA'
 }
 
-export type Verdict =
+export type Verdict = (
   | { kind: 'deferred'; status: `4.${number}.${number}`; reason: string }
   | { kind: 'failed'; status: `5.${number}.${number}`; reason: string }
+) & {
+  /** It is about the whole site: nobody gets through, or it asks for less. */
+  site?: 'trouble' | 'busy'
+}
 
 const MAX_REASON = 2000
 
@@ -26,8 +30,19 @@ export function verdictOf(reply: PeerReply): Verdict {
   if (/^5\d\d(?!\d)/.test(text) && to !== 'session' && !meansTooMany(reply)) {
     return { kind: 'failed', status: isClass5(said) ? said : '5.0.0', reason }
   }
-  return { kind: 'deferred', status: isClass4(said) ? said : '4.0.0', reason }
+  const status = isClass4(said) ? said : '4.0.0'
+  const site = siteIn(reply)
+  return { kind: 'deferred', status, reason, ...(site && { site }) }
 }
+
+/** RFC 5321 §3.8: 421 closes the session, whatever it answers; before MAIL any refusal is one of the session. */
+function siteIn({ text, to }: PeerReply): 'trouble' | 'busy' | undefined {
+  if (to !== 'session' && !text.startsWith('421')) return undefined
+  return ASKS_FOR_LESS.test(text) ? 'busy' : 'trouble'
+}
+
+/** RFC 3463 §3.8: X.7.0 is what large sites say to whom comes too often. */
+const ASKS_FOR_LESS = /^4\d\d[ -]4\.7\.\d|too (?:many|much|fast)|throttl|rate.?limit|connection limit|slow down/i
 
 /**
  * The recipient may go into another transaction at once. A 552 to RCPT is to be taken for the 452 it should have been, unless
