@@ -48,10 +48,11 @@ export class Replicas {
     const { own, clock } = this.#options
     if (replica === own) return false
     const known = this.#heard.has(replica)
+    if (!known && (leaving || this.#heard.size === MAX_REPLICAS)) return false
     if (leaving) this.#heard.delete(replica)
-    else if (known || this.#heard.size < MAX_REPLICAS) this.#heard.set(replica, clock.now())
+    else this.#heard.set(replica, clock.now())
     if (known === leaving) this.#work()
-    return !known && !leaving
+    return !known
   }
 
   /** Forgets those not heard any more; to be called now and then. */
