@@ -1,126 +1,12 @@
 /** Delivery through its front door: a real bus, a real spool, and an SMTP sink as the smarthost. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 
-import { connectBus, type ConnectedBus, keepProvisioned } from '@postbus/bus'
-import { laneOf, MailAccepted, MailOut, MailStatus, type Party, QueueId, type Status } from '@postbus/contracts'
-import { openSpoolWriter } from '@postbus/spool'
-import { type SmtpSink, startNatsServer, startSmtpSink } from '@postbus/testkit'
-import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { laneOf } from '@postbus/contracts'
+import type { SmtpSink } from '@postbus/testkit'
 
-import { DeliveryConfig } from '../src/config.ts'
-import { deliveryService } from '../src/service.ts'
-import { taskTo } from './samples.ts'
+import { platform, queueId, type RecipientStatus } from './platform.ts'
 
-const log = pino({ level: 'silent' })
-type RecipientStatus = Exclude<Status, { kind: 'routed' }>
-
-async function platform(t: TestContext) {
-  const nats = await startNatsServer(t)
-  const sink = await startSmtpSink(t)
-  const data = await mkdtemp(join(tmpdir(), 'postbus-delivery-'))
-  const over = new AbortController()
-  const closes: (() => Promise<void> | void)[] = [() => rm(data, { recursive: true, force: true })]
-  t.after(async () => {
-    over.abort()
-    for (const close of closes.reverse()) await close()
-  })
-  const provisioner = await keepProvisioned({
-    ...{ servers: nats.url, nkeySeed: nats.seeds.provisioner, shards: 1, signal: over.signal, log },
-  })
-  closes.push(() => provisioner.stop())
-  const bus = async (party: Party): Promise<ConnectedBus> => {
-    const connected = await connectBus({ servers: nats.url, nkeySeed: nats.seeds[party], party, log })
-    closes.push(() => connected.close())
-    return connected
-  }
-  const spoolDir = join(data, 'spool')
-  const writer = await openSpoolWriter({ dir: spoolDir, writerName: 'test' })
-  closes.push(() => writer.close())
-
-  const statuses: RecipientStatus[] = []
-  const waiting = new Set<() => void>()
-  await (
-    await bus('custody')
-  ).consume(MailStatus, 'custody', { maxInFlight: 100 }, async (message) => {
-    for (const status of message.statuses) if (status.kind !== 'routed') statuses.push(status)
-    for (const look of waiting) look()
-    return { kind: 'done' }
-  })
-
-  return {
-    ...{ sink, bus, statuses },
-    /** Another replica. Stopped by the result, as a signal would. */
-    async delivery(settings: Record<string, string> = {}): Promise<() => Promise<void>> {
-      const stopping = new AbortController()
-      const own: (() => Promise<void> | void)[] = []
-      const connected = await connectBus({ servers: nats.url, nkeySeed: nats.seeds.delivery, party: 'delivery', log })
-      own.push(() => connected.close())
-      const config = DeliveryConfig.parse({
-        MAIL_HOSTNAME: 'mx.example.org',
-        SPOOL_DIR: spoolDir,
-        DELIVERY_DATABASE: join(data, 'delivery.sqlite'),
-        DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`,
-        DELIVERY_RETRY_FIRST_MS: '300',
-        DELIVERY_LEASE_MS: '3000',
-        ...settings,
-      })
-      await deliveryService.start({
-        ...{ config, log, metrics: new Registry(), bus: connected, signal: stopping.signal },
-        defer: (close) => void own.push(close),
-        readiness: () => {},
-      })
-      const stop = async (): Promise<void> => {
-        if (stopping.signal.aborted) return
-        stopping.abort()
-        for (const close of own.reverse()) await close()
-      }
-      closes.push(stop)
-      return stop
-    },
-    /** A message in the spool, and its tasks on the bus. */
-    async send(queueId: string, forwardPaths: string[], changes: object = {}): Promise<void> {
-      const id = QueueId.parse(queueId)
-      const text = `Subject: ${id}\r\n\r\nhello\r\n`
-      await writer.put(
-        id,
-        (async function* () {
-          yield Buffer.from(text)
-        })(),
-        (size) =>
-          MailAccepted.schema.parse({
-            ...{ queueId: id, incarnation: 0, acceptedAt: new Date().toISOString(), origin: 'submission', size },
-            ...{ smtputf8: false, requireTls: false },
-            envelope: { reversePath: 'smith@example.org', recipients: [{ forwardPath: 'x@far.test' }] },
-          }),
-      )
-      const router = await bus('router')
-      const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-      const site = (path: string): string => path.slice(path.indexOf('@') + 1)
-      for (const path of forwardPaths) {
-        const task = taskTo(path, { queueId: id, site: site(path), expiresAt, size: text.length, ...changes })
-        await router.publish(MailOut, task)
-      }
-    },
-    until(done: () => boolean): Promise<void> {
-      return new Promise((resolve) => {
-        const look = (): void => {
-          if (!done()) return
-          waiting.delete(look)
-          resolve()
-        }
-        waiting.add(look)
-        look()
-      })
-    },
-  }
-}
-
-const queueId = (number: number): string => `01J9ZK3V8Q6X4T2M7N5R1${String(number).padStart(5, '0')}`
 const kinds = (statuses: RecipientStatus[]): string[] => statuses.map(({ kind }) => kind).sort()
 const texts = ({ messages }: SmtpSink): string[] => messages.map(({ data }) => data.toString())
 
@@ -169,11 +55,11 @@ test(
   },
   async (t) => {
     const { sink, delivery, send, until, statuses } = await platform(t)
-    const stops = [await delivery(), await delivery()]
+    const [one] = [await delivery(), await delivery()]
     const relayed = () => statuses.filter(({ kind }) => kind === 'relayed').length
     for (let number = 1; number <= 20; number++) await send(queueId(number), [`ann@site${number}.test`])
     await until(() => relayed() === 20)
-    await stops[0]?.()
+    await one.stop()
     for (let number = 21; number <= 40; number++) await send(queueId(number), [`ann@site${number}.test`])
     await until(() => relayed() === 40)
     assert.ok(new Set(Array.from({ length: 40 }, (_, index) => laneOf(`site${index + 1}.test`))).size > 10)
