@@ -58,11 +58,17 @@ export const deliveryService = defineService<DeliveryConfig>({
       now: () => new Date(),
       random: Math.random,
     }
+    const everywhere = config.DELIVERY_SMARTHOST === undefined ? undefined : `smtp:${config.DELIVERY_SMARTHOST}`
+    const lanes = Array.from({ length: LANES }, (_, lane) => String(lane).padStart(2, '0'))
+    const replica = randomUUID()
+    const aliveMs = MISSED_HEARTBEATS * config.DELIVERY_HEARTBEAT_MS
+    const replicas = new Replicas({ ...{ own: replica, lanes, aliveMs }, clock: systemClock })
     const queue = scheduler<MailOut, Outcome>(
       {
         transact: (tasks) => withRecord(spool, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
         suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, world, schedule),
-        policyOf: ({ site, via }) => ({ key: via ?? site }),
+        policyOf: ({ site, via = everywhere }) => (via === undefined ? { key: site } : { key: via, shared: true }),
+        replicas: () => replicas.live,
         groupOf,
         submitterOf: ({ submitter, reversePath }) => submitter ?? reversePath,
         keyOf: ({ queueId, n }) => taskKey(queueId, n),
@@ -104,11 +110,7 @@ export const deliveryService = defineService<DeliveryConfig>({
     }, PRUNE_EVERY_MS)
     defer(() => clearInterval(pruning))
 
-    const lanes = Array.from({ length: LANES }, (_, lane) => String(lane).padStart(2, '0'))
     const placeOf = (lane: string) => ({ lane, shard: String(shardOf(lane, config.MAIL_OUT_SHARDS)) })
-    const replica = randomUUID()
-    const aliveMs = MISSED_HEARTBEATS * config.DELIVERY_HEARTBEAT_MS
-    const replicas = new Replicas({ ...{ own: replica, lanes, aliveMs }, clock: systemClock })
     metrics.watch({ scheduler: () => queue.state, replicas: () => replicas.live })
     const leave = makeKnown(bus, replica, replicas, config.DELIVERY_HEARTBEAT_MS)
     signal.addEventListener('abort', () => void leave(), { once: true })

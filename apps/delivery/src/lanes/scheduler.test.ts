@@ -31,10 +31,12 @@ function world(fakes: Record<string, FakeSite> = {}, changes: Partial<SchedulerO
   const transactions: { at: number; site: string; to: string[] }[] = []
   const suspended: { to: string; until: Date; trouble: Trouble }[] = []
   const count = { spilled: 0, suspended: 0 }
+  const cluster = { replicas: 1 }
   const queue: Scheduler<Task, string> = scheduler<Task, string>(
     {
       clock,
       random: () => 0.5,
+      replicas: () => cluster.replicas,
       policyOf: ({ site }) => ({ ...policyIn(fakes[site]), key: site }),
       groupOf: ({ message }) => message,
       submitterOf: ({ by }) => by,
@@ -81,11 +83,12 @@ function world(fakes: Record<string, FakeSite> = {}, changes: Partial<SchedulerO
     )
     return sent
   }
-  return { clock, queue, transactions, suspended, count, most, send, submit, task, running }
+  return { cluster, clock, queue, transactions, suspended, count, most, send, submit, task, running }
 }
 
-const policyIn = ({ concurrency, perMinute, maxRecipients }: FakeSite = {}): Omit<SitePolicy, 'key'> => ({
+const policyIn = ({ concurrency, perMinute, maxRecipients, shared }: FakeSite = {}): Omit<SitePolicy, 'key'> => ({
   ...(concurrency !== undefined && { concurrency }),
+  ...(shared !== undefined && { shared }),
   ...(perMinute !== undefined && { perMinute }),
   ...(maxRecipients !== undefined && { maxRecipients }),
 })
@@ -176,6 +179,23 @@ test('a site begins with few transactions at once, gets more while it answers, a
   await clock.pass(2000)
   assert.equal(most.get('x.test'), 4)
   assert.equal(most.get('y.test'), 1)
+})
+
+test('of a shared site each replica keeps its part of the limits, and no less than one at once', async () => {
+  const { cluster, send, clock, running, transactions } = world({
+    'hub.test': { ms: 60_000, shared: true, concurrency: 4 },
+    'own.test': { ms: 60_000, concurrency: 4 },
+    'metered.test': { shared: true, perMinute: 60 },
+  })
+  cluster.replicas = 4
+  for (const site of ['hub.test', 'own.test', 'metered.test']) times(4, () => send(site))
+  await clock.pass(9000)
+  assert.deepEqual([running.get('hub.test'), running.get('own.test')], [1, 2])
+  assert.equal(transactions.filter(({ site }) => site === 'metered.test').length, 3)
+  cluster.replicas = 2
+  send('hub.test')
+  await clock.pass(100)
+  assert.equal(running.get('hub.test'), 2)
 })
 
 test('so many messages a minute, evenly', async () => {

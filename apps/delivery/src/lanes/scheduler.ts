@@ -13,7 +13,7 @@ import type { BreakerState } from './breaker.ts'
 import type { Clock } from './clock.ts'
 import { PROBATION_MS } from './drain-rate.ts'
 import type { SiteNews, Trouble } from './site-news.ts'
-import type { SitePolicy } from './site-policy.ts'
+import { partOf, type SitePolicy } from './site-policy.ts'
 import { type Job, type SiteOptions, SiteQueue } from './site-queue.ts'
 
 export interface Scheduler<Task, Outcome> {
@@ -54,6 +54,8 @@ export interface SchedulerPorts<Task, Outcome> {
   /** The same without the network: the site is in trouble, and is tried again at `until`. */
   suspend(tasks: Task[], trouble: Trouble, until: Date): Promise<readonly Outcome[]>
   policyOf(task: Task): SitePolicy
+  /** How many share the limits of shared sites, with this one. */
+  replicas(): number
   /** Tasks with the same key may share a transaction. */
   groupOf(task: Task): string
   /** Whose turn it is inside a site. */
@@ -124,7 +126,7 @@ export function scheduler<Task, Outcome>(
     if (signal?.aborted) return Promise.reject(signal.reason)
     const now = clock.now()
     sweep(now)
-    const site = siteOf(ports.policyOf(task))
+    const site = siteOf(partOf(ports.policyOf(task), options.concurrency, ports.replicas()))
     const group = ports.groupOf(task)
     let job = site.queue.joinable(group)
     if (job === undefined) {

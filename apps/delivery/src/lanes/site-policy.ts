@@ -8,16 +8,19 @@ export interface SitePolicy {
   perMinute?: number
   /** Recipients of one transaction. Default: the scheduler's. */
   maxRecipients?: number
+  /** Its tasks are in lanes of many owners (a smarthost): each replica keeps a part of the limits. */
+  shared?: boolean
 }
 
 /**
- * The part of the limits that is one replica's, for a site whose tasks are in lanes of many owners (a smarthost). Never less
- * than one transaction at once: with more replicas than transactions the limit cannot be kept.
+ * One replica's part of the limits. Never less than one transaction at once: with more replicas than transactions the limit cannot
+ * be kept.
  */
-export function shareOf(policy: SitePolicy & { concurrency: number }, replicas: number): SitePolicy {
+export function partOf(policy: SitePolicy, defaultConcurrency: number, replicas: number): SitePolicy {
+  if (!policy.shared || replicas === 1) return policy
   return {
     ...policy,
-    concurrency: Math.max(1, Math.floor(policy.concurrency / replicas)),
+    concurrency: Math.max(1, Math.floor((policy.concurrency ?? defaultConcurrency) / replicas)),
     ...(policy.perMinute !== undefined && { perMinute: policy.perMinute / replicas }),
   }
 }
