@@ -11,6 +11,8 @@ import type { RetrySchedule } from './retry-schedule.ts'
 
 /** Who was suspended together comes back spread over this part of the time until the site is tried. */
 const SPREAD = 0.2
+/** A status holds no more. */
+const MAX_REASON = 2000
 
 /** @param until the site is tried again then; nobody comes back before. @returns an outcome per task, each in the ledger */
 export async function suspend(
@@ -23,7 +25,11 @@ export async function suspend(
   const now = ports.now()
   return Promise.all(
     tasks.map(async (task) => {
-      const suspended = { kind: 'deferred', status, reason: `Delivery suspended: ${reason}` } as const
+      const suspended = {
+        kind: 'deferred',
+        status,
+        reason: `Delivery suspended: ${reason}`.slice(0, MAX_REASON),
+      } as const
       const notBefore = until.getTime() + SPREAD * ports.random() * (until.getTime() - now.getTime())
       const outcome = outcomeOf(
         task,
