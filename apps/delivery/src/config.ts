@@ -44,11 +44,41 @@ export const DeliveryConfig = z.object({
   DELIVERY_IDLE_MS: ms
     .default(5000)
     .describe('A connection is kept so long for the next message to the same host (ms).'),
-  DELIVERY_CONCURRENCY: count.max(10_000).default(200).describe('Transactions at once in this process.'),
-  DELIVERY_SITE_CONCURRENCY: count.max(1000).default(20).describe('Transactions at once with one site.'),
+  DELIVERY_CONCURRENCY: count.max(10_000).default(500).describe('Transactions at once in this process.'),
+  DELIVERY_SITE_CONCURRENCY: count.max(1000).default(20).describe('Transactions at once with one site, at most.'),
+  DELIVERY_SITE_INITIAL_CONCURRENCY: count
+    .max(1000)
+    .default(5)
+    .describe('Transactions at once with a site nothing is known of; more while it answers.'),
+  DELIVERY_BREAKER_TROUBLES: count
+    .max(1000)
+    .default(5)
+    .describe(
+      'A site is left alone after so many transactions in a row without a session, and no fewer than ran at once.',
+    ),
+  DELIVERY_BREAKER_FIRST_MS: ms
+    .max(3_600_000)
+    .default(60_000)
+    .describe('A site in trouble is left alone for so long (ms), twice as long each next time.'),
+  DELIVERY_BREAKER_LONGEST_MS: ms
+    .max(86_400_000)
+    .default(1_800_000)
+    .describe('Longest time a site is left alone (ms).'),
+  DELIVERY_BUSY_PAUSE_MS: ms
+    .max(600_000)
+    .default(5000)
+    .describe('Pause after a site said that it is busy (ms); it also gets half as many transactions at once.'),
+  DELIVERY_SPILL_AFTER_MS: ms
+    .min(1000)
+    .max(60_000)
+    .default(10_000)
+    .describe('A task that would wait longer for its transaction is put back for later (ms).'),
+  DELIVERY_SPILL_MIN_MS: ms.min(1000).max(600_000).default(30_000).describe('It comes again no sooner (ms).'),
+  DELIVERY_SPILL_MAX_MS: ms.min(1000).max(3_600_000).default(600_000).describe('It comes again no later (ms).'),
   // RFC 5321 §4.5.3.1.8: peers must take 100 recipients.
   DELIVERY_MAX_RECIPIENTS: count.max(1000).default(100).describe('Recipients in one transaction.'),
-  DELIVERY_LANE_IN_FLIGHT: count.max(1000).default(200).describe('Tasks of one lane in hand.'),
+  // Below what the consumer of a lane may leave unacknowledged (5,000).
+  DELIVERY_LANE_IN_FLIGHT: count.max(4000).default(1000).describe('Tasks of one lane in hand.'),
   DELIVERY_GATHER_MS: z.coerce
     .number()
     .int()
@@ -98,6 +128,23 @@ export const DeliveryConfig = z.object({
     .max(86_400_000)
     .default(3_600_000)
     .describe('…and is used so long while the directory does not answer (ms); then mail to be signed waits.'),
+  DELIVERY_HEARTBEAT_MS: ms
+    .min(100)
+    .max(60_000)
+    .default(2000)
+    .describe('A replica makes itself known so often (ms); not heard three times it is gone.'),
+  DELIVERY_LANE_STEADY_MS: ms
+    .max(600_000)
+    .default(3000)
+    .describe("A lane that should be another replica's is given up after so long (ms)."),
+  DELIVERY_LANE_GRACE_MS: ms
+    .max(600_000)
+    .default(15_000)
+    .describe("A free lane that should be another replica's is taken after so long (ms)."),
+  DELIVERY_HAND_OVER_MS: ms
+    .max(600_000)
+    .default(10_000)
+    .describe('Whoever takes over a lane waits so long for transactions under way (ms).'),
   // Longer than a recipient may stay open.
   DELIVERY_LEDGER_DAYS: count.min(6).default(30).describe('Outcomes are remembered so long (days).'),
 })

@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 
-import { type Bus, statusWriter, type Stoppable } from '@postbus/bus'
+import { type Bus, statusWriter } from '@postbus/bus'
 import { actOnTasks, LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
 import { defineService } from '@postbus/service'
@@ -15,17 +16,21 @@ import { SmtpClient } from './adapters/smtp-client.ts'
 import { attempt, type AttemptPorts, groupOf } from './attempt/attempt.ts'
 import { classifier } from './attempt/classify.ts'
 import { contentOf } from './attempt/content.ts'
-import { type DestinationRules, destinationOf } from './attempt/destination.ts'
+import { type Destination, type DestinationRules, destinationOf, type DnsPorts } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
 import { type ReplyRule, rulesFrom } from './attempt/reply-rules.ts'
 import { type Sign, signer } from './attempt/sign.ts'
+import { suspend } from './attempt/suspend.ts'
 import { Turns } from './attempt/turns.ts'
 import { DeliveryConfig } from './config.ts'
 import { onAct } from './handlers/act.ts'
 import { onMailOut } from './handlers/mail-out.ts'
 import { answerOutcomes } from './handlers/outcomes.ts'
-import { ownLanes } from './lanes/own-lanes.ts'
-import { sites } from './lanes/sites.ts'
+import { makeKnown } from './handlers/replica.ts'
+import { systemClock } from './lanes/clock.ts'
+import { ownLanes, type WorkedLane } from './lanes/own-lanes.ts'
+import { Replicas } from './lanes/replicas.ts'
+import { scheduler } from './lanes/scheduler.ts'
 import { type DeliveryMetrics, deliveryMetrics } from './metrics.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -35,6 +40,10 @@ const PRUNE_AT_ONCE = 5000
 const SIGNATURES_REMEMBERED = 2000
 /** Domains whose keys are remembered. */
 const KEYS_REMEMBERED = 10_000
+/** Other replicas answer a newcomer at once. */
+const SETTLE_MS = 500
+/** Hints may be lost; three in a row hardly are. */
+const MISSED_HEARTBEATS = 3
 
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
@@ -63,26 +72,49 @@ export const deliveryService = defineService<DeliveryConfig>({
     }
     const world = {
       ...{ ledger, classify, open: client.open },
-      destination: (site: string) => destinationOf(site, dns, rules),
+      destination: (task: MailOut) => destinationFor(task, dns, rules),
       isOurselves: (name: string) => isSameHost(name, config.MAIL_HOSTNAME),
       now: () => new Date(),
       random: Math.random,
     }
     const { sign, close: closeSigning } = signing(config, bus, metrics)
     defer(closeSigning)
-    const scheduler = sites<MailOut, Outcome>(
-      (tasks) =>
-        withRecord(spool, sign, tasks, async (message) => {
-          const { outcomes } = await attempt(tasks, { ...world, ...message }, schedule)
-          return outcomes
-        }),
+    const everywhere = config.DELIVERY_SMARTHOST === undefined ? undefined : `smtp:${config.DELIVERY_SMARTHOST}`
+    const lanes = Array.from({ length: LANES }, (_, lane) => String(lane).padStart(2, '0'))
+    const replica = randomUUID()
+    const aliveMs = MISSED_HEARTBEATS * config.DELIVERY_HEARTBEAT_MS
+    const replicas = new Replicas({ ...{ own: replica, lanes, aliveMs }, clock: systemClock })
+    const sites = scheduler<MailOut, Outcome>(
       {
-        siteOf: ({ site }) => site,
+        transact: (tasks) =>
+          withRecord(spool, sign, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
+        suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, world, schedule),
+        policyOf: ({ site, via = everywhere }) => (via === undefined ? { key: site } : { key: via, shared: true }),
+        replicas: () => replicas.live,
         groupOf,
+        submitterOf: ({ submitter, reversePath }) => submitter ?? reversePath,
+        spilled: metrics.spilled,
+        suspended: metrics.suspended,
+        clock: systemClock,
+        random: Math.random,
+      },
+      {
+        transactions: config.DELIVERY_CONCURRENCY,
+        concurrency: config.DELIVERY_SITE_CONCURRENCY,
+        initialConcurrency: config.DELIVERY_SITE_INITIAL_CONCURRENCY,
         maxRecipients: config.DELIVERY_MAX_RECIPIENTS,
-        concurrencyPerSite: config.DELIVERY_SITE_CONCURRENCY,
-        concurrency: config.DELIVERY_CONCURRENCY,
         gatherMs: config.DELIVERY_GATHER_MS,
+        busyPauseMs: config.DELIVERY_BUSY_PAUSE_MS,
+        breaker: {
+          troubles: config.DELIVERY_BREAKER_TROUBLES,
+          firstPauseMs: config.DELIVERY_BREAKER_FIRST_MS,
+          longestPauseMs: config.DELIVERY_BREAKER_LONGEST_MS,
+        },
+        spill: {
+          afterMs: config.DELIVERY_SPILL_AFTER_MS,
+          minMs: config.DELIVERY_SPILL_MIN_MS,
+          maxMs: config.DELIVERY_SPILL_MAX_MS,
+        },
       },
     )
     const turns = new Turns()
@@ -90,7 +122,7 @@ export const deliveryService = defineService<DeliveryConfig>({
     const writeStatuses = statusWriter(bus).write
     const handler = onMailOut({
       ...{ ledger, turns, writeStatuses },
-      attempt: scheduler.submit,
+      attempt: sites.submit,
       publish: (contract, event, options) => bus.publish(contract, event, options),
       async clearHold(task) {
         const held = await queue.look('hold', task)
@@ -110,28 +142,46 @@ export const deliveryService = defineService<DeliveryConfig>({
     }, PRUNE_EVERY_MS)
     defer(() => clearInterval(pruning))
 
-    const lanes = Array.from({ length: LANES }, (_, lane) => String(lane).padStart(2, '0'))
     const placeOf = (lane: string) => ({ lane, shard: String(shardOf(lane, config.MAIL_OUT_SHARDS)) })
-    const workOn = async (lane: string): Promise<Stoppable> => {
+    const workOn = async (lane: string): Promise<WorkedLane> => {
       const shard = shardOf(lane, config.MAIL_OUT_SHARDS)
       const answering = await bus.answer(actOnTasks, onAct({ lane, shard }, actPorts), { tokens: { lane } })
       try {
         const options = { maxInFlight: config.DELIVERY_LANE_IN_FLIGHT, tokens: placeOf(lane) }
         const consuming = await bus.consume(Task, 'delivery', options, handler)
-        return { stop: async () => void (await Promise.all([answering.stop(), consuming.stop()])) }
+        return {
+          drain: async () => void (await Promise.all([answering.stop(), consuming.drain()])),
+          stop: async () => void (await Promise.all([answering.stop(), consuming.stop()])),
+        }
       } catch (error) {
         await answering.stop()
         throw error
       }
     }
+    metrics.watch({ scheduler: () => sites.state, replicas: () => replicas.live })
+    const leave = makeKnown(bus, replica, replicas, config.DELIVERY_HEARTBEAT_MS)
+    signal.addEventListener('abort', () => void leave(), { once: true })
     const owning = ownLanes(
       lanes,
       {
-        acquire: (lane, until) =>
-          bus.acquireLease(`lane.${placeOf(lane).shard}.${lane}`, { ttlMs: config.DELIVERY_LEASE_MS, signal: until }),
+        acquire: (lane, { patienceMs, signal: until }) =>
+          bus.acquireLease(`lane.${placeOf(lane).shard}.${lane}`, {
+            ...{ ttlMs: config.DELIVERY_LEASE_MS, patienceMs, signal: until },
+          }),
         work: workOn,
+        isOurs: (lane) => replicas.isOurs(lane),
+        get changed() {
+          return replicas.changed
+        },
         failed: (lane, err) => log.error({ err, lane }, 'cannot work on a lane'),
         owned: metrics.lanes,
+        clock: systemClock,
+      },
+      {
+        settleMs: SETTLE_MS,
+        graceMs: config.DELIVERY_LANE_GRACE_MS,
+        steadyMs: config.DELIVERY_LANE_STEADY_MS,
+        handOverMs: config.DELIVERY_HAND_OVER_MS,
       },
       signal,
     )
@@ -152,6 +202,17 @@ function signing(
     now: () => performance.now(),
   })
   return { sign: signer({ keysOf, generation, now: () => new Date(), signed }, SIGNATURES_REMEMBERED), close }
+}
+
+/** `via` is another way than the site's own. */
+async function destinationFor({ site, via }: MailOut, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
+  const [, kind, host = '', port] = /^(mx|smtp|lmtp):(.+?)(?::(\d+))?$/.exec(via ?? '') ?? []
+  if (kind === 'mx') return destinationOf(host, dns, { ...rules, smarthost: null })
+  // RFC 3463 §3.4: 4.3.5, system incorrectly configured.
+  if (kind === 'lmtp') return { kind: 'temporary', status: '4.3.5', reason: 'No LMTP from here' }
+  if (kind !== 'smtp') return destinationOf(site, dns, rules)
+  const smarthost = { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
+  return destinationOf(site, dns, { ...rules, smarthost })
 }
 
 /** A name without a dot is anybody's: many hosts call themselves localhost. */

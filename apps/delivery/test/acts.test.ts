@@ -21,11 +21,11 @@ import { openSqlite } from '@postbus/sql'
 
 import { sqlLedger, type Tables } from '../src/adapters/ledger/sql-ledger.ts'
 import type { Outcome } from '../src/attempt/outcome.ts'
-import { platform, queueIdOf } from './platform.ts'
+import { platform, queueId } from './platform.ts'
 import { taskTo } from './samples.ts'
 
 const HOUR_MS = '3600000'
-const quiet = { DELIVERY_RETRY_FIRST_MS: HOUR_MS, DELIVERY_ACT_WAIT_MS: '200' }
+const quiet = { DELIVERY_RETRY_FIRST_MS: HOUR_MS, DELIVERY_RETRY_GREYLIST_MS: HOUR_MS, DELIVERY_ACT_WAIT_MS: '200' }
 const retry: Act = { kind: 'retry' }
 const hold: Act = { kind: 'hold', rule: 'operator' }
 const release: Act = { kind: 'release' }
@@ -46,7 +46,7 @@ async function operated(t: TestContext, sinkOptions = {}) {
     act,
     /** A message that the sink did not take yet; its next attempt is an hour away. */
     async deferred(number: number, path = `greylist${number}@far.test`): Promise<MailOut> {
-      const [task] = await world.send(queueIdOf(number), [path])
+      const [task] = await world.send(queueId(number), [path])
       assert.ok(task)
       await until(() => statuses.some(({ n, kind }) => n === task.n && kind === 'deferred'))
       // The status is written beside the schedule.
@@ -79,7 +79,7 @@ test('a scheduled task is tried at once when an operator says so, and a second t
 
 test('a scheduled task is held, survives the death of its replica, and goes on when released', async (t) => {
   const { delivery, deferred, act, sink, until, kindsOf, whereIs } = await operated(t)
-  const stop = await delivery(quiet)
+  const { stop } = await delivery(quiet)
   const task = await deferred(1)
   assert.deepEqual([await act(hold, task), await act(hold, task)], [['done'], ['done']])
   assert.deepEqual(await whereIs(task), ['hold'])
@@ -122,11 +122,11 @@ test('a rerouted task goes at once, and says which way', async (t) => {
 test('what only waits for its site is held and cancelled at once; what is with the peer is let be', async (t) => {
   const { delivery, send, act, sink, until, kindsOf, whereIs } = await operated(t, { slowMs: 3000 })
   await delivery({ ...quiet, DELIVERY_SITE_CONCURRENCY: '1' })
-  const [slow] = await send(queueIdOf(1), ['slow@far.test'])
+  const [slow] = await send(queueId(1), ['slow@far.test'])
   while (!sink.commands.some((line) => line.startsWith('RCPT'))) await new Promise((resolve) => setImmediate(resolve))
-  const [held] = await send(queueIdOf(2), ['bob@far.test'])
-  const [cancelled] = await send(queueIdOf(3), ['carl@far.test'])
-  const [kept] = await send(queueIdOf(4), ['dora@far.test'])
+  const [held] = await send(queueId(2), ['bob@far.test'])
+  const [cancelled] = await send(queueId(3), ['carl@far.test'])
+  const [kept] = await send(queueId(4), ['dora@far.test'])
   assert.ok(slow && held && cancelled && kept)
   assert.deepEqual(await act(cancel, slow), ['attempting'])
   assert.deepEqual([await act(hold, held), await act(cancel, cancelled), await act(retry, kept)].flat(), [
@@ -180,11 +180,11 @@ test('acts against attempts, firing schedules and replicas that go: nothing lost
   const random = seeded(seed)
   const { delivery, send, act, sink, until, kindsOf, whereIs } = await operated(t, { slowMs: 150 })
   const settings = { DELIVERY_RETRY_FIRST_MS: '200', DELIVERY_RETRY_LONGEST_MS: '400', DELIVERY_ACT_WAIT_MS: '50' }
-  let stop = await delivery(settings)
+  let { stop } = await delivery(settings)
   const tasks: MailOut[] = []
   for (let number = 1; number <= 60; number++) {
     const kind = ['ann', 'greylist', 'tempfail', 'slow'][number % 4]
-    tasks.push(...(await send(queueIdOf(number), [`${kind}${number}@far.test`])))
+    tasks.push(...(await send(queueId(number), [`${kind}${number}@far.test`])))
   }
   const cancelled = new Set<MailOut>()
   const acts = [retry, hold, release, hold, release, cancel]
@@ -193,7 +193,7 @@ test('acts against attempts, firing schedules and replicas that go: nothing lost
     const what = acts[random(acts.length)] ?? retry
     if (round % 40 === 20) {
       const stopping = stop()
-      stop = await delivery(settings)
+      stop = (await delivery(settings)).stop
       await stopping
     }
     const results = await insist(() => act(what, ...chosen))
@@ -232,7 +232,7 @@ test('thousands are cancelled in a breath', { timeout: 120_000 }, async (t) => {
   const at = new Date(Date.now() + 3_600_000)
   const tasks = Array.from({ length: count }, (_, index) =>
     taskTo(`user${index}@far.test`, {
-      ...{ queueId: QueueId.parse(queueIdOf(index)), n: RecipientKey.parse(index.toString(16).padStart(16, '0')) },
+      ...{ queueId: QueueId.parse(queueId(index)), n: RecipientKey.parse(index.toString(16).padStart(16, '0')) },
       attempt: 2,
     }),
   )

@@ -9,7 +9,7 @@ import { keyPair, keyRecord, keyRecordName } from '@postbus/mail-auth'
 import { type SmtpSink, startDnsServer } from '@postbus/testkit'
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 
-import { platform, queueIdOf as queueId, type RecipientStatus } from './platform.ts'
+import { platform, queueId, type RecipientStatus } from './platform.ts'
 
 const kinds = (statuses: RecipientStatus[]): string[] => statuses.map(({ kind }) => kind).sort()
 const texts = ({ messages }: SmtpSink): string[] => messages.map(({ data }) => data.toString())
@@ -86,11 +86,11 @@ test(
   },
   async (t) => {
     const { sink, delivery, send, until, statuses } = await platform(t)
-    const stops = [await delivery(), await delivery()]
+    const [one] = [await delivery(), await delivery()]
     const relayed = () => statuses.filter(({ kind }) => kind === 'relayed').length
     for (let number = 1; number <= 20; number++) await send(queueId(number), [`ann@site${number}.test`])
     await until(() => relayed() === 20)
-    await stops[0]?.()
+    await one.stop()
     for (let number = 21; number <= 40; number++) await send(queueId(number), [`ann@site${number}.test`])
     await until(() => relayed() === 40)
     assert.ok(new Set(Array.from({ length: 40 }, (_, index) => laneOf(`site${index + 1}.test`))).size > 10)

@@ -1,4 +1,4 @@
-/** A bus, a spool, an SMTP sink as the smarthost, and as many replicas of delivery as a test wants. */
+/** What tests of delivery share: a real bus, a real spool, an SMTP sink as the smarthost, and replicas that come and go. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,6 +27,20 @@ import { taskTo } from './samples.ts'
 const log = pino({ level: process.env['POSTBUS_TEST_LOG'] ?? 'silent' })
 export type RecipientStatus = Exclude<Status, { kind: 'routed' }>
 
+/** Of the task, for all or by its forward-path. */
+type Changes = Record<string, unknown> | ((forwardPath: string) => Record<string, unknown>)
+
+export interface Replica {
+  /** As a signal would. */
+  stop(): Promise<void>
+  /** Cut off from the bus, without a word to anybody; what it was doing is given back. */
+  die(): Promise<void>
+  /** Summed over its labels. */
+  metric(name: string): Promise<number>
+}
+
+const PUBLISHED_AT_ONCE = 500
+
 export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
   const data = await mkdtemp(join(tmpdir(), 'postbus-delivery-'))
   const over = new AbortController()
@@ -52,6 +66,7 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
   const writer = await openSpoolWriter({ dir: spoolDir, writerName: 'test' })
   closes.push(() => writer.close())
 
+  let router: ConnectedBus | undefined
   const statuses: RecipientStatus[] = []
   const waiting = new Set<() => void>()
   await (
@@ -81,11 +96,17 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
       })
       return { failed: failed.promise }
     },
-    /** Another replica. Stopped by the result, as a signal would. */
-    async delivery(settings: Record<string, string> = {}): Promise<() => Promise<void>> {
+    /** Another replica. */
+    async delivery(settings: Record<string, string> = {}): Promise<Replica> {
       const stopping = new AbortController()
       const own: (() => Promise<void> | void)[] = []
-      const connected = await connectBus({ servers: nats.url, nkeySeed: nats.seeds.delivery, party: 'delivery', log })
+      const connected = await connectBus({
+        servers: nats.url,
+        nkeySeed: nats.seeds.delivery,
+        party: 'delivery',
+        log,
+        drainDeadlineMs: 3000,
+      })
       own.push(() => connected.close())
       const config = DeliveryConfig.parse({
         MAIL_HOSTNAME: 'mx.example.org',
@@ -97,23 +118,33 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
         DELIVERY_LEASE_MS: '3000',
         // Without a directory mail of ours would wait.
         DELIVERY_DKIM: 'off',
+        DELIVERY_HEARTBEAT_MS: '300',
+        DELIVERY_LANE_STEADY_MS: '500',
         ...settings,
       })
-      await deliveryService.start({
-        ...{ config, log, metrics: new Registry(), bus: connected, signal: stopping.signal },
-        defer: (close) => void own.push(close),
-        readiness: () => {},
-      })
+      const metrics = new Registry()
       const stop = async (): Promise<void> => {
         if (stopping.signal.aborted) return
         stopping.abort()
         for (const close of own.reverse()) await close()
       }
       closes.push(stop)
-      return stop
+      await deliveryService.start({
+        ...{ config, log, metrics, bus: connected, signal: stopping.signal },
+        defer: (close) => void own.push(close),
+        readiness: () => {},
+      })
+      return {
+        stop,
+        die: () => connected.close(),
+        async metric(name) {
+          const { values } = (await metrics.getSingleMetric(name)?.get()) ?? { values: [] }
+          return values.reduce((sum, { value }) => sum + value, 0)
+        },
+      }
     },
     /** A message in the spool, and its tasks on the bus. */
-    async send(queueId: string, forwardPaths: string[], changes: object = {}, header = ''): Promise<MailOut[]> {
+    async send(queueId: string, forwardPaths: string[], changes: Changes = {}, header = ''): Promise<MailOut[]> {
       const id = QueueId.parse(queueId)
       const text = `${header}Subject: ${id}\r\n\r\nhello\r\n`
       await writer.put(
@@ -128,14 +159,19 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
             envelope: { reversePath: 'smith@example.org', recipients: [{ forwardPath: 'x@far.test' }] },
           }),
       )
-      const router = await bus('router')
+      router ??= await bus('router')
       const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
+      const tasks: MailOut[] = []
+      const publishing: Promise<void>[] = []
       const site = (path: string): string => path.slice(path.indexOf('@') + 1)
-      const tasks = forwardPaths.map((path) =>
-        taskTo(path, { queueId: id, site: site(path), expiresAt, size: text.length, ...changes }),
-      )
-      await Promise.all(tasks.map((task) => router.publish(MailOut, task)))
-      await router.close()
+      for (const path of forwardPaths) {
+        const own = typeof changes === 'function' ? changes(path) : changes
+        const task = taskTo(path, { queueId: id, site: site(path), expiresAt, size: text.length, ...own })
+        tasks.push(task)
+        publishing.push(router.publish(MailOut, task))
+        if (publishing.length === PUBLISHED_AT_ONCE) await Promise.all(publishing.splice(0))
+      }
+      await Promise.all(publishing)
       return tasks
     },
     until(done: () => boolean): Promise<void> {
@@ -152,4 +188,5 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
   }
 }
 
-export const queueIdOf = (number: number): string => `01J9ZK3V8Q6X4T2M7N5R1${String(number).padStart(5, '0')}`
+/** A valid queue id for a small number. */
+export const queueId = (number: number): string => `01J9ZK3V8Q6X4T2M7N5R1${String(number).padStart(5, '0')}`

@@ -3,34 +3,25 @@
  */
 import type { MailOut } from '@postbus/contracts'
 
-import type { SiteNews } from '../lanes/site-news.ts'
-import { deliver, type DeliverPorts, type RecipientOutcome } from './deliver.ts'
-import type { Ledger } from './ledger.ts'
+import type { Transacted } from '../lanes/scheduler.ts'
+import { deliver, type DeliverPorts } from './deliver.ts'
 import type { Outcome } from './outcome.ts'
-import { nextAttemptAt, type RetrySchedule } from './retry-schedule.ts'
+import type { RetrySchedule } from './retry-schedule.ts'
+import { commitOutcome, outcomeOf, type SettlePorts } from './settle.ts'
 
-export interface AttemptPorts extends DeliverPorts {
-  ledger: Pick<Ledger, 'commit'>
-  now(): Date
-  random(): number
-}
+export interface AttemptPorts extends DeliverPorts, SettlePorts {}
 
 /** Tasks with the same group can be one transaction: whatever MAIL says is the same for all of them. */
 export function groupOf({ queueId, reversePath, envid, ret }: MailOut): string {
   return JSON.stringify([queueId, reversePath, envid, ret])
 }
 
-export interface Attempted {
-  /** One per task, in order, each in the ledger. */
-  outcomes: Outcome[]
-  news: SiteNews
-}
-
+/** @returns an outcome per task, in order, each in the ledger; and what was learned of the site. */
 export async function attempt(
   tasks: readonly MailOut[],
   ports: AttemptPorts,
   schedule: RetrySchedule,
-): Promise<Attempted> {
+): Promise<Transacted<Outcome>> {
   const [first, ...rest] = tasks
   if (first === undefined) return { outcomes: [], news: { kind: 'well' } }
   const { outcomes: results, news } = await deliver([first, ...rest], ports)
@@ -39,29 +30,8 @@ export async function attempt(
     tasks.map(async (task) => {
       const result = results.get(task)
       if (result === undefined) throw new Error(`no outcome for ${task.queueId} ${task.n}`)
-      const outcome = outcomeOf(task, result, now, ports.random(), schedule)
-      const { queueId, n, attempt, incarnation } = task
-      // Before anything on the bus: from here on a repeated task is answered, not delivered again.
-      await ports.ledger.commit({ queueId, n, attempt, incarnation, outcome })
-      return outcome
+      return commitOutcome(task, outcomeOf(task, result, { now, random: ports.random() }, schedule), ports.ledger)
     }),
   )
   return { outcomes, news }
-}
-
-function outcomeOf(
-  { attempt, expiresAt, lastReply, via }: MailOut,
-  result: RecipientOutcome,
-  now: Date,
-  random: number,
-  schedule: RetrySchedule,
-): Outcome {
-  const at = now.toISOString()
-  if (result.kind !== 'deferred') return { ...result, at }
-  const { retry, ...said } = result
-  const next = nextAttemptAt(schedule, { attempt, expiresAt: new Date(expiresAt), retry }, now, random)
-  if (next !== null) return { ...said, at, nextAttemptAt: next.toISOString(), ...(via !== undefined && { via }) }
-  // RFC 3463 §3.5: 4.4.7, delivery time expired. What was said last stays with it, also when nobody could be spoken to since.
-  const earlier = said.reply === undefined && lastReply !== undefined ? { reply: lastReply } : {}
-  return { ...said, ...earlier, kind: 'expired', at, status: '4.4.7' }
 }

@@ -306,3 +306,13 @@ test('what a transaction found out of its site is told with the outcomes', async
     assert.equal(news.kind, kind, name)
   }
 })
+
+test('a site that DNS cannot tell is in trouble; a name that cannot be is an answer', async () => {
+  const { ports } = world({})
+  const task = taskTo('x@far.test')
+  const fails = await deliver([task], { ...ports, destination: () => Promise.reject(new Error('SERVFAIL')) })
+  assert.equal(fails.news.kind, 'trouble')
+  const impossible: Destination = { kind: 'impossible', status: '5.1.10', reason: 'null MX' }
+  const never = await deliver([task], { ...ports, destination: async () => impossible })
+  assert.equal(never.news.kind, 'well')
+})

@@ -16,7 +16,7 @@ import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing 
 import { SiteReport } from './site-report.ts'
 
 export interface DeliverPorts {
-  destination(site: string): Promise<Destination>
+  destination(task: MailOut): Promise<Destination>
   open: OpenSession
   body(): AsyncIterable<Uint8Array>
   content(): Promise<Content>
@@ -42,7 +42,8 @@ export type RecipientOutcome =
 type Outcomes = Map<MailOut, RecipientOutcome>
 
 export interface Delivered {
-  outcomes: Outcomes
+  /** One for every task. */
+  outcomes: ReadonlyMap<MailOut, RecipientOutcome>
   news: SiteNews
 }
 
@@ -51,8 +52,8 @@ export interface Delivered {
  * @throws what `signature` throws, before anything was said of the message; what `body` throws
  */
 export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Delivered> {
-  const [{ site, requireTls, size }] = tasks
-  const destination = await lookUp(site, ports)
+  const [{ requireTls, size }] = tasks
+  const destination = await lookUp(tasks[0], ports)
   if (destination.kind !== 'hosts') {
     // Without DNS nobody gets there; a name that cannot be is an answer.
     const news: SiteNews = destination.kind === 'deferred' ? { ...destination, kind: 'trouble' } : { kind: 'well' }
@@ -160,11 +161,11 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
 }
 
 async function lookUp(
-  site: string,
+  task: MailOut,
   ports: DeliverPorts,
 ): Promise<Extract<Destination, { kind: 'hosts' }> | Extract<RecipientOutcome, { reason: string }>> {
   try {
-    const destination = await ports.destination(site)
+    const destination = await ports.destination(task)
     if (destination.kind === 'hosts') return destination
     if (destination.kind === 'impossible') return { ...destination, kind: 'failed' }
     return { ...destination, kind: 'deferred' }

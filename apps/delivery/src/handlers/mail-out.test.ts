@@ -10,6 +10,7 @@ import { taskTo, time } from '../../test/samples.ts'
 import type { LedgerEntry } from '../attempt/ledger.ts'
 import type { Outcome } from '../attempt/outcome.ts'
 import { Turns } from '../attempt/turns.ts'
+import type { Submission } from '../lanes/scheduler.ts'
 import { onMailOut } from './mail-out.ts'
 
 const relayed: Outcome = { kind: 'relayed', at: time(1), mxHost: 'mx.far.test', reply: '250 ok', dsn: true }
@@ -19,7 +20,7 @@ const deferred: Outcome = {
 }
 const context = { log: pino({ level: 'silent' }), deliveries: 1, signal: new AbortController().signal }
 
-function world(outcome: Outcome | Error) {
+function world(outcome: Outcome | Error, submissions: Submission<Outcome>[] = []) {
   const ledger = new Map<string, LedgerEntry>()
   const statuses: Status[] = []
   const retries: { task: MailOut; at: Date | undefined; target: string | undefined }[] = []
@@ -29,16 +30,19 @@ function world(outcome: Outcome | Error) {
     ledger: { find: async ({ queueId, n }) => ledger.get(`${queueId}${n}`) ?? null },
     async attempt({ queueId, n, attempt, incarnation }) {
       attempts++
+      const submission = submissions.shift()
+      if (submission) return submission
       if (outcome instanceof Error) throw outcome
       await new Promise((resolve) => setImmediate(resolve))
       ledger.set(`${queueId}${n}`, { queueId, n, attempt, incarnation, outcome })
-      return outcome
+      return { kind: 'done', outcome }
     },
     async writeStatuses(all) {
       if (failing) throw failing
       statuses.push(...all)
     },
     async publish(_contract, task, options) {
+      if (failing) throw failing
       const { schedule } = options ?? {}
       retries.push({ task: task as MailOut, at: schedule?.at, target: schedule?.target })
     },
@@ -130,4 +134,20 @@ test('a message without a readable record goes to an operator, and anything unex
     assert.equal((await world(error).run(task)).kind, 'reject')
   }
   await assert.rejects(world(new Error('disk')).run(task), /disk/)
+})
+
+test('a task that is put back is the same again later, and nobody is told', async () => {
+  const until = new Date(time(3))
+  const { run, retries, statuses, ledger } = world(relayed, [{ kind: 'spill', until }])
+  assert.deepEqual(await run({ ...task, spills: 1, attempt: 2 }), { kind: 'done' })
+  const [later] = retries
+  assert.deepEqual([later?.task.attempt, later?.task.spills, later?.at], [2, 2, until])
+  assert.match(later?.target ?? '', /\.q\./)
+  assert.deepEqual([statuses.length, ledger.size], [0, 0])
+})
+
+test('a task that cannot be put back stays in hand', async () => {
+  const { run, breakBus } = world(relayed, [{ kind: 'spill', until: new Date(time(3)) }])
+  breakBus(new BusUnavailable('away'))
+  await assert.rejects(run(task), DependencyUnavailable)
 })

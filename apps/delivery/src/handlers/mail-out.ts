@@ -1,5 +1,6 @@
 /**
- * mail.out → one attempt → mail.status, and what follows: for a deferral the same task again as a scheduled message.
+ * mail.out → one attempt → mail.status, and what follows: for a deferral the same task again as a scheduled message. A task for
+ * which there is no room is put back as it was, also as a scheduled message, without a word to anybody: nothing happened to it.
  *
  * Ledger first: a task whose outcome is known publishes it again and delivers nothing. That also holds for an older attempt
  * than the ledger's last: its successor may have been lost with the bus, and a second copy of it is the same message. And it
@@ -13,13 +14,14 @@ import { answers, type Ledger, type LedgerEntry } from '../attempt/ledger.ts'
 import { nextTask, statusOf } from '../attempt/next.ts'
 import type { Outcome } from '../attempt/outcome.ts'
 import { GaveWay, type Turns } from '../attempt/turns.ts'
+import type { Submission } from '../lanes/scheduler.ts'
 
 export interface MailOutPorts {
   ledger: Pick<Ledger, 'find'>
   /** Two copies of one task may be in hand at once; the second waits and then finds the ledger filled. */
   turns: Turns
-  /** Resolves when the outcome is in the ledger; rejects with the signal's reason if that aborts before the attempt began. */
-  attempt(task: MailOut, signal: AbortSignal): Promise<Outcome>
+  /** When it is done the outcome is in the ledger; rejects with the signal's reason if that aborts before the attempt began. */
+  attempt(task: MailOut, signal: AbortSignal): Promise<Submission<Outcome>>
   writeStatuses(statuses: readonly Status[]): Promise<void>
   publish: Bus['publish']
   /** A release that was cut short leaves its copy in MAIL_HOLD. */
@@ -52,7 +54,11 @@ export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
     if (!answered && known?.outcome.kind === 'released') await ports.clearHold(task)
     let outcome: Outcome
     try {
-      outcome = answered ? known.outcome : await ports.attempt(task, signal)
+      const submission = answered
+        ? ({ kind: 'done', outcome: known.outcome } as const)
+        : await ports.attempt(task, signal)
+      if (submission.kind === 'spill') return await putBack(ports, task, submission.until)
+      outcome = submission.outcome
     } catch (error) {
       if (error instanceof NoSuchRecord || error instanceof CorruptRecord) {
         return { disposition: { kind: 'reject', reason: error.message }, facts: {}, message: 'cannot be read' }
@@ -63,15 +69,7 @@ export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
     const entry: LedgerEntry = answered
       ? { ...known, incarnation: Math.max(known.incarnation, incarnation) }
       : { queueId, n, attempt, incarnation, outcome }
-    try {
-      await Promise.all([ports.writeStatuses([statusOf(task, entry)]), publishNext(ports, task, entry)])
-    } catch (cause) {
-      // The outcome is in the ledger; nothing is delivered again when this task comes back.
-      if (cause instanceof BusFull || cause instanceof BusUnavailable) {
-        throw new DependencyUnavailable('the bus does not take what follows', { cause })
-      }
-      throw cause
-    }
+    await onTheBus(() => Promise.all([ports.writeStatuses([statusOf(task, entry)]), publishNext(ports, task, entry)]))
     if (!answered) ports.counted(outcome)
     const { kind, ...facts } = outcome
     return {
@@ -86,6 +84,25 @@ interface Handled {
   disposition: Disposition
   facts: object
   message: string
+}
+
+/** The outcome is in the ledger, or there is none; nothing is delivered again when the task comes back. */
+async function onTheBus(publish: () => Promise<unknown>): Promise<void> {
+  try {
+    await publish()
+  } catch (cause) {
+    if (cause instanceof BusFull || cause instanceof BusUnavailable) {
+      throw new DependencyUnavailable('the bus does not take what follows', { cause })
+    }
+    throw cause
+  }
+}
+
+async function putBack({ publish }: MailOutPorts, task: MailOut, until: Date): Promise<Handled> {
+  const next: MailOut = { ...task, spills: task.spills + 1 }
+  await onTheBus(() => publish(MailOutLater, next, { schedule: { at: until, target: MailOut.subject(next) } }))
+  const facts = { attempt: task.attempt, spills: next.spills, until: until.toISOString() }
+  return { disposition: { kind: 'done' }, facts, message: 'put back' }
 }
 
 async function publishNext({ publish }: MailOutPorts, task: MailOut, entry: LedgerEntry): Promise<void> {
