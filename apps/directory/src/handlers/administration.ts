@@ -9,6 +9,7 @@ import { deleteAccount, accountView, insertAccount, updateAccount } from '../adm
 import { aliasView, deleteAlias, insertAlias, updateAlias } from '../administration/aliases.ts'
 import { deleteDomain, domainView, insertDomain, updateDomain } from '../administration/domains.ts'
 import { domainField, nameField } from '../administration/fields.ts'
+import { deleteTransport, insertTransport, transportView, updateTransport } from '../administration/transports.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 import type { DirectoryStore, DirectoryWriter, Name } from '../store.ts'
 import type { Answer } from './answer.ts'
@@ -44,6 +45,7 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
   const { addDomain, changeDomain, removeDomain, listDomains } = contracts
   const { addAccount, changeAccount, removeAccount, listAccounts } = contracts
   const { addAlias, changeAlias, removeAlias, listAliases } = contracts
+  const { addTransport, changeTransport, removeTransport, listTransports } = contracts
 
   return [
     answer(addDomain, (input, { log }) =>
@@ -102,6 +104,22 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
           : present(await store.alias(nameField('address', address)))
       const { items, more } = pageOf(rows, limit)
       return { aliases: items.map(aliasView), more }
+    }),
+
+    answer(addTransport, (input, { log }) =>
+      changed(addTransport, log, { transport: input.name }, (writer) => insertTransport(input, writer, new Date())),
+    ),
+    answer(changeTransport, (input, { log }) =>
+      changed(changeTransport, log, { transport: input.name }, (writer) => updateTransport(input, writer)),
+    ),
+    answer(removeTransport, ({ name }, { log }) =>
+      changed(removeTransport, log, { transport: name }, (writer) => deleteTransport(name, writer)),
+    ),
+    answer(listTransports, async ({ name, after = '', limit }) => {
+      const rows =
+        name === undefined ? await store.transportPage(after, limit + 1) : present(await store.transport(name))
+      const { items, more } = pageOf(rows, limit)
+      return { transports: items.map(transportView), more }
     }),
   ]
 }

@@ -1,6 +1,13 @@
-/** What services ask about addresses and accounts: resolve, checkSender, spendSending, describeAccount, localDomains. */
+/** What services ask: resolve, checkSender, spendSending, describeAccount, localDomains, transports. */
 import type { Stoppable } from '@postbus/bus'
-import { checkSender, describeAccount, localDomains, resolveAddresses, spendSending } from '@postbus/contracts'
+import {
+  checkSender,
+  describeAccount,
+  localDomains,
+  resolveAddresses,
+  spendSending,
+  transports,
+} from '@postbus/contracts'
 
 import { deniedSenders } from '../addresses/check-sender.ts'
 import { formatName } from '../addresses/names.ts'
@@ -48,5 +55,13 @@ export function answerQuestions(answer: Answer, { store, settings, spend, metric
     }),
 
     answer(localDomains, async () => ({ domains: await store.domainNames() })),
+
+    answer(transports, async ({ after = '', limit }) => {
+      // Before the page: a reader that sees the same revision on every page has seen no half of a change.
+      const revision = await store.revision()
+      const rows = await store.transportPage(after, limit + 1)
+      const page = rows.slice(0, limit).map(({ createdAt: _, ...transport }) => transport)
+      return { transports: page, more: rows.length > limit, revision }
+    }),
   ]
 }

@@ -74,4 +74,18 @@ export const migrations: readonly Migration[] = [
       create table revision (value integer not null) strict;
       insert into revision (value) values (1);`,
   },
+  {
+    name: '0002-transport',
+    sqlite: `
+      create table transport (
+        name text primary key,
+        domain text not null,
+        sender text not null,
+        action text not null,
+        policy text not null,
+        password text,
+        created_at text not null,
+        unique (domain, sender)
+      ) strict, without rowid;`,
+  },
 ]

@@ -1,8 +1,17 @@
 /** Reading the tables; the same statements inside a change and outside. */
+import { TransportAction, TransportPolicy } from '@postbus/contracts'
 import type { Database, Param, Reader } from '@postbus/sql'
 import { sql } from 'kysely'
 
-import type { AccountRecord, AliasRecord, DirectoryReader, DomainRecord, Name, NameRecord } from '../../store.ts'
+import type {
+  AccountRecord,
+  AliasRecord,
+  DirectoryReader,
+  DomainRecord,
+  Name,
+  NameRecord,
+  TransportRecord,
+} from '../../store.ts'
 import type { Tables } from './tables.ts'
 
 type DomainRow = Omit<Tables['domain'], 'id'>
@@ -132,6 +141,29 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
       if (kinds !== null) rows = rows.where('kind', 'in', kinds)
       return withMembers(db, await rows.orderBy('domain').orderBy('local_part').limit(limit).execute())
     },
+
+    async transport(name) {
+      const row = await db.query.selectFrom('transport').selectAll().where('name', '=', name).executeTakeFirst()
+      return row && transportOf(row)
+    },
+
+    async transportFor({ domain, sender = '' }) {
+      const rows = db.query.selectFrom('transport').select('name').where('domain', '=', domain)
+      return (await rows.where('sender', '=', sender).executeTakeFirst())?.name
+    },
+
+    async transportCount() {
+      const { count } = await db.query
+        .selectFrom('transport')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+      return count
+    },
+
+    async transportPage(after, limit) {
+      const rows = db.query.selectFrom('transport').selectAll().where('name', '>', after)
+      return (await rows.orderBy('name').limit(limit).execute()).map(transportOf)
+    },
   }
 }
 
@@ -198,5 +230,24 @@ function accountOf(row: AccountRow): AccountRecord {
     messagesPerHour: row.messages_per_hour,
     credentialVersion: row.credential_version,
     createdAt: row.created_at,
+  }
+}
+
+function transportOf({
+  name,
+  domain,
+  sender,
+  action,
+  policy,
+  password,
+  created_at,
+}: Tables['transport']): TransportRecord {
+  const secret = password === null ? {} : { password }
+  return {
+    name,
+    match: { domain, ...(sender === '' ? {} : { sender }) },
+    action: TransportAction.parse({ ...JSON.parse(action), ...secret }),
+    policy: TransportPolicy.parse(JSON.parse(policy)),
+    createdAt: created_at,
   }
 }

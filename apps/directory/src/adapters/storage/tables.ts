@@ -41,5 +41,15 @@ export type Tables = {
   member: { domain: string; local_part: string; position: number; forward_path: string }
   sending: { account: string; minute: number; messages: number; recipients: number }
   signing_key: { kid: string; private_key: string; public_key: string; created_at: string }
+  /** `sender` is '' for everybody's; `action` and `policy` are JSON, `action` without the password. */
+  transport: {
+    name: string
+    domain: string
+    sender: string
+    action: string
+    policy: string
+    password: string | null
+    created_at: string
+  }
   revision: { value: number }
 }

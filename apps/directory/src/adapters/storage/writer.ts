@@ -1,7 +1,7 @@
 /** Changing the tables, inside one transaction. */
 import type { Transaction } from '@postbus/sql'
 
-import type { AccountRecord, AliasRecord, DirectoryWriter, DomainRecord } from '../../store.ts'
+import type { AccountRecord, AliasRecord, DirectoryWriter, DomainRecord, TransportRecord } from '../../store.ts'
 import { type Reads, readerOver } from './reader.ts'
 import type { Tables } from './tables.ts'
 
@@ -77,6 +77,16 @@ export function writerOver(transaction: Transaction<Tables>, reads: Reads): Dire
     async deleteAlias({ domain, localPart }) {
       await query.deleteFrom('name').where('domain', '=', domain).where('local_part', '=', localPart).execute()
     },
+
+    async insertTransport(transport) {
+      await query.insertInto('transport').values(transportRow(transport)).execute()
+    },
+    async updateTransport(transport) {
+      await query.updateTable('transport').set(transportRow(transport)).where('name', '=', transport.name).execute()
+    },
+    async deleteTransport(name) {
+      await query.deleteFrom('transport').where('name', '=', name).execute()
+    },
   }
 }
 
@@ -113,4 +123,17 @@ function accountRow(account: AccountRecord) {
 
 function aliasRow({ domain, localPart, kind, owner, createdAt }: AliasRecord) {
   return { domain, local_part: localPart, kind, owner, account: null, created_at: createdAt }
+}
+
+function transportRow({ name, match, action, policy, createdAt }: TransportRecord) {
+  const { password = null, ...open } = { password: undefined, ...action }
+  return {
+    name,
+    domain: match.domain,
+    sender: match.sender ?? '',
+    action: JSON.stringify(open),
+    policy: JSON.stringify(policy),
+    password,
+    created_at: createdAt,
+  }
 }
