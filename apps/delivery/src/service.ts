@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises'
+import { getCACertificates } from 'node:tls'
+
 import { statusWriter } from '@postbus/bus'
-import { LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
+import { LANES, MailHold, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
 import { openSpoolReader, type SpoolReader } from '@postbus/spool'
 import { openSqlite } from '@postbus/sql'
@@ -7,16 +10,22 @@ import { openSqlite } from '@postbus/sql'
 import { isAddress, isPrivate } from './adapters/addresses.ts'
 import { dnsOver } from './adapters/dns.ts'
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
-import { SmtpClient } from './adapters/smtp-client.ts'
+import { type SessionWay, SmtpClient } from './adapters/smtp-client.ts'
+import { keepTransports } from './adapters/transports.ts'
 import { attempt, groupOf } from './attempt/attempt.ts'
 import { contentOf } from './attempt/content.ts'
-import { type DestinationRules, destinationOf } from './attempt/destination.ts'
+import { deliver } from './attempt/deliver.ts'
+import { type DestinationRules, destinationOf, type Host } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
 import { DeliveryConfig } from './config.ts'
 import { onMailOut } from './handlers/mail-out.ts'
+import { answerRoute } from './handlers/route.ts'
 import { ownLanes } from './lanes/own-lanes.ts'
 import { sites } from './lanes/sites.ts'
 import { deliveryMetrics } from './metrics.ts'
+import { routeOf, type Routed, type Smarthost } from './routing/route-of.ts'
+import type { NextHopWay, Route } from './routing/route.ts'
+import { shareTransaction } from './routing/share-transaction.ts'
 
 const DAY_MS = 24 * 3_600_000
 const PRUNE_EVERY_MS = 3_600_000
@@ -26,32 +35,58 @@ export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
   async start({ config, log, bus, metrics: registry, defer, signal }) {
-    await bus.provisioned([Task, MailStatus], signal)
+    await bus.provisioned([Task, MailStatus, MailHold], signal)
     const ledger = await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE))
     defer(() => ledger.close())
     const spool = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => spool.close())
-    const client = clientOf(config)
+    const client = await clientOf(config)
     defer(() => client.close())
+    const transports = keepTransports(bus, {
+      refreshMs: config.DELIVERY_TRANSPORTS_REFRESH_MS,
+      failed: (err) => log.warn({ err }, 'the directory does not say where mail goes; what was known holds'),
+    })
+    defer(() => transports.stop())
     const metrics = deliveryMetrics(registry)
     const dns = dnsOver(config.DNS_SERVERS, config.DNS_TIMEOUT_MS)
     const rules = rulesOf(config)
+    const lastResort = smarthostOf(config)
     const schedule = {
       firstMs: config.DELIVERY_RETRY_FIRST_MS,
       longestMs: config.DELIVERY_RETRY_LONGEST_MS,
       jitter: config.DELIVERY_RETRY_JITTER,
     }
+    const routes = (task: Routed): Route => routeOf(task, transports.current(), lastResort)
+    const destination = (way: NextHopWay) => destinationOf(way, dns, rules)
     const world = {
-      ...{ ledger, open: client.open },
-      destination: (site: string) => destinationOf(site, dns, rules),
-      isOurselves: (name: string) => isSameHost(name, config.MAIL_HOSTNAME),
+      ledger,
+      deliver: (tasks: readonly [MailOut, ...MailOut[]], route: Route & { way: NextHopWay }) =>
+        withRecord(spool, tasks, (message) =>
+          deliver(tasks, {
+            ...message,
+            destination: () => destination(route.way),
+            open: (host: Host, options: { requireTls: boolean; fresh: boolean }) =>
+              client.open(host, options, sessionWayOf(route)),
+            // Where an operator named the host it may be another program of ours.
+            isOurselves: (name: string) => isDiscovered(route.way) && isSameHost(name, config.MAIL_HOSTNAME),
+          }),
+        ),
       now: () => new Date(),
       random: Math.random,
     }
     const queue = sites<MailOut, Outcome>(
-      (tasks) => withRecord(spool, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
+      async (tasks) => {
+        const outcomes = new Map<MailOut, Outcome>()
+        for (const { route, tasks: shared } of shareTransaction(tasks, routes)) {
+          for (const [index, outcome] of (await attempt(shared, route, world, schedule)).entries()) {
+            const task = shared[index]
+            if (task) outcomes.set(task, outcome)
+          }
+        }
+        return tasks.flatMap((task) => outcomes.get(task) ?? [])
+      },
       {
-        siteOf: ({ site }) => site,
+        siteOf: (task) => routes(task).key,
         groupOf,
         maxRecipients: config.DELIVERY_MAX_RECIPIENTS,
         concurrencyPerSite: config.DELIVERY_SITE_CONCURRENCY,
@@ -66,6 +101,9 @@ export const deliveryService = defineService<DeliveryConfig>({
       publish: (contract, event, options) => bus.publish(contract, event, options),
       counted: metrics.counted,
     })
+
+    const answers = await answerRoute(bus, { routeOf: routes, destination })
+    defer(() => answers.stop())
 
     const pruning = setInterval(() => {
       const before = new Date(Date.now() - config.DELIVERY_LEDGER_DAYS * DAY_MS)
@@ -99,24 +137,44 @@ export const deliveryService = defineService<DeliveryConfig>({
 /** A name without a dot is anybody's: many hosts call themselves localhost. */
 const isSameHost = (name: string, own: string): boolean => own.includes('.') && name.toLowerCase() === own.toLowerCase()
 
-function clientOf(config: DeliveryConfig): SmtpClient {
-  const { DELIVERY_SMARTHOST_USER: user, DELIVERY_SMARTHOST_PASSWORD: password } = config
+const isDiscovered = (way: NextHopWay): boolean => way.kind === 'mx' && !way.named
+
+function sessionWayOf({ way, tls, auth, policy }: Route & { way: NextHopWay }): SessionWay {
+  const protocol = way.kind === 'lmtp' ? 'lmtp' : 'smtp'
+  return { protocol, tls, auth, source: policy.source, helo: policy.helo, maxMessages: policy.sessionMessages }
+}
+
+async function clientOf(config: DeliveryConfig): Promise<SmtpClient> {
+  const file = config.DELIVERY_CA_FILE
   return new SmtpClient({
     hostname: config.MAIL_HOSTNAME,
-    auth: config.DELIVERY_SMARTHOST && user && password ? { user, password } : null,
+    sources: config.DELIVERY_SOURCE_POOLS,
+    ...(file !== undefined && { ca: [...getCACertificates('default'), await readFile(file, 'utf8')] }),
     connectTimeoutMs: config.DELIVERY_CONNECT_TIMEOUT_MS,
+    greetingTimeoutMs: config.DELIVERY_GREETING_TIMEOUT_MS,
     replyTimeoutMs: config.DELIVERY_REPLY_TIMEOUT_MS,
+    dataTimeoutMs: config.DELIVERY_DATA_TIMEOUT_MS,
+    blockTimeoutMs: config.DELIVERY_BLOCK_TIMEOUT_MS,
     dotTimeoutMs: config.DELIVERY_DOT_TIMEOUT_MS,
     idleMs: config.DELIVERY_IDLE_MS,
+    maxIdle: config.DELIVERY_IDLE_SESSIONS,
     maxMessages: config.DELIVERY_SESSION_MESSAGES,
+    tlsRetryMs: config.DELIVERY_TLS_RETRY_MS,
+    now: () => performance.now(),
   })
 }
 
-function rulesOf(config: DeliveryConfig): DestinationRules {
+function smarthostOf(config: DeliveryConfig): Smarthost | null {
   const [, host, port] = /^(.+):(\d+)$/.exec(config.DELIVERY_SMARTHOST ?? '') ?? []
+  if (host === undefined || port === undefined) return null
+  const { DELIVERY_SMARTHOST_USER: user, DELIVERY_SMARTHOST_PASSWORD: password } = config
+  const auth = user && password ? { user, password } : null
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port), auth }
+}
+
+function rulesOf(config: DeliveryConfig): DestinationRules {
   return {
     port: config.DELIVERY_PORT,
-    smarthost: host && port ? { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) } : null,
     allowPrivate: config.DELIVERY_ALLOW_PRIVATE,
     ourselves: new Set([config.MAIL_HOSTNAME, ...config.DELIVERY_OURSELVES].map((name) => name.toLowerCase())),
     random: Math.random,

@@ -27,6 +27,12 @@ export interface SinkMessage {
   /** Which connection it came over; two with the same number shared it. */
   session: number
   secure: boolean
+  /** Who had logged in. */
+  user: string | null
+  /** Where it was connected to from. */
+  clientAddress: string
+  /** What the client called itself. */
+  helo: string
 }
 
 export interface SinkOptions {
@@ -46,6 +52,12 @@ export interface SinkOptions {
   slowMs?: number
   /** 452 for every recipient of a transaction after this many. */
   maxRecipients?: number
+  /** Encrypted from the first octet, with `tls`. */
+  implicitTls?: boolean
+  /** AUTH PLAIN and LOGIN are offered, and MAIL is refused without them. */
+  auth?: { user: string; password: string }
+  /** Speaks LMTP: LHLO, and after the final dot one reply per recipient; tempdata… and permdata… are refused alone. */
+  lmtp?: boolean
 }
 
 export interface SmtpSink {
@@ -79,7 +91,9 @@ export async function startSmtpSink(t: TestContext, options: SinkOptions = {}): 
       // Replies are small and many; waiting for acknowledgements between them would measure the kernel's timers.
       socket.setNoDelay(true)
       socket.on('close', () => sockets.delete(socket))
-      new SinkSession(socket, options, state, ++state.sessions).begin()
+      const session = new SinkSession(socket, options, state, ++state.sessions)
+      if (options.implicitTls) session.encrypt()
+      session.begin()
     })
     listening.listen(port, host)
     await once(listening, 'listening')
@@ -138,6 +152,10 @@ class SinkSession {
   #inData = false
   #secure = false
   #busy = false
+  #helo = ''
+  #user: string | null = null
+  /** Takes the next line instead of a command: the steps of AUTH. */
+  #answer: ((line: string) => void) | null = null
 
   constructor(socket: Socket, options: SinkOptions, state: SinkState, number: number) {
     this.#socket = socket
@@ -188,20 +206,27 @@ class SinkSession {
     const line = this.#buffer.subarray(0, end).toString()
     this.#buffer = this.#buffer.subarray(end + 2)
     this.#state.commands.push(line)
-    await this.#obey(line)
+    const answer = this.#answer
+    this.#answer = null
+    if (answer) answer(line)
+    else await this.#obey(line)
     return true
   }
 
   async #obey(line: string): Promise<void> {
     const verb = line.split(' ', 1)[0]?.toUpperCase()
+    const hello = this.#options.lmtp ? 'LHLO' : 'EHLO'
     switch (verb) {
-      case 'EHLO':
-        return this.#ehlo()
+      case hello:
+        return this.#ehlo(line)
+      case 'AUTH':
+        return this.#authenticate(line)
       case 'HELO':
         return this.#reply(`250 ${this.#name}`)
       case 'STARTTLS':
         return this.#startTls()
       case 'MAIL': {
+        if (this.#options.auth && this.#user === null) return this.#reply('530 5.7.0 log in first')
         const { path, parameters } = pathIn(line)
         this.#transaction = { reversePath: path, mailParameters: parameters, recipients: [] }
         return this.#reply('250 2.1.0 ok')
@@ -227,10 +252,11 @@ class SinkSession {
     }
   }
 
-  #ehlo(): void {
-    const { extensions = EXTENSIONS, tls, starttlsReply } = this.#options
+  #ehlo(line: string): void {
+    this.#helo = line.slice('EHLO '.length)
+    const { extensions = EXTENSIONS, tls, starttlsReply, auth } = this.#options
     const offered = (tls || starttlsReply) && !this.#secure ? [...extensions, 'STARTTLS'] : extensions
-    const lines = [`${this.#name} greets you`, ...offered]
+    const lines = [`${this.#name} greets you`, ...offered, ...(auth ? ['AUTH PLAIN LOGIN'] : [])]
     this.#reply(lines.map((text, index) => `250${index === lines.length - 1 ? ' ' : '-'}${text}`).join('\r\n'))
   }
 
@@ -240,10 +266,39 @@ class SinkSession {
     this.#reply('220 2.0.0 go ahead')
     this.#buffer = Buffer.alloc(0) // RFC 3207 §4.2: nothing said before counts
     this.#socket.removeAllListeners('data')
-    this.#socket = new TLSSocket(this.#socket, { isServer: true, secureContext: createSecureContext(tls) })
-    this.#secure = true
+    this.encrypt()
     this.#transaction = null
     this.#listen()
+  }
+
+  encrypt(): void {
+    const { tls } = this.#options
+    this.#socket = new TLSSocket(this.#socket, {
+      isServer: true,
+      ...(tls && { secureContext: createSecureContext(tls) }),
+    })
+    this.#secure = true
+  }
+
+  #authenticate(line: string): void {
+    const [, mechanism, initial] = line.split(' ')
+    const finish = (user: string | undefined, password: string | undefined): void => {
+      const { auth } = this.#options
+      if (!auth || user !== auth.user || password !== auth.password) return this.#reply('535 5.7.8 wrong')
+      this.#user = user
+      this.#reply('235 2.7.0 welcome')
+    }
+    const decoded = (text: string): string => Buffer.from(text, 'base64').toString()
+    if (mechanism === 'PLAIN' && initial) {
+      const [, user, password] = decoded(initial).split('\0')
+      return finish(user, password)
+    }
+    if (mechanism !== 'LOGIN') return this.#reply('504 5.5.4 not that')
+    this.#reply(`334 ${Buffer.from('Username:').toString('base64')}`)
+    this.#answer = (user) => {
+      this.#reply(`334 ${Buffer.from('Password:').toString('base64')}`)
+      this.#answer = (password) => finish(decoded(user), decoded(password))
+    }
   }
 
   async #recipient(line: string): Promise<void> {
@@ -283,21 +338,39 @@ class SinkSession {
     this.#buffer = Buffer.from(this.#buffer.subarray(empty ? 3 : end + END_OF_DATA.length))
     this.#inData = false
     this.#transaction = null
-    if (wants('tempdata')) this.#reply('451 4.3.0 later')
+    if (this.#options.lmtp) this.#answerEach(transaction, unstuffed(data))
+    else if (wants('tempdata')) this.#reply('451 4.3.0 later')
     else if (wants('permdata')) this.#reply('554 5.6.0 not like this')
-    else
-      this.#keep(
-        { ...transaction, data: unstuffed(data), session: this.#number, secure: this.#secure },
-        wants('dropdot'),
-      )
+    else this.#keep({ ...transaction, ...this.#facts(), data: unstuffed(data) }, wants('dropdot'))
     return true
   }
 
+  #facts(): Pick<SinkMessage, 'session' | 'secure' | 'user' | 'clientAddress' | 'helo'> {
+    const common = { session: this.#number, secure: this.#secure, user: this.#user, helo: this.#helo }
+    return { ...common, clientAddress: this.#socket.remoteAddress ?? '' }
+  }
+
+  /** RFC 2033 §4.2: one reply for each accepted recipient, in their order. */
+  #answerEach(transaction: Transaction, data: Buffer): void {
+    const taken = transaction.recipients.filter(({ forwardPath }) => !/^(?:temp|perm)data/.test(forwardPath))
+    if (taken.length > 0) this.#note({ ...transaction, ...this.#facts(), recipients: taken, data })
+    for (const { forwardPath } of transaction.recipients) {
+      if (forwardPath.startsWith('dropdot')) return void this.#socket.destroySoon()
+      if (forwardPath.startsWith('tempdata')) this.#reply('452 4.2.2 mailbox full')
+      else if (forwardPath.startsWith('permdata')) this.#reply('550 5.2.1 mailbox disabled')
+      else this.#reply(`250 2.1.5 <${forwardPath}> delivered`)
+    }
+  }
+
   #keep(message: SinkMessage, drop: boolean): void {
+    if (drop) this.#socket.destroy()
+    else this.#reply(`250 2.0.0 kept as ${this.#state.messages.length + 1}`)
+    this.#note(message)
+  }
+
+  #note(message: SinkMessage): void {
     const { messages, waiting } = this.#state
     messages.push(message)
-    if (drop) this.#socket.destroy()
-    else this.#reply(`250 2.0.0 kept as ${messages.length}`)
     for (const waiter of waiting) {
       if (messages.length < waiter.count) continue
       waiting.delete(waiter)

@@ -1,5 +1,5 @@
 /**
- * One message, one site, the recipients still open: hosts are tried in order until every recipient has a final word.
+ * One message, one next hop, the recipients still open: hosts are tried in order until every recipient has a final word.
  *
  * A host that cannot be spoken to, or says "later", leaves the next one to try; what it says for good is believed. After the
  * final dot without an answer no other host is tried: the message may have been taken, and a second copy helps nobody.
@@ -14,7 +14,7 @@ import { meansTooMany, verdictOf } from './reply.ts'
 import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
 
 export interface DeliverPorts {
-  destination(site: string): Promise<Destination>
+  destination(): Promise<Destination>
   open: OpenSession
   body(): AsyncIterable<Uint8Array>
   content(): Promise<Content>
@@ -25,14 +25,14 @@ export interface DeliverPorts {
 export type RecipientOutcome =
   | { kind: 'relayed'; mxHost: string; reply: string; dsn: boolean }
   | { kind: 'deferred'; status: `4.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
-  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
+  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; reply?: string; mxHost?: string; rule?: string }
 
 type Outcomes = Map<MailOut, RecipientOutcome>
 
-/** @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome. */
+/** @param tasks all of one message, route and reverse-path. Never throws for what a peer or DNS did: that is an outcome. */
 export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Outcomes> {
-  const [{ site, requireTls }] = tasks
-  const destination = await lookUp(site, ports)
+  const [{ requireTls }] = tasks
+  const destination = await lookUp(ports)
   if (destination.kind !== 'hosts') return new Map(tasks.map((task) => [task, destination]))
 
   const final: Outcomes = new Map()
@@ -118,11 +118,10 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
 }
 
 async function lookUp(
-  site: string,
   ports: DeliverPorts,
 ): Promise<Extract<Destination, { kind: 'hosts' }> | Extract<RecipientOutcome, { reason: string }>> {
   try {
-    const destination = await ports.destination(site)
+    const destination = await ports.destination()
     if (destination.kind === 'hosts') return destination
     if (destination.kind === 'impossible') return { ...destination, kind: 'failed' }
     return { ...destination, kind: 'deferred' }

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { isAddress, isPrivate } from '../adapters/addresses.ts'
+import type { NextHopWay } from '../routing/route.ts'
 import { type DestinationRules, destinationOf, type DnsPorts, type MxRecord } from './destination.ts'
 
 const rules: DestinationRules = {
   port: 25,
-  smarthost: null,
   allowPrivate: false,
   ourselves: new Set(['mx.example.org', '198.51.100.9']),
   random: () => 0.5,
@@ -39,6 +39,7 @@ const addresses: Record<string, string[]> = {
   'inside.test': ['10.0.0.1', '::1'],
   'also-us.test': ['198.51.100.9'],
   'smart.test': ['127.0.0.1'],
+  'two.test': ['192.0.2.8', '2001:db8::8'],
 }
 const dns: DnsPorts = {
   mx: async (domain) => {
@@ -52,8 +53,11 @@ const dns: DnsPorts = {
   },
 }
 
-async function brief(site: string, changes: Partial<DestinationRules> = {}): Promise<string> {
-  const destination = await destinationOf(site, dns, { ...rules, ...changes })
+const mxOf = (domain: string): NextHopWay => ({ kind: 'mx', domain, port: null, named: false })
+
+async function brief(to: string | NextHopWay, changes: Partial<DestinationRules> = {}): Promise<string> {
+  const way = typeof to === 'string' ? mxOf(to) : to
+  const destination = await destinationOf(way, dns, { ...rules, ...changes })
   if (destination.kind !== 'hosts') return `${destination.kind} ${destination.status}`
   return destination.hosts.map(({ name, address, port }) => `${name}/${address}:${port}`).join(' ')
 }
@@ -77,11 +81,27 @@ test('mail never goes to ourselves, by name or by address, nor to hosts behind u
   assert.equal(await brief('address-loop.test'), 'impossible 5.4.6')
 })
 
-test('private addresses are no next hop unless allowed; a smarthost is what the operator says', async () => {
+test('private addresses are no next hop unless allowed', async () => {
   assert.equal(await brief('private.test'), 'temporary 4.4.4')
   assert.equal(await brief('private.test', { allowPrivate: true }), 'inside.test/10.0.0.1:25 inside.test/::1:25')
   assert.equal(await brief('[127.0.0.1]'), 'temporary 4.4.4')
-  assert.equal(await brief('far.test', { smarthost: { host: 'smart.test', port: 2525 } }), 'smart.test/127.0.0.1:2525')
+})
+
+test('a host that an operator names is tried at all its addresses, private ones and our own too', async () => {
+  for (const kind of ['hosts', 'lmtp'] as const) {
+    assert.equal(await brief({ kind, host: 'smart.test', port: 2525 }), 'smart.test/127.0.0.1:2525')
+    assert.equal(await brief({ kind, host: '::1', port: 24 }), '::1/::1:24')
+    assert.equal(await brief({ kind, host: 'also-us.test', port: 10025 }), 'also-us.test/198.51.100.9:10025')
+    assert.equal(await brief({ kind, host: 'two.test', port: 25 }), 'two.test/192.0.2.8:25 two.test/2001:db8::8:25')
+    assert.equal(await brief({ kind, host: 'no-address.test', port: 25 }), 'temporary 4.4.4')
+  }
+})
+
+test("the MX of a domain that an operator names; what is wrong with it is no fault of the recipient's", async () => {
+  const named = (domain: string, port: number | null = null): NextHopWay => ({ kind: 'mx', domain, port, named: true })
+  assert.equal(await brief(named('private.test', 587)), 'inside.test/10.0.0.1:587 inside.test/::1:587')
+  assert.equal(await brief(named('implicit.test')), 'implicit.test/192.0.2.3:25')
+  for (const domain of ['gone.test', 'null.test']) assert.equal(await brief(named(domain)), 'temporary 4.3.5')
 })
 
 test('address literals need no names', async () => {
@@ -96,7 +116,7 @@ test('equal preferences are spread evenly', async () => {
   const random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647
   let first = 0
   for (let round = 0; round < 1000; round++) {
-    const destination = await destinationOf('x.test', { ...dns, mx: async () => equal }, { ...rules, random })
+    const destination = await destinationOf(mxOf('x.test'), { ...dns, mx: async () => equal }, { ...rules, random })
     if (destination.kind === 'hosts' && destination.hosts[0]?.name === 'a.far.test') first++
   }
   // Chi-square with one degree of freedom, p = 0.001: 10.8.

@@ -1,9 +1,11 @@
 /**
- * Which hosts to try for a site, in order.
+ * Which hosts to try on a way, in order.
  *
  * STANDARDS  RFC 5321 §5.1 (MX, implicit MX, equal preferences at random, no loops), RFC 7505 (null MX),
  *            RFC 5321 §4.1.3 (address literals)
  */
+import type { NextHopWay } from '../routing/route.ts'
+
 export interface MxRecord {
   preference: number
   exchange: string
@@ -29,8 +31,8 @@ export type Destination =
   | { kind: 'temporary'; status: `4.${number}.${number}`; reason: string }
 
 export interface DestinationRules {
+  /** Of MX hosts. */
   port: number
-  smarthost: { host: string; port: number } | null
   /** Loopback and private addresses may be next hops. */
   allowPrivate: boolean
   /** Names and addresses that are ourselves, lower case: an MX among them ends the list before it — RFC 5321 §5.1. */
@@ -45,9 +47,17 @@ export interface DestinationRules {
 const MAX_HOSTS = 20
 const MAX_ADDRESSES_PER_HOST = 4
 
-export async function destinationOf(site: string, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
-  if (rules.smarthost !== null)
-    return hostsOf([rules.smarthost.host], rules.smarthost.port, dns, { ...rules, allowPrivate: true })
+/** What an operator names may be private, and may be another program on our own host. */
+export async function destinationOf(way: NextHopWay, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
+  const trusting = { ...rules, allowPrivate: true, ourselves: new Set<string>() }
+  if (way.kind !== 'mx') return hostsOf([way.host], way.port, dns, trusting)
+  if (!way.named) return mxHostsOf(way.domain, dns, rules)
+  const destination = await mxHostsOf(way.domain, dns, { ...trusting, port: way.port ?? rules.port })
+  // RFC 3463 §3.4: x.3.5, system incorrectly configured. A slip of the operator's says nothing about the recipient.
+  return destination.kind === 'impossible' ? { ...destination, kind: 'temporary', status: '4.3.5' } : destination
+}
+
+async function mxHostsOf(site: string, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
   if (site.startsWith('[')) {
     const address = site.slice(1, -1).replace(/^ipv6:/i, '')
     if (!rules.isAddress(address))

@@ -22,12 +22,14 @@ function world(outcome: Outcome | Error) {
   const ledger = new Map<string, LedgerEntry>()
   const statuses: Status[] = []
   const retries: { task: MailOut; at: Date | undefined; target: string | undefined }[] = []
-  let attempts = 0
+  const holds: unknown[] = []
+  const attempted: MailOut[] = []
   let failing: Error | null = null
   const handler = onMailOut({
     ledger: { find: async ({ queueId, n }) => ledger.get(`${queueId}${n}`) ?? null },
-    async attempt({ queueId, n, attempt, incarnation }) {
-      attempts++
+    async attempt(task) {
+      const { queueId, n, attempt, incarnation } = task
+      attempted.push(task)
       if (outcome instanceof Error) throw outcome
       await new Promise((resolve) => setImmediate(resolve))
       ledger.set(`${queueId}${n}`, { queueId, n, attempt, incarnation, outcome })
@@ -37,16 +39,17 @@ function world(outcome: Outcome | Error) {
       if (failing) throw failing
       statuses.push(...all)
     },
-    async publish(_contract, task, options) {
+    async publish(contract, task, options) {
+      if (contract.name === 'mail.hold') return void holds.push(task)
       const { schedule } = options ?? {}
       retries.push({ task: task as MailOut, at: schedule?.at, target: schedule?.target })
     },
     counted: () => {},
   })
   return {
-    ...{ statuses, retries, ledger },
+    ...{ statuses, retries, holds, attempted, ledger },
     run: (task: MailOut) => handler(task, context),
-    attempts: () => attempts,
+    attempts: () => attempted.length,
     breakBus: (error: Error | null) => {
       failing = error
     },
@@ -103,6 +106,27 @@ test('an older copy that custody brought back continues where the ledger is, und
   assert.equal(attempts(), 1)
   assert.deepEqual([retries[1]?.task.attempt, retries[1]?.task.incarnation, retries[1]?.at], [5, 1, new Date(time(6))])
   assert.deepEqual([statuses[1]?.incarnation, statuses[1] && 'attempt' in statuses[1] && statuses[1].attempt], [1, 4])
+})
+
+test('a held recipient is kept whole for an operator, and goes on when released', async () => {
+  const held: Outcome = { kind: 'held', at: time(1), rule: 'transport careful: look at it' }
+  const { run, statuses, holds, attempted, attempts } = world(held)
+  await run(task)
+  await run(task)
+  assert.equal(attempts(), 1)
+  assert.deepEqual(holds[1], holds[0])
+  assert.deepEqual(holds[0], { task, heldAt: time(1), rule: held.rule })
+  assert.deepEqual(statuses[0], {
+    ...{ ...held, queueId: task.queueId, n: task.n, incarnation: 0, attempt: 1, site: 'far.test' },
+  })
+  await run({ ...task, attempt: 2 })
+  assert.deepEqual(
+    attempted.map(({ attempt, released }) => [attempt, released]),
+    [
+      [1, undefined],
+      [2, true],
+    ],
+  )
 })
 
 test('a bus that does not confirm costs no second delivery', async () => {

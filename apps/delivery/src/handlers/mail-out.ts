@@ -1,15 +1,16 @@
 /**
- * mail.out → one attempt → mail.status, and for a deferral the same task again as a scheduled message.
+ * mail.out → one attempt → mail.status, and for a deferral the same task again as a scheduled message, for a hold as a held
+ * one.
  *
  * Ledger first: a task whose outcome is known publishes it again and delivers nothing. That also holds for an older attempt
  * than the ledger's last: its successor may have been lost with the bus, and a second copy of it is the same message.
  */
 import { type Bus, BusFull, BusUnavailable, DependencyUnavailable, type Disposition, type Handler } from '@postbus/bus'
-import { MailOut, MailOutLater, type Status, taskKey } from '@postbus/contracts'
+import { MailHold, MailOut, MailOutLater, type Status, taskKey } from '@postbus/contracts'
 import { CorruptRecord, NoSuchRecord } from '@postbus/spool'
 
 import type { Ledger, LedgerEntry } from '../attempt/ledger.ts'
-import type { Outcome } from '../attempt/outcome.ts'
+import { isEnd, type Outcome } from '../attempt/outcome.ts'
 
 export interface MailOutPorts {
   ledger: Pick<Ledger, 'find'>
@@ -46,7 +47,7 @@ export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
     const answered = known !== null && isAnswer(known, task)
     let outcome: Outcome
     try {
-      outcome = answered ? known.outcome : await ports.attempt(task, signal)
+      outcome = answered ? known.outcome : await ports.attempt(released(task, known), signal)
     } catch (error) {
       if (error instanceof NoSuchRecord || error instanceof CorruptRecord) {
         return { disposition: { kind: 'reject', reason: error.message }, facts: {}, message: 'cannot be read' }
@@ -57,8 +58,8 @@ export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
     const incarnation = answered ? Math.max(known.incarnation, task.incarnation) : task.incarnation
     try {
       await Promise.all([
-        ports.writeStatuses([{ queueId: task.queueId, n: task.n, incarnation, attempt, ...outcome }]),
-        outcome.kind === 'deferred' ? publishRetry(ports, { ...task, attempt }, outcome) : undefined,
+        ports.writeStatuses([statusOf(task, { attempt, incarnation, outcome })]),
+        publishNext(ports, { ...released(task, known), attempt }, outcome),
       ])
     } catch (cause) {
       // The outcome is in the ledger; nothing is delivered again when this task comes back.
@@ -80,7 +81,24 @@ interface Handled {
 }
 
 const isAnswer = ({ outcome, attempt }: LedgerEntry, task: MailOut): boolean =>
-  outcome.kind !== 'deferred' || attempt >= task.attempt
+  isEnd(outcome) || attempt >= task.attempt
+
+/** A later attempt than the one that was held: an operator released it. */
+const released = (task: MailOut, known: LedgerEntry | null): MailOut =>
+  known?.outcome.kind === 'held' && known.attempt < task.attempt ? { ...task, released: true } : task
+
+function statusOf(
+  { queueId, n, site }: MailOut,
+  { attempt, incarnation, outcome }: Pick<LedgerEntry, 'attempt' | 'incarnation' | 'outcome'>,
+): Status {
+  const about = { queueId, n, incarnation, attempt }
+  return outcome.kind === 'held' ? { ...about, ...outcome, site } : { ...about, ...outcome }
+}
+
+async function publishNext(ports: MailOutPorts, task: MailOut, outcome: Outcome): Promise<void> {
+  if (outcome.kind === 'deferred') await publishRetry(ports, task, outcome)
+  if (outcome.kind === 'held') await ports.publish(MailHold, { task, heldAt: outcome.at, rule: outcome.rule })
+}
 
 async function publishRetry(
   { publish }: MailOutPorts,

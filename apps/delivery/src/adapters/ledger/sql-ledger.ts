@@ -4,7 +4,7 @@ import { QueueId, RecipientKey } from '@postbus/contracts'
 import { migrate, type Database, type Migration } from '@postbus/sql'
 
 import type { Ledger, LedgerEntry } from '../../attempt/ledger.ts'
-import { Outcome } from '../../attempt/outcome.ts'
+import { isEnd, Outcome } from '../../attempt/outcome.ts'
 
 export interface Tables {
   attempt: {
@@ -113,7 +113,7 @@ function rowOf({ queueId, n, attempt, incarnation, outcome }: LedgerEntry): Tabl
     attempt,
     incarnation,
     outcome: JSON.stringify(outcome),
-    ended: outcome.kind === 'deferred' ? 0 : 1,
+    ended: isEnd(outcome) ? 1 : 0,
     at: outcome.at,
   }
 }
