@@ -5,21 +5,36 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
-import { connectBus, type ConnectedBus, keepProvisioned } from '@postbus/bus'
-import { laneOf, MailAccepted, MailOut, MailStatus, type Party, QueueId, type Status } from '@postbus/contracts'
+import { type Bus, BusUnavailable, connectBus, type ConnectedBus, keepProvisioned } from '@postbus/bus'
+import {
+  DirectoryChanged,
+  explainRoute,
+  laneOf,
+  MailAccepted,
+  MailHold,
+  MailOut,
+  MailStatus,
+  type Party,
+  QueueId,
+  type Status,
+  type Transport,
+  transports,
+} from '@postbus/contracts'
 import { openSpoolWriter } from '@postbus/spool'
 import { type SmtpSink, startNatsServer, startSmtpSink } from '@postbus/testkit'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import type { z } from 'zod'
 
 import { DeliveryConfig } from '../src/config.ts'
 import { deliveryService } from '../src/service.ts'
 import { taskTo } from './samples.ts'
 
 const log = pino({ level: 'silent' })
+type Told = z.output<typeof explainRoute.output>
 type RecipientStatus = Exclude<Status, { kind: 'routed' }>
 
-async function platform(t: TestContext) {
+async function platform(t: TestContext, { directory: answers = true } = {}) {
   const nats = await startNatsServer(t)
   const sink = await startSmtpSink(t)
   const data = await mkdtemp(join(tmpdir(), 'postbus-delivery-'))
@@ -38,6 +53,11 @@ async function platform(t: TestContext) {
     closes.push(() => connected.close())
     return connected
   }
+  const rules: Transport[] = []
+  const directory = await bus('directory')
+  if (answers)
+    await directory.answer(transports, async () => ({ transports: rules, more: false, revision: rules.length }))
+
   const spoolDir = join(data, 'spool')
   const writer = await openSpoolWriter({ dir: spoolDir, writerName: 'test' })
   closes.push(() => writer.close())
@@ -54,6 +74,11 @@ async function platform(t: TestContext) {
 
   return {
     ...{ sink, bus, statuses },
+    /** In the directory, which says that it changed. */
+    add(rule: Transport): void {
+      rules.push(rule)
+      directory.hint(DirectoryChanged, { revision: rules.length })
+    },
     /** Another replica. Stopped by the result, as a signal would. */
     async delivery(settings: Record<string, string> = {}): Promise<() => Promise<void>> {
       const stopping = new AbortController()
@@ -192,4 +217,91 @@ test('what a site does not take waits for it, and the others go on', { timeout: 
   await sink.reopen()
   await until(() => statuses.some(({ kind }) => kind === 'relayed'))
   assert.equal(sink.messages.length, 1)
+})
+
+/** Asks until the answer is the one that is waited for: rules are read in the background. */
+async function route(operator: Bus, recipient: string, wanted: (told: Told) => boolean, sender = ''): Promise<Told> {
+  for (;;) {
+    try {
+      const told = await operator.request(explainRoute, { recipient, sender })
+      if (wanted(told)) return told
+    } catch (error) {
+      if (!(error instanceof BusUnavailable)) throw error
+    }
+  }
+}
+
+test('a rule decides where mail goes as soon as the directory has it', { timeout: 60_000 }, async (t) => {
+  const { bus, add, delivery, send, until, statuses } = await platform(t)
+  const store = await startSmtpSink(t, { lmtp: true })
+  await delivery()
+  const rule = (name: string, domain: string, action: Transport['action']): Transport => ({
+    ...{ name, match: { domain }, action, policy: {} },
+  })
+  add(rule('store', 'store.test', { kind: 'lmtp', host: '127.0.0.1', port: store.port }))
+  add(rule('sink', 'nowhere.test', { kind: 'discard' }))
+  add(rule('careful', 'careful.test', { kind: 'hold', reason: 'look at it' }))
+  add(rule('gone', '.gone.test', { kind: 'fail', status: '5.1.6', reason: 'moved away' }))
+  await route(await bus('operator'), 'x@a.gone.test', ({ rule }) => rule === 'gone')
+
+  await send(queueId(1), [
+    'ann@store.test',
+    'permdata@store.test',
+    'bob@nowhere.test',
+    'cid@careful.test',
+    'd@a.gone.test',
+  ])
+  await until(() => statuses.length === 5)
+  const told = Map.groupBy(statuses, ({ kind }) => kind)
+  assert.deepEqual(kinds(statuses), ['discarded', 'failed', 'failed', 'held', 'relayed'])
+  assert.equal(store.messages.length, 1)
+  const [discarded] = told.get('discarded') ?? []
+  assert.equal(discarded?.kind === 'discarded' && discarded.rule, 'transport sink')
+  const failed = told.get('failed')?.map((status) => status.kind === 'failed' && [status.status, status.rule])
+  assert.deepEqual(failed?.sort(), [
+    ['5.1.6', 'transport gone'],
+    ['5.2.1', undefined],
+  ])
+  const task = taskTo('cid@careful.test', { queueId: QueueId.parse(queueId(1)), site: 'careful.test' })
+  const held = MailHold.subject({ task, heldAt: '', rule: '' })
+  assert.equal(await (await bus('custody')).holds(MailHold, held), true)
+})
+
+test('an operator is told the route of an address without a message being sent', { timeout: 60_000 }, async (t) => {
+  const { bus, add, delivery, sink } = await platform(t)
+  await delivery()
+  const operator = await bus('operator')
+  const bulk: Transport = {
+    ...{ name: 'bulk', match: { domain: '*', sender: '@bulk.test' }, policy: { concurrency: 3 } },
+    action: { kind: 'smarthost', host: '127.0.0.1', port: 587, username: 'us', password: 'secret' },
+  }
+  assert.deepEqual(await route(operator, 'ann@far.test', () => true), {
+    ...{ way: 'hosts', tls: 'opportunistic', key: `smtp:127.0.0.1:${sink.port}`, policy: {} },
+    hosts: [{ name: '127.0.0.1', address: '127.0.0.1', port: sink.port }],
+  })
+  add(bulk)
+  const told = await route(operator, 'ann@far.test', ({ rule }) => rule !== undefined, 'x@bulk.test')
+  assert.deepEqual(told, {
+    ...{ rule: 'bulk', username: 'us', way: 'hosts', tls: 'required', key: 'smtp:127.0.0.1:587 (bulk)' },
+    ...{ policy: { concurrency: 3 }, hosts: [{ name: '127.0.0.1', address: '127.0.0.1', port: 587 }] },
+  })
+  assert.equal(sink.sessions, 0)
+})
+
+test('nothing is sent before it is known where mail goes', { timeout: 60_000 }, async (t) => {
+  const { sink, bus, delivery, send, until, statuses } = await platform(t, { directory: false })
+  await delivery()
+  await send(queueId(1), ['ann@far.test'])
+  const directory = await bus('directory')
+  const asked = Promise.withResolvers<void>()
+  let answering = false
+  await directory.answer(transports, async () => {
+    asked.resolve()
+    if (!answering) throw new Error('not yet')
+    return { transports: [], more: false, revision: 1 }
+  })
+  await asked.promise
+  assert.equal(sink.sessions, 0)
+  answering = true
+  await until(() => statuses.some(({ kind }) => kind === 'relayed'))
 })
