@@ -8,6 +8,7 @@ import { type Command, type OptionValues, take, UsageError } from './command.ts'
 import { accountCommands } from './commands/account.ts'
 import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
 import { domainCommands } from './commands/domain.ts'
+import { transportCommands } from './commands/transport.ts'
 import { whereCommand } from './commands/where.ts'
 import { connectOperator, NotRunning } from './connect.ts'
 import { commandHelp, generalHelp } from './help.ts'
@@ -30,6 +31,7 @@ const commands: readonly Command[] = [
   ...aliasCommands,
   ...groupCommands,
   ...listCommands,
+  ...transportCommands,
   whereCommand,
 ]
 
