@@ -13,9 +13,10 @@ import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { type SessionWay, SmtpClient } from './adapters/smtp-client.ts'
 import { keepTransports } from './adapters/transports.ts'
 import { attempt, groupOf } from './attempt/attempt.ts'
-import { contentOf } from './attempt/content.ts'
+import { messageOf } from './attempt/content.ts'
 import { deliver } from './attempt/deliver.ts'
 import { type DestinationRules, destinationOf, type Host } from './attempt/destination.ts'
+import type { Message } from './attempt/fit.ts'
 import type { Outcome } from './attempt/outcome.ts'
 import { DeliveryConfig } from './config.ts'
 import { onMailOut } from './handlers/mail-out.ts'
@@ -63,7 +64,7 @@ export const deliveryService = defineService<DeliveryConfig>({
       deliver: (tasks: readonly [MailOut, ...MailOut[]], route: Route & { way: NextHopWay }) =>
         withRecord(spool, tasks, (message) =>
           deliver(tasks, {
-            ...message,
+            message,
             destination: () => destination(route.way),
             open: (host: Host, options: { requireTls: boolean; fresh: boolean }) =>
               client.open(host, options, sessionWayOf(route)),
@@ -186,12 +187,12 @@ function rulesOf(config: DeliveryConfig): DestinationRules {
 async function withRecord<Result>(
   spool: SpoolReader,
   [first]: readonly MailOut[],
-  work: (message: { body(): AsyncIterable<Uint8Array>; content(): ReturnType<typeof contentOf> }) => Promise<Result>,
+  work: (message: Message) => Promise<Result>,
 ): Promise<Result> {
   if (first === undefined) throw new Error('a transaction without a task')
   const record = await spool.open(first.queueId)
   try {
-    return await work({ body: () => record.read(), content: () => contentOf(record.read()) })
+    return await work(messageOf(() => record.read()))
   } finally {
     await record.close()
   }

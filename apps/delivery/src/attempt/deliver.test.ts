@@ -6,7 +6,8 @@ import type { MailOut } from '@postbus/contracts'
 import { taskTo } from '../../test/samples.ts'
 import { deliver, type RecipientOutcome } from './deliver.ts'
 import type { Destination, Host } from './destination.ts'
-import type { Content } from './fit.ts'
+import type { SevenBit } from './downgrade.ts'
+import type { Content, Form } from './fit.ts'
 import { type Answer, type Session, SessionFailed, TlsMissing, type Transaction } from './session.ts'
 
 const host = (name: string): Host => ({ name, address: '192.0.2.1', port: 25 })
@@ -29,7 +30,12 @@ interface FakeHost {
 }
 
 /** Hosts by name, in the order of preference. */
-function world(hosts: Record<string, FakeHost>, content: Content = { header8bit: false, body8bit: false }) {
+function world(
+  hosts: Record<string, FakeHost>,
+  content: Content = { header8bit: false, body8bit: false },
+  sevenBit: SevenBit = { kind: 'impossible', reason: 'signed' },
+) {
+  const forms: Form[] = []
   const sent: { host: string; transaction: Transaction }[] = []
   const opened: string[] = []
   const destination: Destination = { kind: 'hosts', hosts: Object.keys(hosts).map(host) }
@@ -54,8 +60,14 @@ function world(hosts: Record<string, FakeHost>, content: Content = { header8bit:
         release() {},
       }
     },
-    body: () => (async function* () {})(),
-    content: async () => content,
+    message: {
+      content: async () => content,
+      sevenBit: async () => sevenBit,
+      read(form: Form) {
+        forms.push(form)
+        return (async function* () {})()
+      },
+    },
     isOurselves: (name: string) => name === 'mx.example.org',
   }
   const run = async (...tasks: [MailOut, ...MailOut[]]) => {
@@ -63,7 +75,7 @@ function world(hosts: Record<string, FakeHost>, content: Content = { header8bit:
     assert.equal(outcomes.size, tasks.length)
     return tasks.map((task) => brief(outcomes.get(task)))
   }
-  return { sent, opened, ports, run }
+  return { sent, opened, forms, ports, run }
 }
 
 function brief(outcome: RecipientOutcome | undefined): string {
@@ -186,6 +198,27 @@ test('nothing is sent that the peer does not take', async () => {
   for (const [name, changes, fake, content, outcome] of cases) {
     assert.deepEqual(await world({ a: fake }, content).run(taskTo('x@far.test', changes)), [outcome], name)
   }
+})
+
+test('eight bits go to a seven-bit host converted, with the size that they have then', async () => {
+  const eightBit = { header8bit: false, body8bit: true }
+  const form: SevenBit = { kind: 'form', size: 150, read: () => (async function* () {})() }
+  const task = taskTo('x@far.test', { body: '8BITMIME', size: 100 })
+  const { run, sent, forms } = world(
+    { a: { offers: [], transactions: [{ '*': refused('450 w') }] }, b: {} },
+    eightBit,
+    form,
+  )
+  assert.deepEqual(await run(task), ['relayed b'])
+  assert.deepEqual(
+    sent.map(({ transaction }) => [transaction.size, transaction.body8bit]),
+    [
+      [150, false],
+      [100, true],
+    ],
+  )
+  assert.deepEqual(forms, ['sevenBit', 'asIs'])
+  assert.deepEqual(await world({ a: { offers: [], maxSize: 149 } }, eightBit, form).run(task), ['failed 5.3.4'])
 })
 
 test('a host that lacks something leaves the others to try', async () => {

@@ -9,15 +9,14 @@
 import type { MailOut } from '@postbus/contracts'
 
 import type { Destination, Host } from './destination.ts'
-import { type Content, fitToPeer } from './fit.ts'
+import { fitToPeer, type Message } from './fit.ts'
 import { meansTooMany, verdictOf } from './reply.ts'
 import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
 
 export interface DeliverPorts {
   destination(): Promise<Destination>
   open: OpenSession
-  body(): AsyncIterable<Uint8Array>
-  content(): Promise<Content>
+  message: Message
   /** Whether a peer that calls itself this is ourselves. */
   isOurselves(name: string): boolean
 }
@@ -76,11 +75,12 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
       for (;;) {
         const [first, ...rest] = open()
         if (first === undefined) return 'done'
-        const { transaction, tasks: fitting, unfit } = await fitToPeer([first, ...rest], session.peer, ports.content)
+        const fitted = await fitToPeer([first, ...rest], session.peer, ports.message)
+        const { transaction, form, tasks: fitting, unfit } = fitted
         // Another host of the site may offer what this one lacks.
         for (const [task, reason] of unfit) note(noted, task, { kind: 'failed', ...reason, mxHost: host.name })
         if (transaction === null) return 'done'
-        const answers = await session.send(transaction, ports.body())
+        const answers = await session.send(transaction, ports.message.read(form))
         if (session.reused && answers.every((answer) => answer.kind === 'broken' && !answer.afterDot)) return 'stale'
         const { accepted, crowdedOut } = settle(fitting, answers, host, session)
         // RFC 5321 §4.5.3.1.10: those who did not fit go into a transaction of their own, at once.

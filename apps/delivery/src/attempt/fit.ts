@@ -1,6 +1,6 @@
 /**
  * Fits a message to what the peer offers, lawfully or not at all: nothing is sent that the peer did not say it takes, and
- * nothing is changed that we may not change.
+ * nothing is changed that we may not change. Of a message only the encoding of parts may be.
  *
  * STANDARDS  RFC 6152 §3 (8BITMIME), RFC 6531 §3.2, §3.7 (SMTPUTF8), RFC 1870 §6.1 (SIZE), RFC 3461 §4, §5.2 (DSN),
  *            RFC 8689 §4.2.1 (REQUIRETLS); statuses: RFC 3463, RFC 6531 §4.3, RFC 8689 §5
@@ -8,12 +8,23 @@
 import type { MailOut } from '@postbus/contracts'
 import { encodeUtf8Address, encodeXtext, isAscii, normalizeDomain } from '@postbus/smtp'
 
+import type { SevenBit } from './downgrade.ts'
 import type { Peer, Transaction } from './session.ts'
 
 /** Octets above 127 in the header, and after it. */
 export interface Content {
   header8bit: boolean
   body8bit: boolean
+}
+
+/** As it stands in the spool, or with its parts encoded for a host that takes seven bits only. */
+export type Form = 'asIs' | 'sevenBit'
+
+/** The message, looked into only when a peer lacks something. */
+export interface Message {
+  content(): Promise<Content>
+  sevenBit(): Promise<SevenBit>
+  read(form: Form): AsyncIterable<Uint8Array>
 }
 
 export interface Unfit {
@@ -24,36 +35,40 @@ export interface Unfit {
 export interface Fitted {
   /** Null: nobody is left to send it to. */
   transaction: Transaction | null
+  /** What is to be sent in it. */
+  form: Form
   /** The tasks of its recipients, in its order. */
   tasks: MailOut[]
   unfit: Map<MailOut, Unfit>
 }
 
-/**
- * @param tasks all of one message and reverse-path
- * @param content looks into the message; asked only when the peer lacks something
- */
+/** @param tasks all of one message and reverse-path */
 export async function fitToPeer(
   tasks: readonly [MailOut, ...MailOut[]],
   peer: Peer,
-  content: () => Promise<Content>,
+  { content, sevenBit }: Pick<Message, 'content' | 'sevenBit'>,
 ): Promise<Fitted> {
-  const [{ reversePath, size, requireTls, body, smtputf8: declaredUtf8, ret, envid }] = tasks
+  const [{ reversePath, requireTls, body, smtputf8: declaredUtf8, ret, envid }] = tasks
   const unfit = new Map<MailOut, Unfit>()
   const nobody = (status: Unfit['status'], reason: string): Fitted => {
     for (const task of tasks) unfit.set(task, { status, reason })
-    return { transaction: null, tasks: [], unfit }
+    return { transaction: null, form, tasks: [], unfit }
   }
 
-  if (peer.maxSize > 0 && size > peer.maxSize) return nobody('5.3.4', 'The message is larger than the next host takes')
+  let form: Form = 'asIs'
+  let { size } = tasks[0]
   if (requireTls && !(peer.secure && peer.offers('REQUIRETLS'))) {
     return nobody('5.7.30', 'The next host does not support REQUIRETLS')
   }
   const body8bit = body === '8BITMIME' && peer.offers('8BITMIME')
-  // RFC 6152 §3 leaves converting or refusing to us; converting would break signatures.
+  // RFC 6152 §3: converted, or returned where that cannot be.
   if (body === '8BITMIME' && !body8bit && (await content()).body8bit) {
-    return nobody('5.6.3', 'The next host takes seven-bit messages only')
+    const converted = await sevenBit()
+    if (converted.kind === 'impossible') return nobody('5.6.3', converted.reason)
+    form = 'sevenBit'
+    size = converted.size
   }
+  if (peer.maxSize > 0 && size > peer.maxSize) return nobody('5.3.4', 'The message is larger than the next host takes')
   const internationalized =
     declaredUtf8 || !isAscii(reversePath) || tasks.some(({ forwardPath }) => !isAscii(forwardPath))
   const smtputf8 = internationalized && peer.offers('SMTPUTF8')
@@ -76,9 +91,9 @@ export async function fitToPeer(
       recipients.push({ forwardPath, parameters: dsn ? dsnParameters(task) : '' })
     }
   }
-  if (fitting.length === 0) return { transaction: null, tasks: [], unfit }
+  if (fitting.length === 0) return { transaction: null, form, tasks: [], unfit }
   const common = { reversePath: sender, recipients, size, body8bit, smtputf8, requireTls }
-  return { transaction: { ...common, ...(dsn && { ret, envid }) }, tasks: fitting, unfit }
+  return { transaction: { ...common, ...(dsn && { ret, envid }) }, form, tasks: fitting, unfit }
 }
 
 /** With the domain in A-labels, which every host takes; null when the local part needs SMTPUTF8 — RFC 6531 §3.2. */
