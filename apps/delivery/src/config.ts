@@ -54,6 +54,9 @@ export const DeliveryConfig = z.object({
     .default(60_000)
     .describe('Transport rules are read again after so long (ms); changes are heard of sooner.'),
   DELIVERY_CONNECT_TIMEOUT_MS: ms.default(30_000).describe('Time to connect to one address (ms).'),
+  DELIVERY_CONNECT_TOTAL_MS: ms
+    .default(300_000)
+    .describe('No further host of a site is tried once an attempt took so long (ms); the next attempt begins anew.'),
   DELIVERY_GREETING_TIMEOUT_MS: ms
     .default(300_000) // RFC 5321 §4.5.3.2.1: at least 5 minutes
     .describe('A peer may take so long for its greeting, and for the TLS handshake (ms).'),

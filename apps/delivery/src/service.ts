@@ -62,16 +62,18 @@ export const deliveryService = defineService<DeliveryConfig>({
     const world = {
       ledger,
       deliver: (tasks: readonly [MailOut, ...MailOut[]], route: Route & { way: NextHopWay }) =>
-        withRecord(spool, tasks, (message) =>
-          deliver(tasks, {
+        withRecord(spool, tasks, (message) => {
+          const until = performance.now() + config.DELIVERY_CONNECT_TOTAL_MS
+          return deliver(tasks, {
             message,
+            hasTime: () => performance.now() < until,
             destination: () => destination(route.way),
             open: (host: Host, options: { requireTls: boolean; fresh: boolean }) =>
               client.open(host, options, sessionWayOf(route)),
             // Where an operator named the host it may be another program of ours.
             isOurselves: (name: string) => isDiscovered(route.way) && isSameHost(name, config.MAIL_HOSTNAME),
-          }),
-        ),
+          })
+        }),
       now: () => new Date(),
       random: Math.random,
     }

@@ -34,6 +34,7 @@ function world(
   hosts: Record<string, FakeHost>,
   content: Content = { header8bit: false, body8bit: false },
   sevenBit: SevenBit = { kind: 'impossible', reason: 'signed' },
+  maxHosts = Infinity,
 ) {
   const forms: Form[] = []
   const sent: { host: string; transaction: Transaction }[] = []
@@ -68,6 +69,7 @@ function world(
         return (async function* () {})()
       },
     },
+    hasTime: () => opened.length < maxHosts,
     isOurselves: (name: string) => name === 'mx.example.org',
   }
   const run = async (...tasks: [MailOut, ...MailOut[]]) => {
@@ -128,6 +130,13 @@ test('when no host can be spoken to the message waits', async () => {
     [{ transactions: [{ '*': broken(false) }] }, 'deferred 4.4.2'],
   ]
   for (const [fake, outcome] of cases) assert.deepEqual(await world({ a: fake }).run(taskTo('x@far.test')), [outcome])
+})
+
+test('a site with many dead hosts is given up for now when the time for it is over', async () => {
+  const dead = { fails: new SessionFailed('no connection in time', {}) }
+  const { run, opened } = world({ a: dead, b: dead, c: dead, d: {} }, undefined, undefined, 2)
+  assert.deepEqual(await run(taskTo('x@far.test')), ['deferred 4.4.1'])
+  assert.deepEqual(opened, ['a', 'b'])
 })
 
 test('after the final dot without an answer no other host is tried', async () => {

@@ -17,6 +17,8 @@ export interface DeliverPorts {
   destination(): Promise<Destination>
   open: OpenSession
   message: Message
+  /** Whether another host may still be tried. */
+  hasTime(): boolean
   /** Whether a peer that calls itself this is ourselves. */
   isOurselves(name: string): boolean
 }
@@ -43,7 +45,7 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
   }
 
   for (const host of destination.hosts) {
-    if (open().length === 0) break
+    if (open().length === 0 || (host !== destination.hosts[0] && !ports.hasTime())) break
     try {
       let session = await ports.open(host, { requireTls, fresh: false })
       if ((await converse(session, host)) === 'stale') {
