@@ -2,6 +2,7 @@ import { dnsSettings } from '@postbus/dns'
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
 
+import { parseSourcePools } from './adapters/source-pools.ts'
 import { ADDRESS_FAMILIES } from './attempt/destination.ts'
 
 const ms = z.coerce.number().int().positive()
@@ -25,7 +26,7 @@ export const DeliveryConfig = z.object({
     .string()
     .regex(/^\S+:\d{1,5}$/)
     .optional()
-    .describe('All mail goes here (host:port) instead of to the MX of its domain.'),
+    .describe('Mail that no transport rule is about goes here (host:port) instead of to the MX of its domain.'),
   DELIVERY_SMARTHOST_USER: z.string().optional().describe('User name at the smarthost.'),
   DELIVERY_SMARTHOST_PASSWORD: z.string().optional().describe('Password at the smarthost.').meta({ secret: true }),
   DELIVERY_PORT: z.coerce.number().int().min(1).max(65535).default(25).describe('Port of MX hosts.'),
@@ -35,15 +36,60 @@ export const DeliveryConfig = z.object({
     .default('both')
     .describe('Addresses of next hops that are tried; with both, those of one host take turns, IPv6 first.'),
   ...dnsSettings,
-  DELIVERY_CONNECT_TIMEOUT_MS: ms.default(30_000).describe('Time to connect to a host (ms).'),
-  // RFC 5321 §4.5.3.2.1–5: at least 5 minutes for greeting, MAIL and RCPT, 2 for DATA, 3 for a block of data.
-  DELIVERY_REPLY_TIMEOUT_MS: ms.default(300_000).describe('A peer may take so long for any reply but the last (ms).'),
-  // RFC 5321 §4.5.3.2.6: at least 10 minutes.
-  DELIVERY_DOT_TIMEOUT_MS: ms.default(600_000).describe('A peer may take so long to answer the end of a message (ms).'),
+  DELIVERY_CA_FILE: z
+    .string()
+    .optional()
+    .describe("File of certificates (PEM) that are trusted besides the system's, for next hops that must be verified."),
+  DELIVERY_SOURCE_POOLS: z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const pools = parseSourcePools(text)
+      if (typeof pools !== 'string') return pools
+      context.addIssue({ code: 'custom', message: pools })
+      return z.NEVER
+    })
+    .describe(
+      'Pools of addresses to connect from, which transport rules name: bulk@out.example.org=192.0.2.1,2001:db8::1, parted by blanks; the name to say in EHLO may be left out. The pool default is for all other mail.',
+    ),
+  DELIVERY_TRANSPORTS_REFRESH_MS: ms
+    .max(3_600_000)
+    .default(60_000)
+    .describe('Transport rules are read again after so long (ms); changes are heard of sooner.'),
+  DELIVERY_CONNECT_TIMEOUT_MS: ms.default(30_000).describe('Time to connect to one address (ms).'),
+  DELIVERY_CONNECT_TOTAL_MS: ms
+    .default(300_000)
+    .describe('No further host of a site is tried once an attempt took so long (ms); the next attempt begins anew.'),
+  DELIVERY_GREETING_TIMEOUT_MS: ms
+    .default(300_000) // RFC 5321 §4.5.3.2.1: at least 5 minutes
+    .describe('A peer may take so long for its greeting, and for the TLS handshake (ms).'),
+  DELIVERY_REPLY_TIMEOUT_MS: ms
+    .default(300_000) // RFC 5321 §4.5.3.2.2–3: at least 5 minutes
+    .describe('A peer may take so long for a reply to EHLO, AUTH, MAIL and RCPT (ms).'),
+  DELIVERY_DATA_TIMEOUT_MS: ms
+    .default(120_000) // RFC 5321 §4.5.3.2.4: at least 2 minutes
+    .describe('A peer may take so long for the reply to DATA (ms); where commands are pipelined, as for the others.'),
+  DELIVERY_BLOCK_TIMEOUT_MS: ms
+    .default(180_000) // RFC 5321 §4.5.3.2.5: at least 3 minutes
+    .describe('A peer may take so long to receive a block of data (ms).'),
+  DELIVERY_DOT_TIMEOUT_MS: ms
+    .default(600_000) // RFC 5321 §4.5.3.2.6: at least 10 minutes
+    .describe('A peer may take so long to answer the end of a message (ms).'),
   DELIVERY_SESSION_MESSAGES: count.max(10_000).default(100).describe('Messages over one connection at most.'),
   DELIVERY_IDLE_MS: ms
     .default(5000)
     .describe('A connection is kept so long for the next message to the same host (ms).'),
+  DELIVERY_IDLE_SESSIONS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(200)
+    .describe('Connections that wait for a next message, in this process; beyond it the oldest is closed.'),
+  DELIVERY_TLS_RETRY_MS: ms
+    .max(7 * 86_400_000)
+    .default(600_000)
+    .describe('A host whose STARTTLS failed gets opportunistic mail in the clear for so long (ms).'),
   DELIVERY_CONCURRENCY: count.max(10_000).default(500).describe('Transactions at once in this process.'),
   DELIVERY_SITE_CONCURRENCY: count.max(1000).default(20).describe('Transactions at once with one site, at most.'),
   DELIVERY_SITE_INITIAL_CONCURRENCY: count

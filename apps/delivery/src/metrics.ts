@@ -17,7 +17,7 @@ export interface DeliveryMetrics {
 
 export function deliveryMetrics(registry: Registry): DeliveryMetrics {
   const registers = [registry]
-  /** outcome: relayed, deferred, failed, expired */
+  /** outcome: relayed, deferred, failed, expired, held, discarded */
   const attempts = new Counter({
     name: 'mail_delivery_attempts_total',
     help: 'Attempts by outcome, per recipient.',

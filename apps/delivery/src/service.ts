@@ -1,24 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 
 import { type Bus, statusWriter } from '@postbus/bus'
-import { actOnTasks, LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
+import { actOnTasks, LANES, MailHold, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
 import { defineService } from '@postbus/service'
-import { openSpoolReader, type SpoolReader } from '@postbus/spool'
+import { openSpoolReader } from '@postbus/spool'
 import { openSqlite } from '@postbus/sql'
 
-import { isAddress, isPrivate } from './adapters/addresses.ts'
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { queueOnBus } from './adapters/queue-on-bus.ts'
 import { signingKeysOver } from './adapters/signing-keys.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
-import { attempt, type AttemptPorts, groupOf } from './attempt/attempt.ts'
+import { keepTransports } from './adapters/transports.ts'
+import { attempt, groupOf, submitterOf } from './attempt/attempt.ts'
 import { classifier } from './attempt/classify.ts'
-import { contentOf } from './attempt/content.ts'
-import { type Destination, type DestinationRules, destinationOf, type DnsPorts } from './attempt/destination.ts'
+import { destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
-import { type ReplyRule, rulesFrom } from './attempt/reply-rules.ts'
 import { type Sign, signer } from './attempt/sign.ts'
 import { suspend } from './attempt/suspend.ts'
 import { Turns } from './attempt/turns.ts'
@@ -27,11 +24,25 @@ import { onAct } from './handlers/act.ts'
 import { onMailOut } from './handlers/mail-out.ts'
 import { answerOutcomes } from './handlers/outcomes.ts'
 import { makeKnown } from './handlers/replica.ts'
+import { answerRoute } from './handlers/route.ts'
 import { systemClock } from './lanes/clock.ts'
 import { ownLanes, type WorkedLane } from './lanes/own-lanes.ts'
 import { Replicas } from './lanes/replicas.ts'
 import { scheduler } from './lanes/scheduler.ts'
 import { type DeliveryMetrics, deliveryMetrics } from './metrics.ts'
+import {
+  clientOptions,
+  destinationRules,
+  laneOptions,
+  lastResortOf,
+  replyRules,
+  retrySchedule,
+  schedulerOptions,
+} from './options.ts'
+import { expiryOf, routeOf, type Routed } from './routing/route-of.ts'
+import type { NextHopWay, Route } from './routing/route.ts'
+import { attemptEach } from './routing/share-transaction.ts'
+import { transactions } from './transaction.ts'
 
 const DAY_MS = 24 * 3_600_000
 const PRUNE_EVERY_MS = 3_600_000
@@ -40,8 +51,6 @@ const PRUNE_AT_ONCE = 5000
 const SIGNATURES_REMEMBERED = 2000
 /** Domains whose keys are remembered. */
 const KEYS_REMEMBERED = 10_000
-/** Other replicas answer a newcomer at once. */
-const SETTLE_MS = 500
 /** Hints may be lost; three in a row hardly are. */
 const MISSED_HEARTBEATS = 3
 
@@ -49,74 +58,69 @@ export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
   async start({ config, log, bus, metrics: registry, defer, signal }) {
-    const classify = classifier(await ownRules(config))
-    await bus.provisioned([Task, MailStatus], signal)
+    const classify = classifier(await replyRules(config))
+    await bus.provisioned([Task, MailStatus, MailHold], signal)
+    const metrics = deliveryMetrics(registry)
+
     const ledger = await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE))
     defer(() => ledger.close())
-    const answering = await answerOutcomes(bus, ledger)
-    defer(() => answering.stop())
+    const pruning = setInterval(() => {
+      const before = new Date(Date.now() - config.DELIVERY_LEDGER_DAYS * DAY_MS)
+      ledger.prune(before, PRUNE_AT_ONCE).catch((err: unknown) => log.error({ err }, 'cannot prune the ledger'))
+    }, PRUNE_EVERY_MS)
+    defer(() => clearInterval(pruning))
     const spool = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => spool.close())
-    const client = clientOf(config)
+    const client = new SmtpClient(await clientOptions(config))
     defer(() => client.close())
-    const metrics = deliveryMetrics(registry)
     const dns = dnsResolver({ ...dnsOptions(config), ...dnsMetrics(registry, 'delivery') })
     defer(() => dns.close())
-    const rules = rulesOf(config)
-    const schedule = {
-      firstMs: config.DELIVERY_RETRY_FIRST_MS,
-      longestMs: config.DELIVERY_RETRY_LONGEST_MS,
-      jitter: config.DELIVERY_RETRY_JITTER,
-      soonMs: config.DELIVERY_RETRY_GREYLIST_MS,
-      soonAttempts: config.DELIVERY_RETRY_GREYLIST_ATTEMPTS,
-    }
-    const world = {
-      ...{ ledger, classify, open: client.open },
-      destination: (task: MailOut) => destinationFor(task, dns, rules),
-      isOurselves: (name: string) => isSameHost(name, config.MAIL_HOSTNAME),
+    const { sign, close: closeSigning } = signing(config, bus, metrics)
+    defer(closeSigning)
+
+    const transports = keepTransports(bus, {
+      refreshMs: config.DELIVERY_TRANSPORTS_REFRESH_MS,
+      failed: (err) => log.warn({ err }, 'the directory does not say where mail goes; what was known holds'),
+    })
+    defer(() => transports.stop())
+    const lastResort = lastResortOf(config)
+    const routes = (task: Routed): Route => routeOf(task, transports.current(), lastResort)
+    const rules = destinationRules(config)
+    const destination = (way: NextHopWay) => destinationOf(way, dns, rules)
+
+    const schedule = retrySchedule(config)
+    const attempts = {
+      ledger,
+      deliver: transactions({
+        ...{ spool, client, sign, classify, destination },
+        hostname: config.MAIL_HOSTNAME,
+        connectTotalMs: config.DELIVERY_CONNECT_TOTAL_MS,
+      }),
+      expiryOf: (task: MailOut) => expiryOf(task, routes(task).policy),
       now: () => new Date(),
       random: Math.random,
     }
-    const { sign, close: closeSigning } = signing(config, bus, metrics)
-    defer(closeSigning)
-    const everywhere = config.DELIVERY_SMARTHOST === undefined ? undefined : `smtp:${config.DELIVERY_SMARTHOST}`
     const lanes = Array.from({ length: LANES }, (_, lane) => String(lane).padStart(2, '0'))
     const replica = randomUUID()
     const aliveMs = MISSED_HEARTBEATS * config.DELIVERY_HEARTBEAT_MS
     const replicas = new Replicas({ ...{ own: replica, lanes, aliveMs }, clock: systemClock })
     const sites = scheduler<MailOut, Outcome>(
       {
-        transact: (tasks) =>
-          withRecord(spool, sign, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
-        suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, world, schedule),
-        policyOf: ({ site, via = everywhere }) => (via === undefined ? { key: site } : { key: via, shared: true }),
+        transact: (tasks) => attemptEach(tasks, routes, (shared, route) => attempt(shared, route, attempts, schedule)),
+        suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, attempts, schedule),
+        policyOf(task) {
+          const { key, shared, policy } = routes(task)
+          return { ...policy, key, shared }
+        },
         replicas: () => replicas.live,
-        groupOf,
-        submitterOf: ({ submitter, reversePath }) => submitter ?? reversePath,
-        spilled: metrics.spilled,
-        suspended: metrics.suspended,
-        clock: systemClock,
-        random: Math.random,
+        ...{ groupOf, submitterOf },
+        ...{ spilled: metrics.spilled, suspended: metrics.suspended },
+        ...{ clock: systemClock, random: Math.random },
       },
-      {
-        transactions: config.DELIVERY_CONCURRENCY,
-        concurrency: config.DELIVERY_SITE_CONCURRENCY,
-        initialConcurrency: config.DELIVERY_SITE_INITIAL_CONCURRENCY,
-        maxRecipients: config.DELIVERY_MAX_RECIPIENTS,
-        gatherMs: config.DELIVERY_GATHER_MS,
-        busyPauseMs: config.DELIVERY_BUSY_PAUSE_MS,
-        breaker: {
-          troubles: config.DELIVERY_BREAKER_TROUBLES,
-          firstPauseMs: config.DELIVERY_BREAKER_FIRST_MS,
-          longestPauseMs: config.DELIVERY_BREAKER_LONGEST_MS,
-        },
-        spill: {
-          afterMs: config.DELIVERY_SPILL_AFTER_MS,
-          minMs: config.DELIVERY_SPILL_MIN_MS,
-          maxMs: config.DELIVERY_SPILL_MAX_MS,
-        },
-      },
+      schedulerOptions(config),
     )
+    metrics.watch({ scheduler: () => sites.state, replicas: () => replicas.live })
+
     const turns = new Turns()
     const queue = queueOnBus(bus)
     const writeStatuses = statusWriter(bus).write
@@ -130,45 +134,48 @@ export const deliveryService = defineService<DeliveryConfig>({
       },
       counted: metrics.counted,
     })
-    const actPorts = {
-      ...{ ledger, turns, queue, writeStatuses, now: world.now },
+    const acts = {
+      ...{ ledger, turns, queue, writeStatuses, now: attempts.now },
       waitMs: config.DELIVERY_ACT_WAIT_MS,
       acted: metrics.acted,
     }
+    const answering = await Promise.all([
+      answerOutcomes(bus, ledger),
+      answerRoute(bus, { routeOf: routes, destination }),
+    ])
+    defer(async () => void (await Promise.all(answering.map((answer) => answer.stop()))))
 
-    const pruning = setInterval(() => {
-      const before = new Date(Date.now() - config.DELIVERY_LEDGER_DAYS * DAY_MS)
-      ledger.prune(before, PRUNE_AT_ONCE).catch((err: unknown) => log.error({ err }, 'cannot prune the ledger'))
-    }, PRUNE_EVERY_MS)
-    defer(() => clearInterval(pruning))
-
-    const placeOf = (lane: string) => ({ lane, shard: String(shardOf(lane, config.MAIL_OUT_SHARDS)) })
-    const workOn = async (lane: string): Promise<WorkedLane> => {
-      const shard = shardOf(lane, config.MAIL_OUT_SHARDS)
-      const answering = await bus.answer(actOnTasks, onAct({ lane, shard }, actPorts), { tokens: { lane } })
+    const shardOfLane = (lane: string): number => shardOf(lane, config.MAIL_OUT_SHARDS)
+    const work = async (lane: string): Promise<WorkedLane> => {
+      const shard = shardOfLane(lane)
+      const answer = await bus.answer(actOnTasks, onAct({ lane, shard }, acts), { tokens: { lane } })
       try {
-        const options = { maxInFlight: config.DELIVERY_LANE_IN_FLIGHT, tokens: placeOf(lane) }
-        const consuming = await bus.consume(Task, 'delivery', options, handler)
+        const tokens = { lane, shard: String(shard) }
+        const consuming = await bus.consume(
+          Task,
+          'delivery',
+          { maxInFlight: config.DELIVERY_LANE_IN_FLIGHT, tokens },
+          handler,
+        )
         return {
-          drain: async () => void (await Promise.all([answering.stop(), consuming.drain()])),
-          stop: async () => void (await Promise.all([answering.stop(), consuming.stop()])),
+          drain: async () => void (await Promise.all([answer.stop(), consuming.drain()])),
+          stop: async () => void (await Promise.all([answer.stop(), consuming.stop()])),
         }
       } catch (error) {
-        await answering.stop()
+        await answer.stop()
         throw error
       }
     }
-    metrics.watch({ scheduler: () => sites.state, replicas: () => replicas.live })
     const leave = makeKnown(bus, replica, replicas, config.DELIVERY_HEARTBEAT_MS)
     signal.addEventListener('abort', () => void leave(), { once: true })
     const owning = ownLanes(
       lanes,
       {
+        work,
         acquire: (lane, { patienceMs, signal: until }) =>
-          bus.acquireLease(`lane.${placeOf(lane).shard}.${lane}`, {
+          bus.acquireLease(`lane.${shardOfLane(lane)}.${lane}`, {
             ...{ ttlMs: config.DELIVERY_LEASE_MS, patienceMs, signal: until },
           }),
-        work: workOn,
         isOurs: (lane) => replicas.isOurs(lane),
         get changed() {
           return replicas.changed
@@ -177,12 +184,7 @@ export const deliveryService = defineService<DeliveryConfig>({
         owned: metrics.lanes,
         clock: systemClock,
       },
-      {
-        settleMs: SETTLE_MS,
-        graceMs: config.DELIVERY_LANE_GRACE_MS,
-        steadyMs: config.DELIVERY_LANE_STEADY_MS,
-        handOverMs: config.DELIVERY_HAND_OVER_MS,
-      },
+      laneOptions(config),
       signal,
     )
     defer(() => owning)
@@ -202,73 +204,4 @@ function signing(
     now: () => performance.now(),
   })
   return { sign: signer({ keysOf, generation, now: () => new Date(), signed }, SIGNATURES_REMEMBERED), close }
-}
-
-/** `via` is another way than the site's own. */
-async function destinationFor({ site, via }: MailOut, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
-  const [, kind, host = '', port] = /^(mx|smtp|lmtp):(.+?)(?::(\d+))?$/.exec(via ?? '') ?? []
-  if (kind === 'mx') return destinationOf(host, dns, { ...rules, smarthost: null })
-  // RFC 3463 §3.4: 4.3.5, system incorrectly configured.
-  if (kind === 'lmtp') return { kind: 'temporary', status: '4.3.5', reason: 'No LMTP from here' }
-  if (kind !== 'smtp') return destinationOf(site, dns, rules)
-  const smarthost = { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
-  return destinationOf(site, dns, { ...rules, smarthost })
-}
-
-/** A name without a dot is anybody's: many hosts call themselves localhost. */
-const isSameHost = (name: string, own: string): boolean => own.includes('.') && name.toLowerCase() === own.toLowerCase()
-
-/** Read once, at the start: a row that cannot be used is found then and not with the first reply it should have matched. */
-async function ownRules({ DELIVERY_REPLY_RULES_FILE: file }: DeliveryConfig): Promise<ReplyRule[]> {
-  if (file === undefined) return []
-  try {
-    return rulesFrom(await readFile(file, 'utf8'))
-  } catch (cause) {
-    throw new Error(`DELIVERY_REPLY_RULES_FILE ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
-  }
-}
-
-function clientOf(config: DeliveryConfig): SmtpClient {
-  const { DELIVERY_SMARTHOST_USER: user, DELIVERY_SMARTHOST_PASSWORD: password } = config
-  return new SmtpClient({
-    hostname: config.MAIL_HOSTNAME,
-    auth: config.DELIVERY_SMARTHOST && user && password ? { user, password } : null,
-    connectTimeoutMs: config.DELIVERY_CONNECT_TIMEOUT_MS,
-    replyTimeoutMs: config.DELIVERY_REPLY_TIMEOUT_MS,
-    dotTimeoutMs: config.DELIVERY_DOT_TIMEOUT_MS,
-    idleMs: config.DELIVERY_IDLE_MS,
-    maxMessages: config.DELIVERY_SESSION_MESSAGES,
-  })
-}
-
-function rulesOf(config: DeliveryConfig): DestinationRules {
-  const [, host, port] = /^(.+):(\d+)$/.exec(config.DELIVERY_SMARTHOST ?? '') ?? []
-  return {
-    port: config.DELIVERY_PORT,
-    smarthost: host && port ? { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) } : null,
-    allowPrivate: config.DELIVERY_ALLOW_PRIVATE,
-    families: config.DELIVERY_ADDRESS_FAMILIES,
-    ourselves: new Set([config.MAIL_HOSTNAME, ...config.DELIVERY_OURSELVES].map((name) => name.toLowerCase())),
-    random: Math.random,
-    ...{ isAddress, isPrivate },
-  }
-}
-
-/** Opens the message once for all hosts that are tried. @throws NoSuchRecord, CorruptRecord */
-async function withRecord<Result>(
-  spool: SpoolReader,
-  sign: Sign,
-  [first]: readonly MailOut[],
-  work: (message: Pick<AttemptPorts, 'body' | 'content' | 'signature'>) => Promise<Result>,
-): Promise<Result> {
-  if (first === undefined) throw new Error('a transaction without a task')
-  const record = await spool.open(first.queueId)
-  const body = () => record.read()
-  try {
-    return await work({ body, content: () => contentOf(body()), signature: () => sign(first, body) })
-  } finally {
-    await record.close()
-  }
 }

@@ -4,13 +4,17 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { laneOf } from '@postbus/contracts'
+import { type Bus, BusUnavailable } from '@postbus/bus'
+import { explainRoute, laneOf, MailHold, QueueId, type Transport, transports } from '@postbus/contracts'
 import { keyPair, keyRecord, keyRecordName } from '@postbus/mail-auth'
-import { type SmtpSink, startDnsServer } from '@postbus/testkit'
+import { type SmtpSink, startDnsServer, startSmtpSink } from '@postbus/testkit'
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
+import type { z } from 'zod'
 
 import { platform, queueId, type RecipientStatus } from './platform.ts'
+import { taskTo } from './samples.ts'
 
+type Told = z.output<typeof explainRoute.output>
 const kinds = (statuses: RecipientStatus[]): string[] => statuses.map(({ kind }) => kind).sort()
 const texts = ({ messages }: SmtpSink): string[] => messages.map(({ data }) => data.toString())
 
@@ -186,3 +190,90 @@ test(
     assert.equal(sink.messages.length, 0)
   },
 )
+
+/** Asks until the answer is the one that is waited for: rules are read in the background. */
+async function route(operator: Bus, recipient: string, wanted: (told: Told) => boolean, sender = ''): Promise<Told> {
+  for (;;) {
+    try {
+      const told = await operator.request(explainRoute, { recipient, sender })
+      if (wanted(told)) return told
+    } catch (error) {
+      if (!(error instanceof BusUnavailable)) throw error
+    }
+  }
+}
+
+test('a rule decides where mail goes as soon as the directory has it', { timeout: 60_000 }, async (t) => {
+  const { bus, add, delivery, send, until, statuses } = await platform(t)
+  const store = await startSmtpSink(t, { lmtp: true })
+  await delivery()
+  const rule = (name: string, domain: string, action: Transport['action']): Transport => ({
+    ...{ name, match: { domain }, action, policy: {} },
+  })
+  add(rule('store', 'store.test', { kind: 'lmtp', host: '127.0.0.1', port: store.port }))
+  add(rule('sink', 'nowhere.test', { kind: 'discard' }))
+  add(rule('careful', 'careful.test', { kind: 'hold', reason: 'look at it' }))
+  add(rule('gone', '.gone.test', { kind: 'fail', status: '5.1.6', reason: 'moved away' }))
+  await route(await bus('operator'), 'x@a.gone.test', ({ rule }) => rule === 'gone')
+
+  await send(queueId(1), [
+    'ann@store.test',
+    'permdata@store.test',
+    'bob@nowhere.test',
+    'cid@careful.test',
+    'd@a.gone.test',
+  ])
+  await until(() => statuses.length === 5)
+  const told = Map.groupBy(statuses, ({ kind }) => kind)
+  assert.deepEqual(kinds(statuses), ['discarded', 'failed', 'failed', 'held', 'relayed'])
+  assert.equal(store.messages.length, 1)
+  const [discarded] = told.get('discarded') ?? []
+  assert.equal(discarded?.kind === 'discarded' && discarded.rule, 'transport sink')
+  const failed = told.get('failed')?.map((status) => status.kind === 'failed' && [status.status, status.rule])
+  assert.deepEqual(failed?.sort(), [
+    ['5.1.6', 'transport gone'],
+    ['5.2.1', undefined],
+  ])
+  const task = taskTo('cid@careful.test', { queueId: QueueId.parse(queueId(1)), site: 'careful.test' })
+  const held = MailHold.subject({ task, heldAt: '', rule: '' })
+  assert.equal(await (await bus('custody')).holds(MailHold, held), true)
+})
+
+test('an operator is told the route of an address without a message being sent', { timeout: 60_000 }, async (t) => {
+  const { bus, add, delivery, sink } = await platform(t)
+  await delivery()
+  const operator = await bus('operator')
+  const bulk: Transport = {
+    ...{ name: 'bulk', match: { domain: '*', sender: '@bulk.test' }, policy: { concurrency: 3 } },
+    action: { kind: 'smarthost', host: '127.0.0.1', port: 587, username: 'us', password: 'secret' },
+  }
+  assert.deepEqual(await route(operator, 'ann@far.test', () => true), {
+    ...{ way: 'hosts', tls: 'opportunistic', key: `smtp:127.0.0.1:${sink.port}`, policy: {} },
+    hosts: [{ name: '127.0.0.1', address: '127.0.0.1', port: sink.port }],
+  })
+  add(bulk)
+  const told = await route(operator, 'ann@far.test', ({ rule }) => rule !== undefined, 'x@bulk.test')
+  assert.deepEqual(told, {
+    ...{ rule: 'bulk', username: 'us', way: 'hosts', tls: 'required', key: 'smtp:127.0.0.1:587 (bulk)' },
+    ...{ policy: { concurrency: 3 }, hosts: [{ name: '127.0.0.1', address: '127.0.0.1', port: 587 }] },
+  })
+  assert.equal(sink.sessions, 0)
+})
+
+test('nothing is sent before it is known where mail goes', { timeout: 60_000 }, async (t) => {
+  const { sink, bus, delivery, send, until, statuses } = await platform(t, {}, { rulesAreKnown: false })
+  await delivery()
+  await send(queueId(1), ['ann@far.test'])
+  const directory = await bus('directory')
+  const asked = Promise.withResolvers<void>()
+  let answering = false
+  await directory.answer(transports, async () => {
+    asked.resolve()
+    if (!answering) throw new Error('not yet')
+    return { transports: [], more: false, revision: 1 }
+  })
+  await asked.promise
+  assert.equal(sink.sessions, 0)
+  answering = true
+  await until(() => statuses.some(({ kind }) => kind === 'relayed'))
+})

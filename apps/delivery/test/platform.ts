@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test'
 
 import { connectBus, type ConnectedBus, keepProvisioned } from '@postbus/bus'
 import {
+  DirectoryChanged,
   MailAccepted,
   MailOut,
   MailStatus,
@@ -14,6 +15,8 @@ import {
   type SigningKey,
   signingKeys,
   type Status,
+  type Transport,
+  transports,
 } from '@postbus/contracts'
 import { openSpoolWriter } from '@postbus/spool'
 import { type SinkOptions, startNatsServer, startSmtpSink } from '@postbus/testkit'
@@ -41,7 +44,8 @@ export interface Replica {
 
 const PUBLISHED_AT_ONCE = 500
 
-export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
+/** @param rulesAreKnown whether a directory tells transport rules */
+export async function platform(t: TestContext, sinkOptions: SinkOptions = {}, { rulesAreKnown = true } = {}) {
   const data = await mkdtemp(join(tmpdir(), 'postbus-delivery-'))
   const over = new AbortController()
   const closes: (() => Promise<void> | void)[] = [() => rm(data, { recursive: true, force: true })]
@@ -61,6 +65,11 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
     closes.push(() => connected.close())
     return connected
   }
+  const rules: Transport[] = []
+  const teller = await bus('directory')
+  if (rulesAreKnown)
+    await teller.answer(transports, async () => ({ transports: rules, more: false, revision: rules.length }))
+
   const spoolDir = join(data, 'spool')
   const ledgerFile = join(data, 'delivery.sqlite')
   const writer = await openSpoolWriter({ dir: spoolDir, writerName: 'test' })
@@ -81,6 +90,11 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}) {
 
   return {
     ...{ nats, sink, bus, statuses, data, ledgerFile, keys },
+    /** In the directory, which says that it changed. */
+    add(rule: Transport): void {
+      rules.push(rule)
+      teller.hint(DirectoryChanged, { revision: rules.length })
+    },
     /** A directory that knows `keys`. @returns a promise of the last time it fails to answer, so often at first */
     async directory({ failures = 0 } = {}): Promise<{ failed: Promise<void> }> {
       const failed = Promise.withResolvers<void>()

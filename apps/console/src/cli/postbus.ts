@@ -10,6 +10,7 @@ import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
 import { dkimCommands } from './commands/dkim.ts'
 import { domainCommands } from './commands/domain.ts'
 import { queueCommands } from './commands/queue.ts'
+import { transportCommands } from './commands/transport.ts'
 import { whereCommand } from './commands/where.ts'
 import { connectOperator, NotRunning } from './connect.ts'
 import { commandHelp, generalHelp } from './help.ts'
@@ -34,6 +35,7 @@ const commands: readonly Command[] = [
   ...groupCommands,
   ...listCommands,
   ...queueCommands,
+  ...transportCommands,
   whereCommand,
 ]
 

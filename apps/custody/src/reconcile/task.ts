@@ -98,6 +98,7 @@ function outgoingTask({ entry, original, tracked }: Overdue): MailOut | null {
     spills: 0,
     ...(entry.account !== undefined && { submitter: entry.account }),
     ...(via !== undefined && { via }),
+    ...(status?.kind === 'released' && { released: true as const }),
     ...(firstAttemptAt !== null && { firstAttemptAt }),
     ...(lastReply !== undefined && { lastReply }),
   }

@@ -9,6 +9,8 @@ import type { RelayConnection } from './relay-connection.ts'
 
 export interface SmtpSessionOptions {
   replyTimeoutMs: number
+  dataTimeoutMs: number
+  blockTimeoutMs: number
   dotTimeoutMs: number
   maxMessages: number
 }
@@ -24,10 +26,12 @@ export class SmtpSession implements Session {
   #reused = false
   #waiting: { timer: NodeJS.Timeout; gone(): void } | undefined
 
-  constructor(connection: RelayConnection, options: SmtpSessionOptions) {
+  constructor(connection: RelayConnection, peer: Peer, options: SmtpSessionOptions) {
     this.#connection = connection
     this.#options = options
-    this.peer = peerOf(connection)
+    this.peer = peer
+    // Pipelined, DATA is sent while replies to MAIL and RCPT are still due, which may take longer.
+    connection.dataTimeoutMs = peer.offers('PIPELINING') ? null : options.dataTimeoutMs
     connection.once('end', () => this.#end())
   }
 
@@ -41,7 +45,9 @@ export class SmtpSession implements Session {
     this.#messages++
     connection.mailParameters = smtputf8 ? ['SMTPUTF8'] : []
     connection.rcptParameters = new Map(recipients.map(({ forwardPath, parameters }) => [forwardPath, parameters]))
-    const message = Readable.from(body, { objectMode: false })
+    connection.lmtpReplies.clear()
+    connection.silence(this.#options.replyTimeoutMs)
+    const message = Readable.from(this.#blocks(body), { objectMode: false })
     let unreadable: Error | undefined
     let afterDot = false
     message.once('error', (error) => {
@@ -49,7 +55,7 @@ export class SmtpSession implements Session {
     })
     message.once('end', () => {
       afterDot = true
-      this.#silence(this.#options.dotTimeoutMs)
+      connection.silence(this.#options.dotTimeoutMs)
     })
     // The library notes on the envelope what each recipient was answered, also when the message fails afterwards.
     const envelope: SMTPEnvelope & Partial<Pick<SMTPConnectionEnvelope, 'rejectedErrors'>> = {
@@ -64,7 +70,7 @@ export class SmtpSession implements Session {
       connection.send(envelope, message, (error, info) => resolve(error ? failureOf(error) : info))
     })
     message.destroy()
-    this.#silence(this.#options.replyTimeoutMs)
+    connection.silence(this.#options.replyTimeoutMs)
     if (unreadable !== undefined) {
       // Without the final dot nothing was sent; the session cannot be brought back in step.
       this.#usable = false
@@ -75,6 +81,13 @@ export class SmtpSession implements Session {
     const said = outcome instanceof Failure && outcome.command === 'MAIL FROM' ? [] : (envelope.rejectedErrors ?? [])
     const refused = new Map(said.map((error) => [error.recipient, failureOf(error)]))
     return recipients.map(({ forwardPath }) => {
+      const own = connection.lmtpReplies.get(forwardPath)
+      if (own !== undefined) {
+        const text = replyText(own)
+        return text.startsWith('2')
+          ? { kind: 'accepted', reply: text }
+          : { kind: 'refused', reply: { to: 'DATA', text } }
+      }
       const reply = refused.get(forwardPath)?.response
       if (reply !== undefined) return { kind: 'refused', reply: { to: 'RCPT', text: reply } }
       if (outcome instanceof Failure) return outcome.answer(afterDot)
@@ -105,7 +118,7 @@ export class SmtpSession implements Session {
     if (!this.#usable) return this.#connection.close()
     this.#end()
     // RFC 5321 §4.1.1.10: not without QUIT; but nobody waits long for its answer.
-    this.#silence(QUIT_TIMEOUT_MS)
+    this.#connection.silence(QUIT_TIMEOUT_MS)
     this.#connection.quit()
   }
 
@@ -116,10 +129,10 @@ export class SmtpSession implements Session {
     this.#waiting = undefined
   }
 
-  /** How long the peer may say nothing. */
-  #silence(ms: number): void {
-    const { _socket: socket } = this.#connection
-    if (socket) socket.setTimeout(ms)
+  /** Asked for its first octet when the peer has said that it takes data. */
+  async *#blocks(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    this.#connection.silence(this.#options.blockTimeoutMs)
+    yield* body
   }
 }
 
@@ -156,7 +169,7 @@ export const failureOf = (error: unknown): Failure =>
   new Failure(error instanceof Error ? error : new Error(String(error)))
 
 /** RFC 5321 §4.1.1.1: the name on the first line, a keyword with its parameters on each of the others. */
-function peerOf({ lastServerResponse, secure }: RelayConnection): Peer {
+export function peerOf({ lastServerResponse, secure }: RelayConnection): Peer {
   const [greeting = '', ...lines] = lastServerResponse ? lastServerResponse.split(/\r?\n/) : []
   const offers = new Map<string, string>()
   for (const line of lines) {

@@ -7,8 +7,8 @@ import { taskTo } from '../../test/samples.ts'
 import { classifier } from './classify.ts'
 import { deliver, type RecipientOutcome } from './deliver.ts'
 import type { Destination, Host } from './destination.ts'
-import type { Content } from './fit.ts'
-import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing, type Transaction } from './session.ts'
+import type { Content, Form } from './fit.ts'
+import { type Answer, type Session, SessionFailed, TlsMissing, type Transaction } from './session.ts'
 
 const host = (name: string): Host => ({ name, address: '192.0.2.1', port: 25 })
 const accepted: Answer = { kind: 'accepted', reply: '250 ok' }
@@ -30,7 +30,15 @@ interface FakeHost {
 }
 
 /** Hosts by name, in the order of preference. */
-function world(hosts: Record<string, FakeHost>, content: Content = { header8bit: false, body8bit: false }) {
+function world(
+  hosts: Record<string, FakeHost>,
+  content: Content = { header8bit: false, body8bit: false },
+  /** Octets of the seven-bit form; null: there is none. */
+  sevenBit: number | null = null,
+  maxHosts = Infinity,
+) {
+  const forms: Form[] = []
+  let size = NaN
   const sent: { host: string; transaction: Transaction }[] = []
   const opened: string[] = []
   const destination: Destination = { kind: 'hosts', hosts: Object.keys(hosts).map(host) }
@@ -55,18 +63,26 @@ function world(hosts: Record<string, FakeHost>, content: Content = { header8bit:
         release() {},
       }
     },
-    body: () => (async function* () {})(),
-    content: async () => content,
-    signature: async () => '',
+    message: {
+      content: async () => content,
+      sevenBit: async () => (sevenBit === null ? { impossible: 'signed' } : null),
+      sizeOf: async (form: Form) => (form === 'asIs' ? size : (sevenBit ?? NaN)),
+      read(form: Form) {
+        forms.push(form)
+        return (async function* () {})()
+      },
+    },
     classify: classifier(),
+    hasTime: () => opened.length < maxHosts,
     isOurselves: (name: string) => name === 'mx.example.org',
   }
   const run = async (...tasks: [MailOut, ...MailOut[]]) => {
+    size = tasks[0].size
     const { outcomes } = await deliver(tasks, ports)
     assert.equal(outcomes.size, tasks.length)
     return tasks.map((task) => brief(outcomes.get(task)))
   }
-  return { sent, opened, ports, run }
+  return { sent, opened, forms, ports, run }
 }
 
 function brief(outcome: RecipientOutcome | undefined): string {
@@ -120,6 +136,13 @@ test('when no host can be spoken to the message waits', async () => {
     [{ transactions: [{ '*': broken(false) }] }, 'deferred 4.4.2'],
   ]
   for (const [fake, outcome] of cases) assert.deepEqual(await world({ a: fake }).run(taskTo('x@far.test')), [outcome])
+})
+
+test('a site with many dead hosts is given up for now when the time for it is over', async () => {
+  const dead = { fails: new SessionFailed('no connection in time', {}) }
+  const { run, opened } = world({ a: dead, b: dead, c: dead, d: {} }, undefined, undefined, 2)
+  assert.deepEqual(await run(taskTo('x@far.test')), ['deferred 4.4.1'])
+  assert.deepEqual(opened, ['a', 'b'])
 })
 
 test('after the final dot without an answer no other host is tried', async () => {
@@ -194,45 +217,43 @@ test('nothing is sent that the peer does not take', async () => {
   }
 })
 
-test('a signature is made once there is a session, once for all hosts, and counts in the size', async () => {
-  const { ports, sent } = world({
-    a: { fails: new SessionFailed('refused', {}) },
-    b: { transactions: [{ '*': refused('451 4.3.0 later') }] },
-    c: {},
-  })
-  const signatures: string[] = []
-  const bodies: string[] = []
-  const open: OpenSession = async (host, options) => {
-    const session = await ports.open(host, options)
-    return {
-      ...session,
-      async send(transaction, body) {
-        bodies.push((await Array.fromAsync(body)).map(String).join(''))
-        return session.send(transaction, body)
-      },
-    }
-  }
-  const signature = async (): Promise<string> => {
-    signatures.push('made')
-    return 'DKIM-Signature: x\r\n'
-  }
-  const task = taskTo('x@far.test', { size: 100 })
-  const body = async function* () {
-    yield Buffer.from('hello')
-  }
-  const { outcomes } = await deliver([task], { ...ports, open, signature, body })
-  assert.equal(brief(outcomes.get(task)), 'relayed c')
-  assert.deepEqual(signatures, ['made'])
-  assert.deepEqual(bodies, ['DKIM-Signature: x\r\nhello', 'DKIM-Signature: x\r\nhello'])
+test('nothing is said to anybody while nobody can say how to sign it', async () => {
+  const { ports, sent } = world({ a: {} })
+  const message = { ...ports.message, sizeOf: () => Promise.reject(new Error('no keys to be had')) }
+  await assert.rejects(deliver([taskTo('x@far.test')], { ...ports, message }), /no keys/)
+  assert.deepEqual(sent, [])
+})
+
+test('what is known of some recipients is told though the message cannot be read for the others', async () => {
+  const { ports } = world({ a: { transactions: [{ 'later@far.test': refused('451 4.3.0 later') }] }, b: {} })
+  let asked = 0
+  const sizeOf = () => (asked++ === 0 ? Promise.resolve(100) : Promise.reject(new Error('the disk is gone')))
+  const tasks = [taskTo('x@far.test'), taskTo('later@far.test')] as const
+  const { outcomes } = await deliver(tasks, { ...ports, message: { ...ports.message, sizeOf } })
   assert.deepEqual(
-    sent.map(({ transaction }) => transaction.size),
-    [119, 119],
+    tasks.map((task) => brief(outcomes.get(task))),
+    ['relayed a', 'deferred 4.3.0'],
   )
-  const nobody = world({ a: { fails: new SessionFailed('refused', {}) } })
-  await deliver([task], { ...nobody.ports, signature })
-  assert.equal(signatures.length, 1)
-  const missing = () => Promise.reject(new Error('no keys to be had'))
-  await assert.rejects(deliver([task], { ...world({ a: {} }).ports, signature: missing }), /no keys/)
+})
+
+test('eight bits go to a seven-bit host converted, with the size that they have then', async () => {
+  const eightBit = { header8bit: false, body8bit: true }
+  const task = taskTo('x@far.test', { body: '8BITMIME', size: 100 })
+  const { run, sent, forms } = world(
+    { a: { offers: [], transactions: [{ '*': refused('450 w') }] }, b: {} },
+    eightBit,
+    150,
+  )
+  assert.deepEqual(await run(task), ['relayed b'])
+  assert.deepEqual(
+    sent.map(({ transaction }) => [transaction.size, transaction.body8bit]),
+    [
+      [150, false],
+      [100, true],
+    ],
+  )
+  assert.deepEqual(forms, ['sevenBit', 'asIs'])
+  assert.deepEqual(await world({ a: { offers: [], maxSize: 149 } }, eightBit, 150).run(task), ['failed 5.3.4'])
 })
 
 test('a host that lacks something leaves the others to try', async () => {

@@ -1,5 +1,5 @@
 /**
- * One message, one site, the recipients still open: hosts are tried in order until every recipient has a final word.
+ * One message, one next hop, the recipients still open: hosts are tried in order until every recipient has a final word.
  *
  * A host that cannot be spoken to, or says "later", leaves the next one to try; what it says for good is believed. After the
  * final dot without an answer no other host is tried: the message may have been taken, and a second copy helps nobody.
@@ -11,18 +11,17 @@ import type { MailOut } from '@postbus/contracts'
 import type { SiteNews } from '../lanes/site-news.ts'
 import type { Classify, Retry, Verdict } from './classify.ts'
 import type { Destination, Host } from './destination.ts'
-import { type Content, fitToPeer } from './fit.ts'
+import { fitToPeer, type Message } from './fit.ts'
 import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
 import { SiteReport } from './site-report.ts'
 
 export interface DeliverPorts {
-  destination(task: MailOut): Promise<Destination>
+  destination(): Promise<Destination>
   open: OpenSession
-  body(): AsyncIterable<Uint8Array>
-  content(): Promise<Content>
-  /** Header fields that go in front of the message, each with its CRLF; asked when there is a session to send it over. */
-  signature(): Promise<string>
+  message: Message
   classify: Classify
+  /** Whether another host may still be tried. */
+  hasTime(): boolean
   /** Whether a peer that calls itself this is ourselves. */
   isOurselves(name: string): boolean
 }
@@ -37,7 +36,7 @@ export type RecipientOutcome =
       mxHost?: string
       retry?: Retry
     }
-  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
+  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; reply?: string; mxHost?: string; rule?: string }
 
 type Outcomes = Map<MailOut, RecipientOutcome>
 
@@ -48,12 +47,12 @@ export interface Delivered {
 }
 
 /**
- * @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome.
- * @throws what `signature` throws, before anything was said of the message; what `body` throws
+ * @param tasks all of one message, route and reverse-path. Never throws for what a peer or DNS did: that is an outcome.
+ * @throws what `message` throws: before anything was said of it, or with the session cut off
  */
 export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Delivered> {
-  const [{ requireTls, size }] = tasks
-  const destination = await lookUp(tasks[0], ports)
+  const [{ requireTls }] = tasks
+  const destination = await lookUp(ports)
   if (destination.kind !== 'hosts') {
     // Without DNS nobody gets there; a name that cannot be is an answer.
     const news: SiteNews = destination.kind === 'deferred' ? { ...destination, kind: 'trouble' } : { kind: 'well' }
@@ -64,15 +63,13 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
   const final: Outcomes = new Map()
   /** What was said last about a recipient that another host may still take. */
   const noted: Outcomes = new Map()
-  /** Once for all hosts: a second one could not be had when the first recipients are already through. */
-  let signature: string | undefined
   const open = (): MailOut[] => tasks.filter((task) => !final.has(task))
   const noteAll = (outcome: RecipientOutcome): void => {
     for (const task of open()) note(noted, task, outcome)
   }
 
   for (const host of destination.hosts) {
-    if (open().length === 0) break
+    if (open().length === 0 || (host !== destination.hosts[0] && !ports.hasTime())) break
     try {
       let session = await ports.open(host, { requireTls, fresh: false })
       if ((await converse(session, host)) === 'stale') {
@@ -90,6 +87,10 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         if (requireTls) report.answered()
         else report.heard('trouble', outcome)
         noteAll(outcome)
+      } else if (final.size > 0) {
+        // What is known of the others must reach the ledger; RFC 3463 §3.4: 4.3.0, other or undefined mail system status.
+        const reason = error instanceof Error ? error.message : String(error)
+        noteAll({ kind: 'deferred', status: '4.3.0', reason })
       } else throw error
     }
   }
@@ -110,17 +111,16 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         for (const task of open()) final.set(task, loop)
         return 'done'
       }
-      signature ??= await ports.signature()
-      const message = { size: size + Buffer.byteLength(signature), content: ports.content }
       for (;;) {
         const [first, ...rest] = open()
         if (first === undefined) return 'done'
-        const { transaction, tasks: fitting, unfit } = await fitToPeer([first, ...rest], session.peer, message)
+        const fitted = await fitToPeer([first, ...rest], session.peer, ports.message)
+        const { transaction, form, tasks: fitting, unfit } = fitted
         // Another host of the site may offer what this one lacks.
         if (unfit.size > 0) report.answered()
         for (const [task, reason] of unfit) note(noted, task, { kind: 'failed', ...reason, mxHost: host.name })
         if (transaction === null) return 'done'
-        const answers = await session.send(transaction, withFront(signature, ports.body()))
+        const answers = await session.send(transaction, ports.message.read(form))
         if (session.reused && answers.every(isGoodbye)) return 'stale'
         const { accepted, crowdedOut } = settle(fitting, answers, host, session)
         // RFC 5321 §4.5.3.1.10: those who did not fit go into a transaction of their own, at once.
@@ -161,11 +161,10 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
 }
 
 async function lookUp(
-  task: MailOut,
   ports: DeliverPorts,
 ): Promise<Extract<Destination, { kind: 'hosts' }> | Extract<RecipientOutcome, { reason: string }>> {
   try {
-    const destination = await ports.destination(task)
+    const destination = await ports.destination()
     if (destination.kind === 'hosts') return destination
     if (destination.kind === 'impossible') return { ...destination, kind: 'failed' }
     return { ...destination, kind: 'deferred' }
@@ -173,11 +172,6 @@ async function lookUp(
     const why = error instanceof Error ? error.message : String(error)
     return { kind: 'deferred', status: '4.4.3', reason: `DNS cannot tell: ${why}` }
   }
-}
-
-async function* withFront(front: string, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  if (front !== '') yield Buffer.from(front)
-  yield* body
 }
 
 /** RFC 5321 §3.8: a session that waited may be closed with a 421 or without one. */

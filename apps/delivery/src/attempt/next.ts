@@ -15,7 +15,7 @@ export function nextTask(task: MailOut, { attempt, outcome }: LedgerEntry): Mail
   if (outcome.kind !== 'deferred' && outcome.kind !== 'released') throw new Error(`no attempt follows ${outcome.kind}`)
   const { via = task.via } = outcome
   const next = { ...task, attempt: attempt + 1, ...(via !== undefined && { via }) }
-  if (outcome.kind === 'released') return { ...next, spills: 0 }
+  if (outcome.kind === 'released') return { ...next, released: true, spills: 0 }
   const { at, reply } = outcome
   return { ...next, firstAttemptAt: task.firstAttemptAt ?? at, ...(reply !== undefined && { lastReply: reply }) }
 }

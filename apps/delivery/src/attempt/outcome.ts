@@ -18,6 +18,8 @@ export const Outcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('held'), at: Timestamp, rule: z.string(), ...way }),
   /** Let go on at once, out of a hold, before its time or another way: the next attempt is work. */
   z.object({ kind: z.literal('released'), at: Timestamp, by: z.string(), ...way }),
+  /** A rule ends it, and nobody is told. */
+  z.object({ kind: z.literal('discarded'), at: Timestamp, rule: z.string() }),
   z.object({ kind: z.literal('cancelled'), at: Timestamp, by: z.string() }),
 ])
 export type Outcome = z.infer<typeof Outcome>

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import type { MailOut } from '@postbus/contracts'
+
 import { taskTo, time } from '../../test/samples.ts'
 import type { LedgerEntry } from './ledger.ts'
 import { suspend } from './suspend.ts'
@@ -12,6 +14,7 @@ async function suspended(changes: object, until: string, random = 0) {
   const ledger: LedgerEntry[] = []
   const ports = {
     ledger: { commit: async (entry: LedgerEntry) => void ledger.push(entry) },
+    expiryOf: ({ expiresAt }: MailOut) => new Date(expiresAt),
     now: () => new Date(time(10)),
     random: () => random,
   }

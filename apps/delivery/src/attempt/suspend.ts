@@ -34,7 +34,7 @@ export async function suspend(
       const outcome = outcomeOf(
         task,
         suspended,
-        { now, random: ports.random(), notBefore: new Date(notBefore) },
+        { now, random: ports.random(), expiresAt: ports.expiryOf(task), notBefore: new Date(notBefore) },
         schedule,
       )
       return commitOutcome(task, outcome, ports.ledger)

@@ -24,6 +24,7 @@ function world(outcome: Outcome | Error, submissions: Submission<Outcome>[] = []
   const ledger = new Map<string, LedgerEntry>()
   const statuses: Status[] = []
   const retries: { task: MailOut; at: Date | undefined; target: string | undefined }[] = []
+  const holds: unknown[] = []
   let attempts = 0
   let failing: Error | null = null
   const handler = onMailOut({
@@ -41,8 +42,9 @@ function world(outcome: Outcome | Error, submissions: Submission<Outcome>[] = []
       if (failing) throw failing
       statuses.push(...all)
     },
-    async publish(_contract, task, options) {
+    async publish(contract, task, options) {
       if (failing) throw failing
+      if (contract.name === 'mail.hold') return void holds.push(task)
       const { schedule } = options ?? {}
       retries.push({ task: task as MailOut, at: schedule?.at, target: schedule?.target })
     },
@@ -51,7 +53,7 @@ function world(outcome: Outcome | Error, submissions: Submission<Outcome>[] = []
     counted: () => {},
   })
   return {
-    ...{ statuses, retries, ledger },
+    ...{ statuses, retries, holds, ledger },
     run: (task: MailOut) => handler(task, context),
     attempts: () => attempts,
     breakBus: (error: Error | null) => {
@@ -117,6 +119,19 @@ test('an older copy that custody brought back continues where the ledger is, und
   assert.equal(attempts(), 1)
   assert.deepEqual([retries[1]?.task.attempt, retries[1]?.task.incarnation, retries[1]?.at], [5, 1, new Date(time(6))])
   assert.deepEqual([statuses[1]?.incarnation, statuses[1] && 'attempt' in statuses[1] && statuses[1].attempt], [1, 4])
+})
+
+test('a held recipient is kept whole for an operator', async () => {
+  const held: Outcome = { kind: 'held', at: time(1), rule: 'transport careful: look at it' }
+  const { run, statuses, holds, attempts } = world(held)
+  await run(task)
+  await run(task)
+  assert.equal(attempts(), 1)
+  assert.deepEqual(holds[1], holds[0])
+  assert.deepEqual(holds[0], { task, heldAt: time(1), rule: held.rule })
+  assert.deepEqual(statuses[0], {
+    ...{ ...held, queueId: task.queueId, n: task.n, incarnation: 0, attempt: 1, site: 'far.test' },
+  })
 })
 
 test('a bus that does not confirm costs no second delivery', async () => {

@@ -3,11 +3,11 @@ export interface SitePolicy {
   /** Tasks with the same key share the site's limits, its turns and its breaker. */
   key: string
   /** Transactions at once. Default: the scheduler's. */
-  concurrency?: number
+  concurrency?: number | undefined
   /** Transactions begun per minute. Default: no limit. */
-  perMinute?: number
+  perMinute?: number | undefined
   /** Recipients of one transaction. Default: the scheduler's. */
-  maxRecipients?: number
+  maxRecipients?: number | undefined
   /** Its tasks are in lanes of many owners (a smarthost): each replica keeps a part of the limits. */
   shared?: boolean
 }
