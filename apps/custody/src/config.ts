@@ -66,6 +66,11 @@ export const CustodyConfig = z.object({
     .default(86_400_000)
     .describe('What waits on the bus for long is looked for ever more rarely, but at least this often (ms).'),
   CUSTODY_HISTORY: positive.default(14 * 86_400).describe('How long a finished message can still be looked up (s).'),
+  CUSTODY_HISTORY_STATUSES: positive
+    .min(2)
+    .max(1000)
+    .default(60)
+    .describe('Earlier statuses kept of one recipient; of more, the first and the last half of these.'),
   CUSTODY_TOMBSTONES: positive
     .default(90 * 86_400)
     .describe('How long it is remembered that a record was freed (s); longer than anything may be restored from.'),

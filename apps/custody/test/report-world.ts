@@ -32,7 +32,14 @@ export async function reportWorld(t: TestContext, times: { gatherMs?: number; de
   const clock = { minutes: 10 }
   const now = (): Date => new Date(time(clock.minutes))
   const db = await temporaryDatabase<Tables>(t, migrations)
-  const options = { overdueMs: 600_000, gatherMs: 120_000, delayMs: 3_600_000, ...times, now: () => now().getTime() }
+  const options = {
+    overdueMs: 600_000,
+    gatherMs: 120_000,
+    delayMs: 3_600_000,
+    historyKept: 6,
+    ...times,
+    now: () => now().getTime(),
+  }
   const books = sqlBooks(db, options)
   const spoolWriter = await openSpoolWriter({ dir, writerName: 'test', minFreeBytes: 0 })
   const reader = openSpoolReader({ dir })
