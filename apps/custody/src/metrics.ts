@@ -1,6 +1,7 @@
 import type { Status } from '@postbus/contracts'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
+import type { ReadOutcome } from './incoming/read-reports.ts'
 import type { PassResult } from './reconcile/pass.ts'
 import type { ReportKind } from './report/should-report.ts'
 import type { Books } from './tracking/books.ts'
@@ -12,6 +13,7 @@ export interface CustodyMetrics {
   recorded(statuses: readonly Status[]): void
   freed(records: number): void
   reported(kind: ReportKind): void
+  read(outcome: ReadOutcome): void
   passed(result: PassResult): void
   scanned(records: number, seconds: number): void
   leading(leads: boolean): void
@@ -32,6 +34,13 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
     name: 'mail_custody_reports_total',
     help: 'Reports to senders that are in custody, by what they tell.',
     labelNames: ['kind'],
+    registers,
+  })
+  /** outcome: tied, unrelated, unreadable */
+  const incoming = new Counter({
+    name: 'mail_custody_incoming_reports_total',
+    help: 'Delivery reports that came in and were read, by whether they are about a message of ours.',
+    labelNames: ['outcome'],
     registers,
   })
   /** finding: found, suspect, republished, recordMissing */
@@ -70,6 +79,7 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
     },
     freed: (records) => freed.inc(records),
     reported: (kind) => reports.inc({ kind }),
+    read: (outcome) => incoming.inc({ outcome }),
     passed(result) {
       looked.inc({ finding: 'found' }, result.found)
       looked.inc({ finding: 'suspect' }, result.suspects)

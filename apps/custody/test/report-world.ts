@@ -125,7 +125,8 @@ export async function reportWorld(t: TestContext, times: { gatherMs?: number; de
   }
 
   return {
-    ...{ clock, books, published, failures, unreadable, spoolWriter, keeper, read, live },
+    ...{ clock, books, published, failures, unreadable, spoolWriter, reader, keeper, read, live },
+    writer: () => writer,
     record: (...statuses: Parameters<BooksWriter['record']>) => writer.record(...statuses),
     /** A message in the spool, with its routing in the books: all recipients local. */
     async accept(accepted: MailAccepted, names: string[], body = 'Subject: x\r\n\r\nhello\r\n'): Promise<MailAccepted> {
