@@ -55,7 +55,7 @@ export function queueContract(name: string, begin: Begin): void {
     await writer.record([statusOf(queueIdOf(4), 'dan', 'held', { attempt: 1 })])
     assert.deepEqual(await listed(books), [3, 1, 2, 4].map(queueIdOf))
     assert.deepEqual(await listed(books, { site: 'far.test' }), [3, 2, 4].map(queueIdOf))
-    assert.deepEqual(await listed(books, { site: 'far.test', states: ['held'] }), [queueIdOf(4)])
+    assert.deepEqual(await listed(books, { site: 'far.test', setAside: true }), [queueIdOf(4)])
     assert.deepEqual(await listed(books, { after: minute(1), before: minute(7) }), [1, 2].map(queueIdOf))
     assert.deepEqual(await listed(books, { queueId: queueIdOf(2) }), [queueIdOf(2)])
     assert.deepEqual(await listed(books, { queueId: queueIdOf(2), n: keyOf('bob') }), [])

@@ -6,14 +6,15 @@ import type { QueueRange } from '../tracking/books.ts'
 /** The part an index answers; it never leaves out what `matches` takes. */
 export function rangeOf({ queueId, n, site, states, after, before }: QueueFilter): QueueRange {
   return {
-    ...{ queueId, n, states },
+    ...{ queueId, n },
+    setAside: states?.every((state) => state === 'held' || state === 'dead'),
     site: site === undefined || isDomainAndBelow(site) ? undefined : site.toLowerCase(),
     after: after === undefined ? undefined : Date.parse(after),
     before: before === undefined ? undefined : Date.parse(before),
   }
 }
 
-/** Nothing is left to look at. */
+/** Nothing but the state is left to look at. */
 export function isRangeOnly({ site, sender, recipient, account, reason }: QueueFilter): boolean {
   const others = [sender, recipient, account, reason]
   return others.every((condition) => condition === undefined) && (site === undefined || !isDomainAndBelow(site))

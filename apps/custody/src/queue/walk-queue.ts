@@ -65,7 +65,8 @@ async function* marksOf(
 ): AsyncGenerator<Mark> {
   if (isRangeOnly(filter)) {
     const { queueMarks } = books
-    yield* pagesOf((range, after) => queueMarks(range, after, MARKS_PAGE), rangeOf(filter), MARKS_PAGE, signal)
+    const marks = pagesOf((range, after) => queueMarks(range, after, MARKS_PAGE), rangeOf(filter), MARKS_PAGE, signal)
+    for await (const mark of marks) if (filter.states?.includes(mark.state) ?? true) yield mark
     return
   }
   for await (const { site, state, acceptedAt, nextAttemptAt } of walkQueue(books, filter, signal)) {

@@ -72,7 +72,8 @@ export interface QueueRange {
   queueId?: QueueId | undefined
   n?: RecipientKey | undefined
   site?: string | undefined
-  states?: readonly QueueState[] | undefined
+  /** Only those that wait for a person: held or dead. */
+  setAside?: boolean | undefined
   /** Accepted after and before (ms). */
   after?: number | undefined
   before?: number | undefined

@@ -22,18 +22,12 @@ const TOP = '~'
 
 export function lookUps(db: Database<Tables>): Books['findMessages'] {
   const indexes = indexesOf(db)
-  const hours = db.prepare((query) =>
-    query
-      .selectFrom('message')
-      .select([
-        sql<number | null>`max(accepted_hour)`.as('newest'),
-        sql<number | null>`min(accepted_hour)`.as('oldest'),
-      ])
-      .where('sender_hash', 'is not', null),
-  )
+  const newestHour = hourAt(db, 'desc')
+  const oldestHour = hourAt(db, 'asc')
   return async (wanted, limit) => {
     const { candidates, hash } = narrowest(indexes, wanted)
-    const { newest = null, oldest = null } = (await db.first(hours, {})) ?? {}
+    const newest = (await db.first(newestHour, {}))?.hour ?? null
+    const oldest = (await db.first(oldestHour, {}))?.hour ?? null
     if (newest === null || oldest === null) return []
     const first = Math.min(newest, wanted.before === undefined ? newest : hourOf(wanted.before))
     const last = Math.max(oldest, wanted.after === undefined ? oldest : hourOf(wanted.after))
@@ -54,6 +48,16 @@ export function lookUps(db: Database<Tables>): Books['findMessages'] {
       .slice(0, limit)
   }
 }
+
+const hourAt = (db: Database<Tables>, end: 'asc' | 'desc') =>
+  db.prepare((query) =>
+    query
+      .selectFrom('message')
+      .select('accepted_hour as hour')
+      .where('sender_hash', 'is not', null)
+      .orderBy('accepted_hour', end)
+      .limit(1),
+  )
 
 type Indexes = ReturnType<typeof indexesOf>
 

@@ -150,6 +150,8 @@ export const migrations: readonly Migration[] = [
         create index recipient_queue on recipient (accepted_at, queue_id, n) where accepted_at is not null;
         create index recipient_queue_by_site on recipient (site, accepted_at, queue_id, n, state, next_attempt_at)
           where accepted_at is not null;
+        create index recipient_set_aside on recipient (accepted_at, queue_id, n)
+          where accepted_at is not null and state in ('held', 'dead');
         create index recipient_copies on recipient (queue_id, merged_into) where merged_into is not null;
         create index message_unread on message (queue_id) where unread = 1;
         create index message_by_id on message (accepted_hour, message_id_hash) where message_id_hash is not null;

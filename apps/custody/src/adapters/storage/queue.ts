@@ -11,6 +11,9 @@ import type { Books, QueuePlace, QueueRange, QueueState } from '../../tracking/b
 import { entryIn, OF_RECIPIENT, trackedIn } from './rows.ts'
 import type { Tables } from './tables.ts'
 
+/** In the words by which the partial index is recognised. */
+const IS_SET_ASIDE = sql<SqlBool>`state in ('held', 'dead')`
+
 type Condition = (eb: ExpressionBuilder<Tables, 'recipient'>) => ExpressionWrapper<Tables, 'recipient', SqlBool>
 
 export function readingQueue({ query }: Database<Tables>): Pick<Books, 'queueEntries' | 'queueMarks'> {
@@ -56,14 +59,14 @@ export function readingQueue({ query }: Database<Tables>): Pick<Books, 'queueEnt
 }
 
 /** `accepted_at` is not null of open outgoing recipients, and of nothing else. */
-function within({ queueId, n, site, states, after, before }: QueueRange): Condition {
+function within({ queueId, n, site, setAside, after, before }: QueueRange): Condition {
   return (eb) =>
     eb.and([
       eb('accepted_at', 'is not', null),
       ...(queueId === undefined ? [] : [eb('recipient.queue_id', '=', queueId)]),
       ...(n === undefined ? [] : [eb('n', '=', n)]),
       ...(site === undefined ? [] : [eb('site', '=', site)]),
-      ...(states === undefined ? [] : [eb('state', 'in', states)]),
+      ...(setAside === true ? [IS_SET_ASIDE] : []),
       ...(after === undefined ? [] : [eb('accepted_at', '>', after)]),
       ...(before === undefined ? [] : [eb('accepted_at', '<', before)]),
     ])

@@ -22,7 +22,7 @@ export const recipientIn = (json: string | null): Recipient | null => parsed<Rec
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
 
 type MessageFields = Pick<Tables['message'], 'queue_id' | 'incarnation' | 'originals' | 'entry' | 'merges' | 'unread'>
-type LookUpFields = Pick<Tables['message'], 'accepted_hour' | 'message_id_hash' | 'sender_hash'>
+export type LookUpFields = Pick<Tables['message'], 'accepted_hour' | 'message_id_hash' | 'sender_hash'>
 
 export function messageIn(row: MessageFields): TrackedMessage {
   const { incarnation, originals, merges, unread } = row
@@ -33,15 +33,21 @@ export function messageIn(row: MessageFields): TrackedMessage {
   }
 }
 
-export function messageRow(message: TrackedMessage): MessageFields & LookUpFields {
+export function messageRow(message: TrackedMessage): MessageFields {
   const { queueId, entry, originals, incarnation, merges, unread } = message
   return {
     ...{ queue_id: queueId, entry: json(entry), originals, incarnation },
-    merges: merges ? 1 : 0,
-    unread: unread ? 1 : 0,
-    accepted_hour: entry === null ? null : hourOf(entry.acceptedAt),
-    message_id_hash: entry?.messageId === undefined ? null : hashOfMessageId(entry.messageId),
-    sender_hash: entry === null ? null : hashOfAddress(entry.reversePath),
+    ...{ merges: merges ? 1 : 0, unread: unread ? 1 : 0 },
+  }
+}
+
+export function lookUpFields(entry: MessageEntry | null): LookUpFields {
+  if (entry === null) return { accepted_hour: null, message_id_hash: null, sender_hash: null }
+  const { acceptedAt, messageId, reversePath } = entry
+  return {
+    accepted_hour: hourOf(acceptedAt),
+    message_id_hash: messageId === undefined ? null : hashOfMessageId(messageId),
+    sender_hash: hashOfAddress(reversePath),
   }
 }
 

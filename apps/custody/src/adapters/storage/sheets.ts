@@ -6,7 +6,16 @@ import { reportDueAt, type ReportTimes } from '../../report/report-due.ts'
 import { placeInOrder, type RecipientStatus } from '../../tracking/order.ts'
 import { emptySheet, isToldWith, pageKey, type Sheet, type Tracked, withFateOf } from '../../tracking/sheet.ts'
 import { hourOf } from './hashes.ts'
-import { messageIn, messageRow, originalIn, originalRow, recipientIn, recipientRow, trackedIn } from './rows.ts'
+import {
+  lookUpFields,
+  messageIn,
+  messageRow,
+  originalIn,
+  originalRow,
+  recipientIn,
+  recipientRow,
+  trackedIn,
+} from './rows.ts'
 import type { Statements } from './statements.ts'
 import { BURIED, OPEN, REPORT_DUE, SETTLED, type Tables } from './tables.ts'
 
@@ -66,7 +75,12 @@ export async function saveSheet(
   const { overdueMs, now } = options
   for (const index of changed.originals) {
     const original = originals.get(index)
-    if (original) await transaction.run(statements.putOriginal, originalRow(message, index, original, options))
+    if (!original) continue
+    const values = originalRow(message, index, original, options)
+    await transaction.run(statements.putOriginal, values)
+    if (row !== null && values.address_hash !== null) {
+      await transaction.run(statements.lookUpOriginal, { queueId, original: index, hash: values.address_hash })
+    }
   }
   for (const key of changed.pages) {
     const page = pages.get(key)
@@ -83,15 +97,21 @@ export async function saveSheet(
   if (message.merges) await tellCopies(transaction, statements, sheet, options)
   if (entry !== null && row !== null && row.entry === null) {
     await transaction.run(statements.dateRecipients, { queueId, acceptedAt: Date.parse(entry.acceptedAt) })
-    await transaction.run(statements.dateOriginals, { queueId, hour: hourOf(entry.acceptedAt) })
+    await transaction.run(statements.lookUpOriginals, { queueId, hour: hourOf(entry.acceptedAt) })
+    await transaction.run(statements.lookUpMessage, { queue_id: queueId, ...lookUpFields(entry) })
   }
 
   const isRouted = await allRouted(transaction, statements, sheet)
   const phase = isRouted ? await phaseOf(transaction, statements, queueId, now()) : OPEN
   const unroutedDueAt = isRouted ? null : (row?.unrouted_due_at ?? now() + overdueMs)
-  if (!changed.message && row?.phase === phase && row.unrouted_due_at === unroutedDueAt) return
+  if (!changed.message && row !== null) {
+    if (row.phase === phase && row.unrouted_due_at === unroutedDueAt) return
+    await transaction.run(statements.moveMessage, { queueId, phase, unroutedDueAt })
+    return
+  }
   await transaction.run(statements.putMessage, {
     ...messageRow(message),
+    ...lookUpFields(entry),
     phase,
     seen_at: row?.seen_at ?? now(),
     unrouted_due_at: unroutedDueAt,

@@ -2,7 +2,7 @@
 import type { Database, Param } from '@postbus/sql'
 import { sql } from 'kysely'
 
-import { TRACKED } from './rows.ts'
+import { type LookUpFields, TRACKED } from './rows.ts'
 import { PLACE, type Tables } from './tables.ts'
 
 export type Statements = ReturnType<typeof statements>
@@ -68,9 +68,7 @@ export function statements(db: Database<Tables>) {
             unrouted_due_at: row.ref('excluded.unrouted_due_at'),
             merges: row.ref('excluded.merges'),
             unread: row.ref('excluded.unread'),
-            accepted_hour: row.ref('excluded.accepted_hour'),
-            message_id_hash: row.ref('excluded.message_id_hash'),
-            sender_hash: row.ref('excluded.sender_hash'),
+            // What it is looked up by stays out of this: setting it, even to the same, costs as much as its indexes.
           })),
         ),
     ),
@@ -91,8 +89,6 @@ export function statements(db: Database<Tables>) {
           conflict.columns(['queue_id', 'original']).doUpdateSet((row) => ({
             recipient: row.ref('excluded.recipient'),
             routed: row.ref('excluded.routed'),
-            accepted_hour: row.ref('excluded.accepted_hour'),
-            address_hash: row.ref('excluded.address_hash'),
             report_due_at: row.ref('excluded.report_due_at'),
           })),
         ),
@@ -157,10 +153,34 @@ export function statements(db: Database<Tables>) {
         .where('queue_id', '=', param('queueId'))
         .where('site', 'is not', null),
     ),
-    dateOriginals: db.prepare((query, param: Param<OfMessage & { hour: number }>) =>
+    lookUpMessage: db.prepare((query, param: Param<LookUpFields & { queue_id: string }>) =>
+      query
+        .updateTable('message')
+        .set({
+          accepted_hour: param('accepted_hour'),
+          message_id_hash: param('message_id_hash'),
+          sender_hash: param('sender_hash'),
+        })
+        .where('queue_id', '=', param('queue_id')),
+    ),
+    lookUpOriginals: db.prepare((query, param: Param<OfMessage & { hour: number }>) =>
       query
         .updateTable('original')
         .set({ accepted_hour: param('hour') })
+        .where('queue_id', '=', param('queueId')),
+    ),
+    lookUpOriginal: db.prepare((query, param: Param<OfOriginal & { hash: number }>) =>
+      query
+        .updateTable('original')
+        .set({ address_hash: param('hash') })
+        .where('queue_id', '=', param('queueId'))
+        .where('original', '=', param('original'))
+        .where('address_hash', 'is', null),
+    ),
+    moveMessage: db.prepare((query, param: Param<OfMessage & { phase: number; unroutedDueAt: number | null }>) =>
+      query
+        .updateTable('message')
+        .set({ phase: param('phase'), unrouted_due_at: param('unroutedDueAt') })
         .where('queue_id', '=', param('queueId')),
     ),
     putHistory: db.prepare((query, param: Param<Tables['history']>) =>
