@@ -6,13 +6,14 @@
 import { hash } from 'node:crypto'
 
 const HOUR_MS = 3_600_000
-/** Octets of the hash: a number that is exact in a double. */
-const OCTETS = 6
+/** Hexadecimal digits of the hash: a number that is exact in a double. */
+const DIGITS = 12
 
 export const hourOf = (acceptedAt: string | number): number => Math.floor(new Date(acceptedAt).getTime() / HOUR_MS)
 
 /** Case counts — RFC 5322 §3.6.4. */
-export const hashOfMessageId = (messageId: string): number => hash('sha256', messageId, 'buffer').readUIntBE(0, OCTETS)
+export const hashOfMessageId = (messageId: string): number =>
+  Number.parseInt(hash('sha256', messageId).slice(0, DIGITS), 16)
 
 /** Case does not: whoever looks for an address does not know how it was written. */
 export const hashOfAddress = (address: string): number => hashOfMessageId(address.toLowerCase())
