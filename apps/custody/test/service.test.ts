@@ -156,7 +156,8 @@ test(
     const operator = await bus('operator')
     const delivery = statusWriter(await bus('delivery'))
     const ann = finalOf('ann', remote)
-    await statusWriter(await bus('router')).write([routedOf(toAnn, [ann], now)])
+    const copy = finalOf('copy', { kind: 'merged', into: ann.n })
+    await statusWriter(await bus('router')).write([routedOf(toAnn, [ann, copy], now)])
     await delivery.write([
       statusOf(one, 'ann', 'deferred', { attempt: 1, ...now, nextAttemptAt: '2036-01-01T00:00:00Z' }),
     ])
@@ -185,6 +186,8 @@ test(
     const after = await operator.request(recipientHistory, { queueId: one, n: ann.n })
     assert.deepEqual([after.state, after.history.map(({ kind }) => kind)], ['relayed', ['deferred', 'relayed']])
     assert.deepEqual(after.laterReports, later)
+    const ofCopy = await operator.request(recipientHistory, { queueId: one, n: copy.n })
+    assert.deepEqual(ofCopy, { ...after, forwardPath: 'copy@example.org' })
     const { messages, more } = await operator.request(findMessages, {
       messageId: '<a@example.org>',
       sender: 'SMITH@example.org',

@@ -223,7 +223,7 @@ export const countQueue = defineRequest({
   }),
 })
 
-/** What the books kept of one recipient. Of very many statuses the first and the last are kept. */
+/** What the books kept of one recipient; of a merged one, of the one in its place. Of very many statuses the first and the last are kept. */
 export const recipientHistory = defineRequest({
   name: 'custody.history',
   answerer: 'custody',

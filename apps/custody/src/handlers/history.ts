@@ -16,8 +16,12 @@ export function onHistory({ findHistory, isKnown }: Pick<Books, 'findHistory' | 
       if (await isKnown(queueId)) throw new RequestRefused('noSuchRecipient', 'the message has no such recipient')
       throw new RequestRefused('noSuchMessage', 'nothing is known of this queue id')
     }
-    const { tracked, superseded, laterReports } = page
-    const { status, report, delayReport } = tracked
+    const { report, delayReport, listing } = page.tracked
+    const destination = listing?.final.destination
+    // Of a merged recipient there is nothing but what became of the one in its place.
+    const first = destination?.kind === 'merged' ? await findHistory(queueId, destination.into) : null
+    const { tracked, superseded, laterReports } = first ?? page
+    const { status } = tracked
     return {
       forwardPath: page.forwardPath,
       state: stateOf(tracked),
