@@ -21,6 +21,7 @@ import {
   changeTransport,
   type DkimKey,
   explainRoute,
+  findMessages,
   listAccounts,
   listAliases,
   listSigningKeys,
@@ -395,6 +396,61 @@ test('transport test says which rule is about an address, and which hosts would 
   assert.match(out, /^smart\.test +192\.0\.2\.1 +587$/m)
 })
 
+test('where lists the messages with a Message-ID, and those from and to an address, newest first and each once', async (t) => {
+  const { env, answers } = await platform(t)
+  const asked: object[] = []
+  const message = (last: string, minute: number) => ({
+    ...{ queueId: `01J9ZK3V8Q6X4T2M7N5R1C0B9${last}`, reversePath: 'smith@example.org', origin: 'submission' as const },
+    ...{ acceptedAt: `2026-01-05T10:0${minute}:00.000Z`, recipients: 2, open: 1, messageId: '<a@example.org>' },
+  })
+  await answers(findMessages, ({ limit, ...input }): z.input<typeof findMessages.output> => {
+    asked.push(input)
+    if (input.messageId !== undefined) return { messages: [], more: false }
+    return input.sender === undefined
+      ? { messages: [message('C', 3), message('A', 1)].slice(0, limit), more: limit < 2 }
+      : { messages: [message('B', 2), message('A', 1)].slice(0, limit), more: limit < 2 }
+  })
+  const ids = (out: string) => [...out.matchAll(/01J9ZK3V8Q6X4T2M7N5R1C0B9(.)/g)].map(([, last]) => last)
+  const both = await call(['where', 'smith@example.org', '--after', '2026-01-05T10:00Z'], env)
+  assert.deepEqual([both.status, ids(both.out)], [0, ['C', 'B', 'A']])
+  assert.doesNotMatch(both.out, /older/)
+  const one = await call(['where', 'smith@example.org', '--limit', '1', '--json'], env)
+  assert.deepEqual([ids(one.out), JSON.parse(one.out).more], [['C'], true])
+  assert.match((await call(['where', '<none@example.org>'], env)).out, /no message known/)
+  const after = '2026-01-05T10:00:00.000Z'
+  assert.deepEqual(
+    [asked.slice(0, 2), asked.at(-1)],
+    [
+      [
+        { sender: 'smith@example.org', after },
+        { recipient: 'smith@example.org', after },
+      ],
+      { messageId: '<none@example.org>' },
+    ],
+  )
+})
+
+test('where shows what others reported later, in their words and as theirs', async (t) => {
+  const { env, answers } = await platform(t)
+  const queueId = '01J9ZK3V8Q6X4T2M7N5R1C0B9A'
+  const report = '01J9ZK3V8Q6X4T2M7N5R1C0B9Z'
+  await answers(where, (): z.input<typeof where.output> => ({
+    ...{ queueId, origin: 'submission', acceptedAt: createdAt, reversePath: 'smith@example.org', size: 1 },
+    originals: [{ recipient: { forwardPath: 'info@example.org' }, routed: true, report }],
+    recipients: [
+      {
+        ...{ n: '0123456789abcdef', original: 0, forwardPath: 'a@far.test', state: 'relayed', attempt: 1 },
+        ...{ incarnation: 0, at: createdAt, detail: 'mx.far.test: 250 ok' },
+        laterReports: [{ report, at: createdAt, action: 'failed', reason: '550 full', reportingMta: 'in.far.test' }],
+      },
+    ],
+  }))
+  const { out } = await call(['where', queueId], env)
+  assert.match(out, /^info@example\.org +passed on .*reported in 01J9ZK3V8Q6X4T2M7N5R1C0B9Z$/m)
+  assert.match(out, /^a@far\.test +relayed/m)
+  assert.match(out, /^a@far\.test +said: failed +\S+ +550 full +in\.far\.test +in 01J9ZK3V8Q6X4T2M7N5R1C0B9Z$/m)
+})
+
 test('called wrongly is 2, with the way out', async () => {
   const cases: [string[], RegExp][] = [
     [['acount', 'list'], /no command 'acount list'/],
@@ -430,6 +486,8 @@ test('what the options say is checked before anybody is asked', async (t) => {
     ['transport', 'add', 'x', '*', '--discard', '--username', 'us'],
     ['transport', 'add', 'Not A Name', '*'],
     ['transport', 'change', 'x', '--lifetime', 'long'],
+    ['where', 'a@b.test', '--limit', '0'],
+    ['where', 'a@b.test', '--after', 'yesterday'],
   ]
   for (const argv of wrong) assert.equal((await call(argv, env)).status, 2, argv.join(' '))
 })

@@ -49,7 +49,7 @@ const limits: PassLimits = { page: 10, pages: 10, gapMs: GAP_MS, againMs: { min:
 async function world(t: TestContext) {
   const clock = { wall: Date.parse(time(0)), monotonic: 0 }
   const db = await temporaryDatabase<Tables>(t, migrations)
-  const books = sqlBooks(db, { overdueMs: 600_000, gatherMs: 0, delayMs: 0, now: () => clock.wall })
+  const books = sqlBooks(db, { overdueMs: 600_000, gatherMs: 0, delayMs: 0, historyKept: 6, now: () => clock.wall })
   const writer = await books.lead(1)
   const bus = new Set<string>()
   const spool = new Map<QueueId, MailAccepted>([[one, accepted]])
