@@ -2,6 +2,14 @@
 export * from './nats-server.ts'
 export { playTranscript, type TranscriptOptions } from './transcript.ts'
 export { Conversation, type ConversationOptions } from './conversation.ts'
-export { smtpLoad, type LoadOptions, type LoadResult } from './smtp-load.ts'
+export {
+  LOAD_SENDER,
+  loadBody,
+  loadMessage,
+  smtpLoad,
+  type LoadMessage,
+  type LoadOptions,
+  type LoadResult,
+} from './smtp-load.ts'
 export { testCertificate, type TestCertificate } from './certificate.ts'
 export { startSmtpSink, type SinkMessage, type SinkOptions, type SmtpSink } from './smtp-sink.ts'
