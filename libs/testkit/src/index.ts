@@ -13,3 +13,4 @@ export {
 } from './smtp-load.ts'
 export { testCertificate, type TestCertificate } from './certificate.ts'
 export { startSmtpSink, type SinkMessage, type SinkOptions, type SmtpSink } from './smtp-sink.ts'
+export { between, type Draw, seeded } from './seeded.ts'
