@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
-import { smtpLoad } from '@postbus/testkit'
+import { between, seeded, smtpLoad } from '@postbus/testkit'
 import { compare, loadIds } from '../mailboxes.ts'
 import { startPlatform, until, type Platform } from '../platform.ts'
 
@@ -33,8 +33,8 @@ for (const { name, kills, messages } of runs) {
 
 async function killUnderLoad(t: TestContext, platform: Platform, kills: string[], messages: number): Promise<void> {
   const { host, ports, accounts, ca, data } = platform.ready()
-  const random = generator(SEED)
-  const moments = kills.map(() => 1 + Math.floor(random() * (messages - 2))).sort((a, b) => a - b)
+  const draw = seeded(SEED)
+  const moments = kills.map(() => between(draw, 1, messages - 2)).sort((a, b) => a - b)
   const [sender] = accounts
   if (sender === undefined) assert.fail('no account')
   // A quarter is submitted, so that every service has a part in it.
@@ -93,15 +93,4 @@ async function killUnderLoad(t: TestContext, platform: Platform, kills: string[]
       `refused for now ${JSON.stringify(refusals)}`,
   )
   assert.deepEqual(verdict.duplicated, [])
-}
-
-/** mulberry32: small, seeded, the same everywhere. */
-function generator(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
 }
