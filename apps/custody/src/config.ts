@@ -23,6 +23,13 @@ export const CustodyConfig = z.object({
     .max(5)
     .default(1)
     .describe('Copies of each stream: 1 on a single server, 3 in a cluster.'),
+  CUSTODY_BUS_STORE_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "The nats-server's store_dir, where it lies on this machine: what the server cannot open after a loss of power is set aside there. Without it somebody has to.",
+    ),
   CUSTODY_MAX_IN_FLIGHT: positive
     .max(10_000)
     .default(512)

@@ -39,6 +39,7 @@ export const custodyService = defineService<CustodyConfig>({
         }),
         shards: config.MAIL_OUT_SHARDS,
         replicas: config.CUSTODY_STREAM_REPLICAS,
+        storeDir: config.CUSTODY_BUS_STORE_DIR,
         ...{ signal, log },
       })
       defer(() => provisioner.stop())
