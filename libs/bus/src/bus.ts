@@ -26,8 +26,7 @@ export type Handler<S extends z.ZodType> = (event: z.output<S>, context: EventCo
 export interface ConsumeOptions {
   /** Events handled at once; also the bound of what is pulled ahead. */
   maxInFlight: number
-  /** Values for `{token}` places of the contract's durable and filter, e.g. `{ lane: '07', shard: '0' }`. */
-  tokens?: Record<string, string>
+  tokens?: Tokens
 }
 
 export interface Stoppable {
@@ -47,11 +46,25 @@ export interface Row<R> {
   bytes?: Uint8Array[]
 }
 
+/** A message found on its subject. The sequence is its own for ever: no other message of the stream has or had it. */
+export interface Found<E> {
+  event: E
+  sequence: number
+}
+
+/** Values for `{token}` places of a contract's subject, durable or filter, e.g. `{ lane: '07', shard: '0' }`. */
+export type Tokens = Readonly<Record<string, string>>
+
 export interface PublishOptions {
   /** Tries go on with the same message id until then. Default 20 s: longer than a leader election. */
   deadlineMs?: number
   /** Publish as a schedule that fires into `target` at this time; only for contracts whose stream has schedules. */
   schedule?: { at: Date; target: string }
+  /**
+   * A schedule of the same stream that goes in the same step. With a sequence only while it is still that message: otherwise
+   * nothing is stored, and ScheduleGone says so. Without one whatever is there goes, also if nothing is.
+   */
+  cancels?: { subject: string; sequence?: number }
 }
 
 export interface Bus {
@@ -59,6 +72,7 @@ export interface Bus {
    * Resolves when the stream has the event (or had it: same message id). The publication carries `traceparent` and the queue id.
    * @throws BusFull the stream or the account is at its limit; nothing was stored
    * @throws BusUnavailable no confirmation until the deadline; the event may or may not be stored
+   * @throws ScheduleGone what it cancels is not there any more
    * @throws BusRefused never to be stored; ZodError when the event does not match its contract
    */
   publish<S extends z.ZodType>(contract: EventContract<S>, event: z.input<S>, options?: PublishOptions): Promise<void>
@@ -76,7 +90,7 @@ export interface Bus {
   request<I extends z.ZodType, O extends z.ZodType>(
     contract: RequestContract<I, O>,
     input: z.input<I>,
-    options?: { timeoutMs?: number; signal?: AbortSignal },
+    options?: { timeoutMs?: number; signal?: AbortSignal; tokens?: Tokens },
   ): Promise<z.output<O>>
   /**
    * Rows as they come, with credit: a reader that stops reading stops the answerer, and nobody else. Throws as `request` does;
@@ -91,6 +105,7 @@ export interface Bus {
   answer<I extends z.ZodType, O extends z.ZodType>(
     contract: RequestContract<I, O>,
     handler: (input: z.output<I>, context: AnswerContext) => Promise<z.input<O>>,
+    options?: { tokens?: Tokens },
   ): Promise<Stoppable>
   answerRows<I extends z.ZodType, R extends z.ZodType>(
     contract: RowsContract<I, R>,
@@ -102,7 +117,7 @@ export interface Bus {
   listen<S extends z.ZodType>(
     contract: HintContract<S>,
     handler: (value: z.output<S>) => void,
-    tokens?: Record<string, string>,
+    tokens?: Tokens,
   ): Stoppable
   /** Resolves when the streams of these contracts exist. Nobody is ready before; the resident provisioner creates them. */
   provisioned(contracts: readonly EventContract[], signal: AbortSignal): Promise<void>
@@ -114,6 +129,17 @@ export interface Bus {
   streamState(contract: EventContract, shard?: number): Promise<StreamState>
   /** Every subject on which a stream holds a message, as of about now, in pages. For custody. */
   subjects(contract: EventContract, shard?: number): AsyncIterable<string[]>
+  /**
+   * The last message on exactly this subject, as the stream's leader has it. Many may be asked for at once.
+   * @throws BusUnavailable the bus cannot say; ZodError what is there does not match the contract
+   */
+  lookUp<S extends z.ZodType>(
+    contract: EventContract<S>,
+    subject: string,
+    shard?: number,
+  ): Promise<Found<z.output<S>> | null>
+  /** Takes one message off its stream, for good. Resolves to whether it was still there. */
+  remove(contract: EventContract, sequence: number): Promise<boolean>
   /** Called after every reconnect: hints may have been missed. */
   onReconnect(callback: () => void): Stoppable
   readonly connected: boolean
@@ -141,6 +167,14 @@ export class BusFull extends Error {
 /** The bus understood and will never take it: too large, not permitted, a schedule into another stream. A fault of ours. */
 export class BusRefused extends Error {
   override readonly name = 'BusRefused'
+}
+
+/**
+ * The schedule to be cancelled is not there any more: it has fired, or another took its place, or an earlier try of this very
+ * publication went through and its confirmation got lost.
+ */
+export class ScheduleGone extends Error {
+  override readonly name = 'ScheduleGone'
 }
 
 /** No answer or no confirmation in time. Whether it happened is not known. */

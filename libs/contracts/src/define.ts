@@ -60,6 +60,12 @@ export interface EventContract<S extends z.ZodType = z.ZodType> {
   /** Producers that may only publish with these values in the pattern's places. */
   readonly narrow?: Partial<Record<Party, Readonly<Record<string, string>>>>
   readonly consumers: readonly ConsumerContract[]
+  /** Parties that may look one up by its subject. */
+  readonly lookedUpBy?: readonly Party[]
+  /** Parties that may take one off its stream by name; only where a stream keeps what it has. */
+  readonly removedBy?: readonly Party[]
+  /** Goes by itself after so many seconds: nobody needs it for longer. */
+  readonly ttlSeconds?: number
   readonly purpose: string
   /** The exact subject of one event. Tokens are ours: words, versions, ids, encoded sites. */
   subject(event: z.output<S>): string

@@ -9,7 +9,7 @@ import { MailAccepted } from './mail-accepted.ts'
 import { MailDead } from './mail-dead.ts'
 import { MailHold } from './mail-hold.ts'
 import { MailLocal } from './mail-local.ts'
-import { MailOut, MailOutLater } from './mail-out.ts'
+import { MailOut, MailOutCancelled, MailOutLater } from './mail-out.ts'
 import { MailStatus } from './mail-status.ts'
 import * as mailstore from './mailstore.ts'
 
@@ -25,6 +25,7 @@ export const contracts: readonly Contract[] = [
   MailLocal,
   MailOut,
   MailOutLater,
+  MailOutCancelled,
   MailStatus,
   MailHold,
   MailDead,
