@@ -20,5 +20,6 @@ export {
 export { migrate, type Migration, SchemaMismatch } from './migrate.ts'
 export type { Param, Prepared } from './prepared.ts'
 export { copyDatabase, type DatabaseReport, examineDatabase } from './snapshot.ts'
+export { markRestored, whenRestored } from './restored.ts'
 export { openSqlite, type SqliteOptions } from './sqlite.ts'
 export { temporaryDatabase, temporaryFile } from './temporary.ts'

@@ -2,12 +2,14 @@
  * A backup becomes a data directory again: verified while it is copied, put in its place whole, and never over something that runs.
  *
  * What is copied shares no bytes with the backup. It lies in `restoring` until all of it is there; a start refuses such a directory.
+ * Mail clients may have seen later messages under the numbers that come next, so the mailstore is told (RFC 9051 §2.3.1.1).
  */
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { syncDirectory } from '@postbus/blobs/files'
-import { layoutOf, LOCK_FILE, lockDataDirectory } from '@postbus/profile'
+import { databasePath, layoutOf, LOCK_FILE, lockDataDirectory } from '@postbus/profile'
+import { markRestored } from '@postbus/sql'
 
 import { copyWhole, syncTree } from './copy-files.ts'
 import { BackupDamaged, type Head, readFiles, readHead, type Total } from './manifest.ts'
@@ -45,6 +47,7 @@ export async function restoreBackup({ backup, data, force }: RestoreOptions): Pr
     }
     await rm(restoring, { recursive: true, force: true })
     const total = await copyAll(backup, restoring)
+    await markRestored(databasePath(layoutOf(restoring), 'mailstore'))
     await syncTree(restoring)
     await syncDirectory(data)
     const putAside = former.length === 0 ? null : await moveAside(data, former)
