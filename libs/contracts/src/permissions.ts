@@ -3,7 +3,7 @@
  * configuration of nats-server, deployments may write it elsewhere.
  *
  * The rule: nothing but what a contract names. Nobody but the provisioner may create or change a stream or a consumer, nobody
- * at all may delete or purge one, only delivery takes a message off a stream by name, and only off MAIL_HOLD (`removedBy`); no
+ * at all may delete or purge one, delivery takes messages off MAIL_HOLD by name, custody off MAIL_DEAD, nobody any other (`removedBy`); no
  * party hears another's inbox, where answers and message copies pass.
  */
 import { parties, type ConsumerContract, type EventContract, type Party, type StreamContract } from './define.ts'

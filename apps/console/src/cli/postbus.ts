@@ -22,6 +22,7 @@ import {
 import { accountCommands } from './commands/account.ts'
 import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
 import { backupCommands } from './commands/backup.ts'
+import { deadCommands } from './commands/dead.ts'
 import { dkimCommands } from './commands/dkim.ts'
 import { domainCommands } from './commands/domain.ts'
 import { queueCommands } from './commands/queue.ts'
@@ -49,6 +50,7 @@ const commands: readonly (Command | LocalCommand)[] = [
   ...groupCommands,
   ...listCommands,
   ...queueCommands,
+  ...deadCommands,
   whereCommand,
   ...backupCommands,
 ]

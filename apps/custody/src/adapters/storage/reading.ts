@@ -4,7 +4,7 @@ import type { Database } from '@postbus/sql'
 import { sql } from 'kysely'
 
 import type { Books, MessagePage } from '../../tracking/books.ts'
-import { knownStreams, openMessages, openTasks } from './census.ts'
+import { deadTasks, knownStreams, openMessages, openTasks } from './census.ts'
 import { entryIn, recipientIn, TRACKED, trackedIn } from './rows.ts'
 import { FREED, PHASES, type Tables } from './tables.ts'
 
@@ -12,6 +12,7 @@ export function readingBooks(db: Database<Tables>): Omit<Books, 'lead' | 'close'
   return {
     knownStreams: () => knownStreams(db),
     openTasks: (after, limit) => openTasks(db, after, limit),
+    deadTasks: (after, limit) => deadTasks(db, after, limit),
     openMessages: (after, limit) => openMessages(db, after, limit),
     find: (queueId) => find(db, queueId),
     async isKnown(queueId) {
