@@ -24,6 +24,7 @@ import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
 import { backupCommands } from './commands/backup.ts'
 import { deadCommands } from './commands/dead.ts'
 import { dkimCommands } from './commands/dkim.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { domainCommands } from './commands/domain.ts'
 import { queueCommands } from './commands/queue.ts'
 import { whereCommand } from './commands/where.ts'
@@ -52,6 +53,7 @@ const commands: readonly (Command | LocalCommand)[] = [
   ...queueCommands,
   ...deadCommands,
   whereCommand,
+  doctorCommand,
   ...backupCommands,
 ]
 
