@@ -59,12 +59,6 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     return own
   }
 
-  const streamName = ({ stream }: EventContract, shard: number): string => {
-    const name = streamNames(stream, shards)[shard]
-    if (name === undefined) throw new TypeError(`${stream.name} has no shard ${shard}`)
-    return name
-  }
-
   const closed = connection.nats.closed().then((reason) => reason ?? undefined)
 
   const bus: ConnectedBus = {

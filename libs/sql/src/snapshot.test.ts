@@ -9,7 +9,7 @@ interface Tables {
 }
 
 async function filled(t: Parameters<typeof temporaryFile>[0], rows: number) {
-  const path = await temporaryFile(t)
+  const path = temporaryFile(t)
   const db = openSqlite<Tables>(path)
   t.after(() => db.close())
   await db.transaction(async (transaction) => {
