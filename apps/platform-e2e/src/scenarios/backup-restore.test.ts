@@ -3,25 +3,49 @@
  * its way, nothing stands twice, and what had gone out is not sent again.
  */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 
 import { startSmtpSink } from '@postbus/testkit'
 
 import { directory } from '../directories.ts'
 import { imapClient, loadIds } from '../mailboxes.ts'
-import { startPlatform, until } from '../platform.ts'
+import { startPlatform, until, type Ready } from '../platform.ts'
 import { postbus } from '../postbus.ts'
+import { withCrlf } from '../samples.ts'
+import { byNodemailer } from '../sending.ts'
 import { long, settingsUnderLoad, startLoad, sunkIds } from '../under-load.ts'
 
+const run = promisify(execFile)
+const start = join(import.meta.dirname, '..', '..', '..', '..', 'tools', 'start', 'main.ts')
 const MESSAGES = long ? 4000 : 900
 const SETTLE_MS = 60_000
 
 /** What a client keeps to recognise a mailbox: RFC 9051 §2.3.1.1. */
-async function uidValidity(ready: Parameters<typeof imapClient>[0], address: string): Promise<bigint> {
+async function uidValidity(ready: Ready, address: string): Promise<bigint> {
   const client = await imapClient(ready, address)
   try {
     return (await client.mailboxOpen('INBOX', { readOnly: true })).uidValidity
+  } finally {
+    await client.logout()
+  }
+}
+
+/** One whose octets lie in a blob, and are not in any database. */
+const large = withCrlf(
+  Buffer.from(`From: smith@example.org\nX-Load-Id: large\n\n${'0123456789abcdef\n'.repeat(30_000)}`),
+)
+
+async function readLarge(ready: Ready, address: string): Promise<Buffer> {
+  const client = await imapClient(ready, address)
+  try {
+    await client.mailboxOpen('INBOX', { readOnly: true })
+    const found = await client.search({ header: { 'x-load-id': 'large' } })
+    const message = found === false ? false : await client.fetchOne(String(found[0]), { source: true })
+    return message === false ? Buffer.alloc(0) : (message.source ?? Buffer.alloc(0))
   } finally {
     await client.logout()
   }
@@ -31,6 +55,9 @@ test('a backup under load, restored elsewhere, keeps every promise made before i
   const sink = await startSmtpSink(t)
   const settings = settingsUnderLoad({ DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}` })
   const first = await startPlatform(t, { args: ['--processes', ...settings] })
+  const [reader] = first.ready().accounts
+  assert.ok(reader)
+  await byNodemailer(first.ready(), { from: reader, to: [reader.address], bytes: large })
   const over = new AbortController()
   t.after(() => over.abort())
   const load = startLoad(first, MESSAGES, over.signal)
@@ -52,15 +79,18 @@ test('a backup under load, restored elsewhere, keeps every promise made before i
   const acceptedMeanwhile = load.accepted() - promised.size
   over.abort()
   await load.done
-  const [reader] = first.ready().accounts
-  assert.ok(reader)
   const validity = await uidValidity(first.ready(), reader.address)
+  const whole = await readLarge(first.ready(), reader.address)
+  assert.ok(whole.length > large.length)
   const { accounts } = first.ready()
   await assert.rejects(postbus(first.ready(), 'restore', place, '--force'), /is in use by process/)
   await first.stop()
 
   const verified = await postbus<{ problems: string[] }>({ data: elsewhere }, 'backup', place, '--verify')
   assert.deepEqual(verified.problems, [])
+  await mkdir(join(elsewhere, 'restoring'), { recursive: true })
+  const unfinished = run(process.execPath, [start, '--data', elsewhere], { timeout: 30_000 })
+  await assert.rejects(unfinished, { code: 69, stderr: /a restore that was not finished/ })
   await postbus({ data: elsewhere }, 'restore', place)
   await sink.reopen()
   const second = await startPlatform(t, { data: elsewhere, args: ['--processes', ...settings] })
@@ -88,6 +118,7 @@ test('a backup under load, restored elsewhere, keeps every promise made before i
     [],
     'sent before the backup, and again after the restore',
   )
+  assert.deepEqual(await readLarge(second.ready(), reader.address), whole)
   assert.ok((await uidValidity(second.ready(), reader.address)) > validity)
   const late = [...promised.keys()].filter((id) => isRemote(id) && !gone.has(id)).length
   t.diagnostic(
