@@ -44,7 +44,7 @@ async function readLarge(ready: Ready, address: string): Promise<Buffer> {
   try {
     await client.mailboxOpen('INBOX', { readOnly: true })
     const found = await client.search({ header: { 'x-load-id': 'large' } })
-    const message = found === false ? false : await client.fetchOne(String(found[0]), { source: true })
+    const message = found ? await client.fetchOne(String(found[0]), { source: true }) : false
     return message === false ? Buffer.alloc(0) : (message.source ?? Buffer.alloc(0))
   } finally {
     await client.logout()
