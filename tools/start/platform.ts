@@ -1,11 +1,12 @@
 /** Starts the embedded profile, watches over it, and stops it in order: intake first, the broker last. */
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { makeDirectory, syncDirectory } from '@postbus/blobs/files'
 import { connectBus } from '@postbus/bus'
-import { DataDirectoryInUse, layoutOf, lockDataDirectory } from '@postbus/profile'
+import { DataDirectoryInUse, type DataLayout, layoutOf, lockDataDirectory } from '@postbus/profile'
 import { pino } from 'pino'
 
 import { startBroker } from './broker.ts'
@@ -41,8 +42,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
     process.stderr.write(`${data} holds a restore that was not finished; run postbus restore again\n`)
     return EX_UNAVAILABLE
   }
-  for (const dir of [data, dirs.databases, dirs.spool, dirs.blobs, dirs.nats, dirs.logs, dirs.run])
-    await mkdir(dir, { recursive: true })
+  await makeDataDirectory(dirs)
   let unlock: () => Promise<void>
   try {
     unlock = await lockDataDirectory(data)
@@ -150,6 +150,14 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   }
   process.stdout.write(`stopped${stopping.reason === null ? '' : `: ${stopping.reason}`}\n`)
   return stopping.reason === null ? 0 : 1
+}
+
+/** Mail that is flushed into a directory whose own name is not may go with that name. */
+async function makeDataDirectory({ data, databases, spool, blobs, nats, logs, run }: DataLayout): Promise<void> {
+  for (const dir of [databases, spool, blobs, nats, logs, run]) await makeDirectory(dir)
+  // Also what an earlier start made and did not live to flush.
+  await syncDirectory(data)
+  await syncDirectory(dirname(data))
 }
 
 function pidsOf(layout: Plan, running: readonly Supervised[]): Record<string, number> {

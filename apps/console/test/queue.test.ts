@@ -167,6 +167,7 @@ test('one recipient is shown with its history, a message with several by its rec
     assert.equal(input.n, n)
     return {
       ...{ forwardPath: 'user1@far.test', state: 'deferred' },
+      laterReports: [],
       history: [
         { ...of, kind: 'held', attempt: 1, rule: 'operator: too many', site: 'far.test' },
         { ...of, kind: 'released', attempt: 1, by: 'postbus ann', via: 'mx:other.test' },

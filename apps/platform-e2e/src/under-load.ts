@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-import { smtpLoad, startSmtpSink, type SmtpSink } from '@postbus/testkit'
+import { between, seeded, smtpLoad, startSmtpSink, type SmtpSink } from '@postbus/testkit'
 
 import { compare, loadIds } from './mailboxes.ts'
 import { startPlatform, until, type Platform } from './platform.ts'
@@ -59,8 +59,8 @@ export async function keepPromises(
   { platform, sink }: UnderLoad,
   { faults, messages }: { faults: readonly Fault[]; messages: number },
 ): Promise<{ twiceAtTheSink: number }> {
-  const random = generator(SEED)
-  const moments = faults.map(() => 1 + Math.floor(random() * (messages - 2))).sort((a, b) => a - b)
+  const draw = seeded(SEED)
+  const moments = faults.map(() => between(draw, 1, messages - 2)).sort((a, b) => a - b)
   const over = new AbortController()
   t.after(() => over.abort())
   const load = startLoad(platform, messages, over.signal)
@@ -161,15 +161,4 @@ export function sunkIds({ messages }: SmtpSink): Map<string, number> {
     if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1)
   }
   return counts
-}
-
-/** mulberry32: small, seeded, the same everywhere. */
-function generator(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
 }

@@ -34,6 +34,14 @@ export interface Stoppable {
   stop(): Promise<void>
 }
 
+export interface Consuming extends Stoppable {
+  /**
+   * Takes nothing new and gives back what waits, as `stop` does, but what is being worked on stays in hand until it is done, however
+   * long that takes: whoever consumes next does not get it. Resolves then; a later `stop` sets it the drain deadline.
+   */
+  drain(): Promise<void>
+}
+
 export interface AnswerContext {
   log: Logger
   /** The asker's deadline has passed, or it went away: stop working. */
@@ -82,7 +90,7 @@ export interface Bus {
     party: string,
     options: ConsumeOptions,
     handler: Handler<S>,
-  ): Promise<Stoppable>
+  ): Promise<Consuming>
   /**
    * @throws RequestRefused with a code of the contract
    * @throws BusUnavailable nobody answers, or not in time; the work may have been done
@@ -121,8 +129,11 @@ export interface Bus {
   ): Stoppable
   /** Resolves when the streams of these contracts exist. Nobody is ready before; the resident provisioner creates them. */
   provisioned(contracts: readonly EventContract[], signal: AbortSignal): Promise<void>
-  /** Waits until the lease is ours. Held by renewal until released or lost; at most one holder at a time, apart from a paused one. */
-  acquireLease(name: string, options: { ttlMs: number; signal: AbortSignal }): Promise<Lease>
+  /**
+   * Waits until the lease is ours. Held by renewal until released or lost; at most one holder at a time, apart from a paused one.
+   * `patienceMs`: it is taken only once it has been free for so long, so that somebody else may come first. Default: at once.
+   */
+  acquireLease(name: string, options: { ttlMs: number; patienceMs?: number; signal: AbortSignal }): Promise<Lease>
   /** Whether a stream holds a message on exactly this subject. For custody. */
   holds(contract: EventContract, subject: string, shard?: number): Promise<boolean>
   /** Which stream this is and how far it has come: another creation time, or a lower sequence, is another stream. For custody. */

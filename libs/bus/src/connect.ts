@@ -73,13 +73,12 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     async consume(contract, consumer, consumeOptions, handler) {
       const { stream, durable } = placeOf(contract, consumer, consumeOptions.tokens)
       const ackWaitMs = await consumerReady(connection, log, stream, durable, closing.signal)
-      return owned(
-        new Consumption({
-          ...{ connection, publisher, tried, contract, stream, durable, ackWaitMs, drainDeadlineMs, handler, metrics },
-          maxInFlight: consumeOptions.maxInFlight,
-          log: log.child({ event: contract.name }),
-        }),
-      )
+      const consumption = new Consumption({
+        ...{ connection, publisher, tried, contract, stream, durable, ackWaitMs, drainDeadlineMs, handler, metrics },
+        maxInFlight: consumeOptions.maxInFlight,
+        log: log.child({ event: contract.name }),
+      })
+      return { ...owned(consumption), drain: () => consumption.drain() }
     },
 
     request: (contract, input, askOptions) => request(connection, metrics, contract, input, askOptions),
@@ -130,12 +129,8 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
       await Promise.all([...names].map((name) => api(connection, log, `STREAM.INFO.${name}`, either)))
     },
 
-    acquireLease: (name, { ttlMs, signal }) =>
-      acquireLease({ connection, log, name, ttlMs, signal: AbortSignal.any([signal, closing.signal]) }),
-
-    streamState: (contract, shard) => streamState(connection, streamOf(contract, shards, shard)),
-
-    subjects: (contract, shard) => subjectsOf(connection, streamOf(contract, shards, shard)),
+    acquireLease: (name, { signal, ...leaseOptions }) =>
+      acquireLease({ connection, log, name, ...leaseOptions, signal: AbortSignal.any([signal, closing.signal]) }),
 
     holds: async (contract, subject, shard) =>
       (await lastOn(connection, streamOf(contract, shards, shard), subject)) !== null,
@@ -146,6 +141,10 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     },
 
     remove: (contract, sequence) => removeFrom(connection, streamOf(contract, shards), sequence),
+
+    streamState: (contract, shard) => streamState(connection, streamOf(contract, shards, shard)),
+
+    subjects: (contract, shard) => subjectsOf(connection, streamOf(contract, shards, shard)),
 
     inspect: () => inspect(connection, shards),
 

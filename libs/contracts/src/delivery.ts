@@ -65,7 +65,7 @@ export const findOutcomes = defineRequest({
   purpose: "The ledger's last word on each recipient, as a status; null if it has none. In the order asked.",
   input: z.object({
     tasks: z
-      .array(z.object({ queueId: QueueId, n: RecipientKey }))
+      .array(QueuedTask.pick({ queueId: true, n: true, site: true }))
       .min(1)
       .max(500),
   }),

@@ -45,6 +45,8 @@ const schema = z.object({
   submitter: AccountId.optional(),
   /** An operator sent it another way than its site's own. It keeps its site, and so its lane. */
   via: NextHop.optional(),
+  /** An operator let it go on: no rule holds it again. */
+  released: z.literal(true).optional(),
   /** How often it was put back without an attempt because its site had no room. Part of its message id. */
   spills: z.int().nonnegative().default(0),
 })

@@ -46,6 +46,11 @@ export const FinalRecipient = z.object({
   forwardPath: ForwardPath,
   reversePath: ReversePath,
   destination: Destination,
+  /**
+   * The original recipient stands for this one and for others, with the sender's own reverse-path: the sender hears that it
+   * was expanded, not of each success — RFC 3461 §5.2.7.2 (c).
+   */
+  expanded: z.boolean().optional(),
 })
 export type FinalRecipient = z.infer<typeof FinalRecipient>
 

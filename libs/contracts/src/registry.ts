@@ -13,6 +13,7 @@ import { MailLocal } from './mail-local.ts'
 import { MailOut, MailOutCancelled, MailOutLater } from './mail-out.ts'
 import { MailStatus } from './mail-status.ts'
 import * as mailstore from './mailstore.ts'
+import * as transports from './transports.ts'
 
 const kinds: readonly unknown[] = ['event', 'request', 'rows', 'hint'] satisfies Contract['kind'][]
 
@@ -30,5 +31,5 @@ export const contracts: readonly Contract[] = [
   MailStatus,
   MailHold,
   MailDead,
-  ...[directory, directoryAdmin, mailstore, custody, deadLetters, delivery, hints].flatMap(contractsOf),
+  ...[directory, directoryAdmin, mailstore, custody, deadLetters, delivery, transports, hints].flatMap(contractsOf),
 ]

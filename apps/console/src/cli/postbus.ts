@@ -27,6 +27,7 @@ import { dkimCommands } from './commands/dkim.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { domainCommands } from './commands/domain.ts'
 import { queueCommands } from './commands/queue.ts'
+import { transportCommands } from './commands/transport.ts'
 import { whereCommand } from './commands/where.ts'
 import { connectOperator, NotRunning } from './connect.ts'
 import { commandHelp, generalHelp } from './help.ts'
@@ -51,6 +52,7 @@ const commands: readonly (Command | LocalCommand)[] = [
   ...groupCommands,
   ...listCommands,
   ...queueCommands,
+  ...transportCommands,
   ...deadCommands,
   whereCommand,
   doctorCommand,

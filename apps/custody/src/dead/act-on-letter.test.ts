@@ -49,7 +49,9 @@ const REPORT: DeadAct = { kind: 'drop', report: true }
 /** Books on a database of their own, MAIL_DEAD as a map of subjects, and everything done in the order it was done. */
 async function world(t: TestContext) {
   const db = await temporaryDatabase<Tables>(t, migrations)
-  const books = sqlBooks(db, { overdueMs: 600_000, gatherMs: 0, delayMs: 0, now: () => Date.parse(time(0)) })
+  const books = sqlBooks(db, {
+    ...{ overdueMs: 600_000, gatherMs: 0, delayMs: 0, historyKept: 5, now: () => Date.parse(time(0)) },
+  })
   const writer = await books.lead(1)
   const spool = new Map<QueueId, MailAccepted>([[one, accepted]])
   const letters = new Map<string, MailDead>()

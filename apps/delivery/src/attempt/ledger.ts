@@ -5,7 +5,7 @@
  */
 import type { QueueId, RecipientKey } from '@postbus/contracts'
 
-import type { Outcome } from './outcome.ts'
+import { isEnd, type Outcome } from './outcome.ts'
 
 export interface LedgerKey {
   queueId: QueueId
@@ -20,9 +20,16 @@ export interface LedgerEntry extends LedgerKey {
 
 export interface Ledger {
   find(key: LedgerKey): Promise<LedgerEntry | null>
-  /** Durable when it resolves. Replaces the entry of an earlier attempt; an ended one is never replaced. */
+  /**
+   * Durable when it resolves. Replaces the entry of an earlier attempt. An ended one stays, but for mail that did arrive: what
+   * the next host took is not undone by what was decided meanwhile.
+   */
   commit(entry: LedgerEntry): Promise<void>
   /** Removes at most `limit` entries older than `before`; returns how many. */
   prune(before: Date, limit: number): Promise<number>
   close(): Promise<void>
 }
+
+/** The task comes too late to be attempted: what follows from the entry is said again. */
+export const answers = ({ outcome, attempt }: LedgerEntry, task: { attempt: number }): boolean =>
+  isEnd(outcome) || attempt >= task.attempt

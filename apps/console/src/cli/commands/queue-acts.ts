@@ -27,24 +27,24 @@ export interface ActingOptions {
   progress(done: number): void
 }
 
-/** What a `QueuedRecipient` needs for an act. */
-export type Target = Pick<QueuedRecipient, 'queueId' | 'n' | 'site' | 'shard' | 'attempt' | 'forwardPath'>
+/** What an act needs of a queued recipient, and what names it to a person. */
+export type Task = Pick<QueuedRecipient, 'queueId' | 'n' | 'site' | 'shard' | 'attempt' | 'forwardPath'>
 
-/** @returns an outcome per target */
-export async function actOnAll(targets: readonly Target[], options: ActingOptions): Promise<Map<Target, Outcome>> {
-  const outcomes = new Map<Target, Outcome>()
+/** @returns an outcome per task */
+export async function actOnAll(tasks: readonly Task[], options: ActingOptions): Promise<Map<Task, Outcome>> {
+  const outcomes = new Map<Task, Outcome>()
   const until = performance.now() + AGAIN_FOR_MS
-  for (let open = targets; open.length > 0;) {
+  for (let open = tasks; open.length > 0;) {
     const blocks = blocksOf(open)
     const workers = Array.from({ length: BLOCKS_AT_ONCE }, async () => {
       for (let block = blocks.shift(); block; block = blocks.shift()) {
         const results = await ask(block, options)
-        for (const [index, target] of block.tasks.entries()) outcomes.set(target, results?.[index] ?? 'unanswered')
+        for (const [index, task] of block.tasks.entries()) outcomes.set(task, results?.[index] ?? 'unanswered')
         options.progress(outcomes.size)
       }
     })
     await Promise.all(workers)
-    open = targets.filter((target) => isOpen(outcomes.get(target)))
+    open = tasks.filter((task) => isOpen(outcomes.get(task)))
     if (performance.now() >= until) break
     if (open.length > 0) await new Promise((resolve) => setTimeout(resolve, BETWEEN_MS))
   }
@@ -55,11 +55,11 @@ const isOpen = (outcome: Outcome | undefined): boolean => outcome === 'attemptin
 
 interface Block {
   lane: string
-  tasks: Target[]
+  tasks: Task[]
 }
 
-function blocksOf(targets: readonly Target[]): Block[] {
-  return [...Map.groupBy(targets, ({ site }) => laneOf(site))].flatMap(([lane, all]) =>
+function blocksOf(tasks: readonly Task[]): Block[] {
+  return [...Map.groupBy(tasks, ({ site }) => laneOf(site))].flatMap(([lane, all]) =>
     Array.from({ length: Math.ceil(all.length / MAX_TASKS_PER_ACT) }, (_, block) => ({
       lane,
       tasks: all.slice(block * MAX_TASKS_PER_ACT, (block + 1) * MAX_TASKS_PER_ACT),

@@ -21,7 +21,7 @@ import {
   UsageError,
 } from '../command.ts'
 import { bytes, facts, span, table } from '../table.ts'
-import { actOnAll, type Outcome, type Target } from './queue-acts.ts'
+import { actOnAll, type Outcome, type Task } from './queue-acts.ts'
 import { filterOf, filterOptions, queueIdOf } from './queue-filter.ts'
 
 const LIST_LIMIT = 1000
@@ -199,7 +199,7 @@ function acting({ verb, summary, details = '', states, options: own = {}, act }:
   }
 }
 
-function summaryOf(act: Act, outcomes: ReadonlyMap<Target, Outcome>): Answer {
+function summaryOf(act: Act, outcomes: ReadonlyMap<Task, Outcome>): Answer {
   const results: Partial<Record<Outcome, number>> = {}
   for (const outcome of outcomes.values()) results[outcome] = (results[outcome] ?? 0) + 1
   const notDone = [...outcomes]
