@@ -22,7 +22,7 @@ import { long, settingsUnderLoad, startLoad, sunkIds } from '../under-load.ts'
 const run = promisify(execFile)
 const start = join(import.meta.dirname, '..', '..', '..', '..', 'tools', 'start', 'main.ts')
 const MESSAGES = long ? 4000 : 900
-const SETTLE_MS = 60_000
+const SETTLE_MS = 120_000
 
 /** What a client keeps to recognise a mailbox: RFC 9051 §2.3.1.1. */
 async function uidValidity(ready: Ready, address: string): Promise<bigint> {
@@ -53,7 +53,13 @@ async function readLarge(ready: Ready, address: string): Promise<Buffer> {
 
 test('a backup under load, restored elsewhere, keeps every promise made before it', async (t) => {
   const sink = await startSmtpSink(t)
-  const settings = settingsUnderLoad({ DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}` })
+  const settings = settingsUnderLoad({
+    DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`,
+    // Its only site is away for a while; after the restore it is tried soon.
+    DELIVERY_BREAKER_FIRST_MS: '1000',
+    DELIVERY_BREAKER_LONGEST_MS: '4000',
+    DELIVERY_RETRY_LONGEST_MS: '4000',
+  })
   const first = await startPlatform(t, { args: ['--processes', ...settings] })
   const [reader] = first.ready().accounts
   assert.ok(reader)
