@@ -43,10 +43,13 @@ const SETTINGS = {
   CUSTODY_OVERDUE_MS: '10000',
 }
 
+/** Arguments of a start. */
+export const settingsUnderLoad = (settings: Record<string, string>): string[] =>
+  Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['--set', `${name}=${value}`])
+
 export async function platformUnderLoad(t: TestContext, settings: Record<string, string> = {}): Promise<UnderLoad> {
   const sink = await startSmtpSink(t)
-  const all = { ...SETTINGS, DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`, ...settings }
-  const set = Object.entries(all).flatMap(([name, value]) => ['--set', `${name}=${value}`])
+  const set = settingsUnderLoad({ DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`, ...settings })
   return { platform: await startPlatform(t, { args: ['--processes', ...set] }), sink }
 }
 
@@ -110,20 +113,22 @@ export async function republished(platform: Platform): Promise<number> {
   return Number(/^mail_custody_overdue_total\{finding="republished"\} (\d+)/m.exec(page)?.[1] ?? 0)
 }
 
-function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
+/** Half to the MX, half submitted; of the latter two thirds go elsewhere. */
+export function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
   const { host, ports, accounts, data, ca } = platform.ready()
   const [sender] = accounts
   if (sender === undefined) assert.fail('no account')
   const local = accounts.map(({ address }) => address)
   const submitted = Math.floor(messages / 2)
   const accepted = { mx: 0, submission: 0 }
+  const ledgers = { mx: join(data, '..', 'ledger'), submission: join(data, '..', 'ledger-of-submissions') }
   const done = (async () =>
     Promise.all([
       smtpLoad({
         ...{ host, recipients: local, bytes: 2000, sessions: 6, signal },
         port: ports['mx'] ?? 0,
         messages: messages - submitted,
-        ledger: join(data, '..', 'ledger'),
+        ledger: ledgers.mx,
         onAccepted: (count) => (accepted.mx = count),
       }),
       smtpLoad({
@@ -133,14 +138,23 @@ function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
         login: { user: sender.address, password: sender.password, ca: await readFile(ca, 'utf8') },
         prefix: 'submitted',
         messages: submitted,
-        ledger: join(data, '..', 'ledger-of-submissions'),
+        ledger: ledgers.submission,
         onAccepted: (count) => (accepted.submission = count),
       }),
     ]))()
-  return { accepted: () => accepted.mx + accepted.submission, done }
+  return {
+    accepted: () => accepted.mx + accepted.submission,
+    /** Message id to recipient, of every 250 until now. */
+    async promised(): Promise<Map<string, string>> {
+      const texts = await Promise.all(Object.values(ledgers).map((path) => readFile(path, 'utf8')))
+      const lines = texts.flatMap((text) => text.split('\n').slice(0, -1))
+      return new Map(lines.map((line) => [line.split(' ')[0] ?? '', line.split(' ')[1] ?? '']))
+    },
+    done,
+  }
 }
 
-function sunkIds({ messages }: SmtpSink): Map<string, number> {
+export function sunkIds({ messages }: SmtpSink): Map<string, number> {
   const counts = new Map<string, number>()
   for (const { data } of messages) {
     const id = /^X-Load-Id: *(\S+)/m.exec(data.toString('latin1'))?.[1]
