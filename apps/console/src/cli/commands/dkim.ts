@@ -14,11 +14,12 @@ import {
   removeSigningKey,
   retireSigningKey,
 } from '@postbus/contracts'
+import type { Dns } from '@postbus/dns'
 import { recordHoldsKey, signingAlgorithms } from '@postbus/mail-auth'
 
 import { type Command, given, type OptionValues, take, textOption, UsageError } from '../command.ts'
 import { table } from '../table.ts'
-import { textRecordsFrom } from '../text-records.ts'
+import { dnsServerOption, resolverOf } from '../resolver.ts'
 
 /** Characters of a record that is not the one looked for. */
 const MAX_SHOWN = 300
@@ -89,13 +90,16 @@ export const dkimCommands: Command[] = [
     details: 'The key of the same algorithm that signed until now is retired. A retired key can be activated again.',
     options: {
       force: { type: 'boolean', help: 'without asking DNS' },
-      'dns-server': { type: 'string', help: 'ask this server (address, address:port) instead of the system’s' },
+      ...dnsServerOption,
     },
     async run({ bus, args, options }) {
       const [domain, selector] = take(args, '<domain>', '<selector>')
-      const server = textOption(options, 'dns-server')
-      const lookUp = textRecordsFrom(server)
-      if (!options['force']) await seePublished(await keyOf(bus, domain, selector), lookUp)
+      const dns = resolverOf(options)
+      try {
+        if (!options['force']) await seePublished(await keyOf(bus, domain, selector), dns)
+      } finally {
+        dns.close()
+      }
       const value = await bus.request(activateSigningKey, { domain, selector })
       const { key, retired } = value
       const signs = `${key.selector} signs for ${key.domain} now`
@@ -169,13 +173,11 @@ async function keyOf(bus: Bus, domain: string, selector: string): Promise<DkimKe
 }
 
 /** A signature whose key cannot be found is worth less than none. @throws RequestRefused */
-async function seePublished(
-  { recordName, record }: DkimKey,
-  lookUp: (name: string) => Promise<string[]>,
-): Promise<void> {
+async function seePublished({ recordName, record }: DkimKey, dns: Pick<Dns, 'txt'>): Promise<void> {
   let found: string[]
   try {
-    found = await lookUp(recordName)
+    const answer = await dns.txt(recordName)
+    found = answer.kind === 'answer' ? answer.records.map((record) => record.toString('latin1')) : []
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new RequestRefused('unknown', `DNS does not say whether ${recordName} is published: ${why}`, { cause })

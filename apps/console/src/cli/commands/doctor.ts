@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 
 import type { Bus } from '@postbus/bus'
 import { countQueue, listDomains, listSigningKeys } from '@postbus/contracts'
-import { type Dns, dnsResolver, parseServer } from '@postbus/dns'
+import type { Dns } from '@postbus/dns'
 import { type DataLayout, holderOf, InstanceSettings, layoutOf } from '@postbus/profile'
 import { examineDatabase } from '@postbus/sql'
 
@@ -35,6 +35,7 @@ import { judgeSchedules } from '../../doctor/queue.ts'
 import { judgeService } from '../../doctor/services.ts'
 import { judgeSpool } from '../../doctor/spool.ts'
 import { type LocalCommand, textOption, UsageError } from '../command.ts'
+import { dnsServerOption, resolverOf } from '../resolver.ts'
 import { connectOperator, dataDirectory, NotRunning } from '../connect.ts'
 import { table } from '../table.ts'
 
@@ -53,7 +54,7 @@ export const doctorCommand: LocalCommand = {
   options: {
     offline: { type: 'string', help: 'a data directory whose platform is stopped' },
     'no-network': { type: 'boolean', help: 'ask neither DNS nor other sites' },
-    'dns-server': { type: 'string', help: 'ask this server (address, address:port) instead of the system’s' },
+    ...dnsServerOption,
     outbound: {
       type: 'string',
       help: `host:port to try port 25 with (default: the smarthost, or an MX of ${ANYBODY})`,
@@ -61,13 +62,12 @@ export const doctorCommand: LocalCommand = {
   },
   async runLocally({ options, env, progress }) {
     const offline = textOption(options, 'offline')
-    const server = serverOf(textOption(options, 'dns-server'))
     const outbound = targetOf(textOption(options, 'outbound'))
     const data = offline === undefined ? dataOf(textOption(options, 'data'), env) : resolve(offline)
     const machine = data === null ? null : { layout: layoutOf(data), settings: await settingsIn(layoutOf(data)) }
     const began: Finding[] = []
     const bus = offline === undefined ? await connected(textOption(options, 'data'), env, began) : null
-    const dns = dnsResolver({ ...(server && { servers: [server] }), timeoutMs: 3000 })
+    const dns = resolverOf(options)
     try {
       const checks = [
         ...(offline !== undefined && machine ? [stopped(machine.layout)] : []),
@@ -291,11 +291,4 @@ function targetOf(text: string | undefined): { host: string; port: number } | nu
   const [, host, port] = /^\[?([^\]\s]+?)\]?:(\d{1,5})$/.exec(text) ?? []
   if (host === undefined) throw new UsageError(`--outbound is host:port, not ${text}`)
   return { host, port: Number(port) }
-}
-
-function serverOf(text: string | undefined) {
-  if (text === undefined) return null
-  const server = parseServer(text)
-  if (server === null) throw new UsageError(`--dns-server is an address, or address:port; not ${text}`)
-  return server
 }
