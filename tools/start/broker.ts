@@ -28,10 +28,22 @@ export interface BrokerOptions {
   data: string
   keys: Record<Identity, Key>
   shards: number
+  /** What everything on the bus may occupy (octets). Null: a share of the free disk. */
+  maxBytes: number | null
+  administrators: readonly string[]
   events: SupervisorEvents
 }
 
-export async function startBroker({ host, port, data, keys, shards, events }: BrokerOptions): Promise<Supervised> {
+export async function startBroker({
+  host,
+  port,
+  data,
+  keys,
+  shards,
+  maxBytes,
+  administrators,
+  events,
+}: BrokerOptions): Promise<Supervised> {
   const { bavail, bsize } = await statfs(data)
   const config = join(data, 'run', 'nats.conf')
   const pidFile = join(data, 'run', 'nats.pid')
@@ -42,8 +54,9 @@ export async function startBroker({ host, port, data, keys, shards, events }: Br
       port,
       storeDir: join(data, 'nats'),
       users: Object.fromEntries(Object.entries(keys).map(([identity, { publicKey }]) => [identity, publicKey])),
-      shards,
-      maxFileBytes: Math.round(Math.min(Math.max(bavail * bsize * SHARE_OF_FREE_DISK, LEAST_BYTES), MOST_BYTES)),
+      ...{ shards, administrators },
+      maxFileBytes:
+        maxBytes ?? Math.round(Math.min(Math.max(bavail * bsize * SHARE_OF_FREE_DISK, LEAST_BYTES), MOST_BYTES)),
       pidFile,
     }),
     { mode: 0o600 },
