@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
 import { type Bus, statusWriter } from '@postbus/bus'
 import { LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
@@ -13,6 +15,7 @@ import { attempt, type AttemptPorts, groupOf } from './attempt/attempt.ts'
 import { contentOf } from './attempt/content.ts'
 import { type DestinationRules, destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
+import { patientLedger } from './attempt/patient-ledger.ts'
 import { type Sign, signer } from './attempt/sign.ts'
 import { DeliveryConfig } from './config.ts'
 import { onMailOut } from './handlers/mail-out.ts'
@@ -34,7 +37,12 @@ export const deliveryService = defineService<DeliveryConfig>({
   config: DeliveryConfig,
   async start({ config, log, bus, metrics: registry, defer, signal }) {
     await bus.provisioned([Task, MailStatus], signal)
-    const ledger = await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE))
+    const ledger = patientLedger(await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE)), {
+      sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
+      waiting: (err) =>
+        log.error({ err }, 'outcomes cannot be written to the ledger; nothing is attempted until they are'),
+      recovered: () => log.info('the ledger takes outcomes again'),
+    })
     defer(() => ledger.close())
     const answering = await answerOutcomes(bus, ledger)
     defer(() => answering.stop())
@@ -61,7 +69,10 @@ export const deliveryService = defineService<DeliveryConfig>({
     const { sign, close: closeSigning } = signing(config, bus, metrics)
     defer(closeSigning)
     const queue = sites<MailOut, Outcome>(
-      (tasks) => withRecord(spool, sign, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule)),
+      (tasks) => {
+        ledger.check()
+        return withRecord(spool, sign, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule))
+      },
       {
         siteOf: ({ site }) => site,
         groupOf,

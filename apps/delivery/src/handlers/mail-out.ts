@@ -8,7 +8,7 @@ import { type Bus, BusFull, BusUnavailable, DependencyUnavailable, type Disposit
 import { MailOut, MailOutLater, type Status, taskKey } from '@postbus/contracts'
 import { CorruptRecord, NoSuchRecord } from '@postbus/spool'
 
-import type { Ledger, LedgerEntry } from '../attempt/ledger.ts'
+import { type Ledger, type LedgerEntry, LedgerUnavailable } from '../attempt/ledger.ts'
 import type { Outcome } from '../attempt/outcome.ts'
 
 export interface MailOutPorts {
@@ -42,6 +42,15 @@ export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
   }
 
   async function handle(task: MailOut, signal: AbortSignal): Promise<Handled> {
+    try {
+      return await attemptOrAnswer(task, signal)
+    } catch (cause) {
+      if (cause instanceof LedgerUnavailable) throw new DependencyUnavailable(cause.message, { cause })
+      throw cause
+    }
+  }
+
+  async function attemptOrAnswer(task: MailOut, signal: AbortSignal): Promise<Handled> {
     const known = await ports.ledger.find(task)
     const answered = known !== null && isAnswer(known, task)
     let outcome: Outcome
