@@ -13,6 +13,7 @@ import { BusFull, BusRefused, BusUnavailable, type PublishOptions } from './bus.
 import type { Connection, Outcome } from './connection.ts'
 import type { BusMetrics } from './metrics.ts'
 import { pauseMs, sleep } from './pause.ts'
+import { Reserve } from './reserve.ts'
 import { semaphore } from './semaphore.ts'
 import { nextTraceparent } from './trace.ts'
 
@@ -56,10 +57,12 @@ export class Publisher {
   readonly #connection: Connection
   readonly #log: Logger
   readonly #metrics: BusMetrics
+  readonly #reserve: Reserve
   readonly #slots = semaphore(MAX_IN_FLIGHT)
 
   constructor(connection: Connection, log: Logger, metrics: BusMetrics) {
     this.#connection = connection
+    this.#reserve = new Reserve(connection)
     this.#log = log
     this.#metrics = metrics
   }
@@ -91,6 +94,7 @@ export class Publisher {
     const publication = { name: contract.name, subject: contract.subject(event), payload, header }
     let outcome = 'confirmed'
     try {
+      if (contract.newWorkOf?.some((party) => party === this.#connection.party)) await this.#leaveReserve(publication)
       await this.#slots.run(() => this.#untilConfirmed(publication, started + deadlineMs))
     } catch (error) {
       outcome = error instanceof BusFull ? 'full' : error instanceof BusUnavailable ? 'unavailable' : 'refused'
@@ -98,6 +102,11 @@ export class Publisher {
     } finally {
       this.#metrics.published(contract.name, outcome, (performance.now() - started) / 1000)
     }
+  }
+
+  async #leaveReserve({ name, payload }: Publication): Promise<void> {
+    if (await this.#reserve.admits(payload.length)) return
+    throw new BusFull(`${name}: what is left of the bus is for work that is under way`)
   }
 
   async #untilConfirmed(publication: Publication, deadline: number): Promise<void> {
