@@ -27,6 +27,7 @@ export const custodyService = defineService<CustodyConfig>({
         }),
         shards: config.MAIL_OUT_SHARDS,
         replicas: config.CUSTODY_STREAM_REPLICAS,
+        maxBytes: config.CUSTODY_STREAM_MAX_BYTES,
         ...{ signal, log },
       })
       defer(() => provisioner.stop())
