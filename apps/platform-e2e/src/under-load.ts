@@ -3,9 +3,12 @@
  * the end each promise is looked for in the mailboxes, over IMAP, and at the sink that stands for the rest of the world.
  *
  * A third of the recipients is remote, half of the messages is submitted with a login. Moments of the faults are drawn from a seed,
- * between the first and the last 250.
+ * between the first and the last 250. Whatever the fault, no client may ever be refused for good.
+ *
+ * What came of it is one line of JSON among the test's diagnostics, for `npm run chaos`.
  */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -13,19 +16,43 @@ import type { TestContext } from 'node:test'
 import { smtpLoad, startSmtpSink, type SmtpSink } from '@postbus/testkit'
 
 import { compare, loadIds } from './mailboxes.ts'
-import { startPlatform, until, type Platform } from './platform.ts'
+import { startPlatform, until, type Platform, type PlatformOptions } from './platform.ts'
 
 export const long = process.env['POSTBUS_TEST_LONG'] === '1'
 const SEED = Number(process.env['POSTBUS_TEST_SEED'] ?? 20261124)
 const LOAD_MS = 600_000
+/** Remote recipients whose first attempt is deferred. */
+const GREYLISTED = 30
 const SETTLE_MS = 300_000
 
+/** The load as a fault sees it. */
+export interface Load {
+  /** 250s so far. */
+  accepted(): number
+  /** Refusals so far, by their first line. */
+  refusals(): ReadonlyMap<string, number>
+}
+
 /** Something that is done to the platform; resolves when it may be done again. */
-export type Fault = (platform: Platform) => Promise<void>
+export type Fault = (platform: Platform, load: Load) => Promise<void>
 
 export interface UnderLoad {
   platform: Platform
   sink: SmtpSink
+}
+
+/** What a scenario found, as `npm run chaos` prints it. */
+export interface Facts {
+  scenario: string
+  faults: number
+  accepted: number
+  delivered: number
+  missing: number
+  duplicated: number
+  twiceAtTheSink: number
+  reinjected: number
+  /** From the end of the last fault until everything was there. */
+  recoveryMs: number
 }
 
 /** What takes minutes on a quiet platform, in seconds; and no limits for one account that sends like many. */
@@ -43,25 +70,33 @@ const SETTINGS = {
   CUSTODY_OVERDUE_MS: '10000',
 }
 
-export async function platformUnderLoad(t: TestContext, settings: Record<string, string> = {}): Promise<UnderLoad> {
+/** @param settings over the scenarios' own; an empty one is not set */
+export async function platformUnderLoad(
+  t: TestContext,
+  settings: Record<string, string> = {},
+  { args = [], ...options }: Pick<PlatformOptions, 'args' | 'disks' | 'env'> = {},
+): Promise<UnderLoad> {
   const sink = await startSmtpSink(t)
   const all = { ...SETTINGS, DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`, ...settings }
   const set = Object.entries(all).flatMap(([name, value]) => ['--set', `${name}=${value}`])
-  return { platform: await startPlatform(t, { args: ['--processes', ...set] }), sink }
+  return { platform: await startPlatform(t, { ...options, args: ['--processes', ...set, ...args] }), sink }
 }
 
-/** @returns when every promise was kept; fails when one is missing, or a mailbox has a message twice */
+/**
+ * @param before every fault begins before so many 250s
+ * @returns when every promise was kept; fails when one is missing, or a mailbox has a message twice
+ */
 export async function keepPromises(
   t: TestContext,
   { platform, sink }: UnderLoad,
-  { faults, messages }: { faults: readonly Fault[]; messages: number },
-): Promise<{ twiceAtTheSink: number }> {
-  const random = generator(SEED)
-  const moments = faults.map(() => 1 + Math.floor(random() * (messages - 2))).sort((a, b) => a - b)
+  { faults, messages, before = messages - 1 }: { faults: readonly Fault[]; messages: number; before?: number },
+): Promise<Facts> {
+  const random = seeded()
+  const moments = faults.map(() => 1 + Math.floor(random() * (before - 1))).sort((a, b) => a - b)
   const over = new AbortController()
   t.after(() => over.abort())
   const load = startLoad(platform, messages, over.signal)
-  let lastFaultAt = Date.now()
+  let lastFaultAt = performance.now()
   const injecting = (async () => {
     for (const [index, moment] of moments.entries()) {
       await until(
@@ -69,11 +104,15 @@ export async function keepPromises(
         LOAD_MS,
         () => `${load.accepted()} of ${messages} accepted\n${platform.output()}`,
       )
-      await faults[index]?.(platform)
-      lastFaultAt = Date.now()
+      await faults[index]?.(platform, load)
+      lastFaultAt = performance.now()
     }
   })()
-  const [loads] = await Promise.all([load.done, injecting])
+  const died = once(platform.process, 'exit', { signal: over.signal }).then(
+    () => assert.fail(`the platform ended\n${platform.output()}`),
+    () => new Promise<never>(() => {}), // The test ended before it.
+  )
+  const [loads] = await Promise.race([Promise.all([load.done, injecting]), died])
   const promised = new Map(loads.flatMap((result) => [...result.promised]))
   const isRemote = (id: string): boolean => promised.get(id)?.endsWith('@far.test') === true
   await platform.untilReady()
@@ -90,24 +129,52 @@ export async function keepPromises(
     SETTLE_MS,
     () => `missing: ${missing.slice(0, 20).join(' ')} (${missing.length})\n${platform.output()}`,
   )
-  const recoveredMs = Date.now() - lastFaultAt
+  const recoveryMs = Math.round(performance.now() - lastFaultAt)
   const { duplicated } = compare(promised.keys(), found)
-  const twiceAtTheSink = [...sunkIds(sink).values()].filter((count) => count > 1).length
+  const facts: Facts = {
+    scenario: t.name,
+    faults: faults.length,
+    accepted: promised.size,
+    delivered: promised.size - missing.length,
+    missing: missing.length,
+    duplicated: duplicated.length,
+    twiceAtTheSink: [...sunkIds(sink).values()].filter((count) => count > 1).length,
+    reinjected: await republished(platform),
+    recoveryMs,
+  }
+  t.diagnostic(`facts ${JSON.stringify(facts)}`)
   const unanswered = loads.reduce((sum, result) => sum + result.unanswered.length, 0)
-  t.diagnostic(
-    `faults ${faults.length} at ${moments.join(' ')}; accepted ${promised.size} (remote ${[...promised.keys()].filter(isRemote).length}), ` +
-      `missing 0, twice in a mailbox ${duplicated.length}, twice at the sink ${twiceAtTheSink}, unanswered ${unanswered}, ` +
-      `re-injected ${await republished(platform)}, all there ${(recoveredMs / 1000).toFixed(1)} s after the last fault`,
-  )
+  const remote = [...promised.keys()].filter(isRemote).length
+  t.diagnostic(`seed ${SEED}, faults at ${moments.join(' ')}, ${remote} remote, ${unanswered} unanswered`)
+  for (const [line, count] of load.refusals()) t.diagnostic(`refused ${count} times: ${line}`)
   assert.deepEqual(duplicated, [])
-  return { twiceAtTheSink }
+  const forGood = [...load.refusals().keys()].filter((line) => line.startsWith('5'))
+  assert.deepEqual(forGood, [], 'a client was refused for good')
+  return facts
 }
 
 /** What custody has published again since it started. */
 export async function republished(platform: Platform): Promise<number> {
+  return metric(platform, 'custody', 'mail_custody_overdue_total{finding="republished"}')
+}
+
+/** The value of one series on an instance's metrics page; 0 where it is not there yet. */
+export async function metric(platform: Platform, instance: string, series: string): Promise<number> {
   const { host, metrics } = platform.ready()
-  const page = await (await fetch(`http://${host}:${metrics['custody']}/metrics`)).text()
-  return Number(/^mail_custody_overdue_total\{finding="republished"\} (\d+)/m.exec(page)?.[1] ?? 0)
+  const page = await (await fetch(`http://${host}:${metrics[instance]}/metrics`)).text()
+  const line = page.split('\n').find((candidate) => candidate.startsWith(`${series} `))
+  return Number(line?.slice(series.length) ?? 0)
+}
+
+/** Numbers from 0 to 1, the same for the same seed: mulberry32. */
+export function seeded(): () => number {
+  let state = SEED
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+  }
 }
 
 function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
@@ -117,18 +184,23 @@ function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
   const local = accounts.map(({ address }) => address)
   const submitted = Math.floor(messages / 2)
   const accepted = { mx: 0, submission: 0 }
+  const refusals = new Map<string, number>()
+  const onRefused = (line: string): void => void refusals.set(line, (refusals.get(line) ?? 0) + 1)
   const done = (async () =>
     Promise.all([
       smtpLoad({
-        ...{ host, recipients: local, bytes: 2000, sessions: 6, signal },
+        ...{ host, recipients: local, bytes: 2000, sessions: 6, signal, onRefused },
         port: ports['mx'] ?? 0,
         messages: messages - submitted,
         ledger: join(data, '..', 'ledger'),
         onAccepted: (count) => (accepted.mx = count),
       }),
       smtpLoad({
-        ...{ host, bytes: 2000, sessions: 6, signal },
-        recipients: local.flatMap((address, index) => [address, `user${index}@far.test`, `other${index}@far.test`]),
+        ...{ host, bytes: 2000, sessions: 6, signal, onRefused },
+        recipients: Array.from({ length: GREYLISTED }, (_, index) => [
+          ...local.slice(index % local.length, (index % local.length) + 1),
+          ...[`user${index}@far.test`, `greylist${index}@far.test`],
+        ]).flat(),
         port: ports['submissions'] ?? 0,
         login: { user: sender.address, password: sender.password, ca: await readFile(ca, 'utf8') },
         prefix: 'submitted',
@@ -137,7 +209,7 @@ function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
         onAccepted: (count) => (accepted.submission = count),
       }),
     ]))()
-  return { accepted: () => accepted.mx + accepted.submission, done }
+  return { accepted: () => accepted.mx + accepted.submission, refusals: () => refusals, done }
 }
 
 function sunkIds({ messages }: SmtpSink): Map<string, number> {
@@ -147,15 +219,4 @@ function sunkIds({ messages }: SmtpSink): Map<string, number> {
     if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1)
   }
   return counts
-}
-
-/** mulberry32: small, seeded, the same everywhere. */
-function generator(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
 }
