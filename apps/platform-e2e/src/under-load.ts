@@ -31,6 +31,8 @@ export interface Load {
   accepted(): number
   /** Refusals so far, by their first line. */
   refusals(): ReadonlyMap<string, number>
+  /** Nothing more will be sent. */
+  over(): boolean
 }
 
 /** Something that is done to the platform; resolves when it may be done again. */
@@ -51,6 +53,8 @@ export interface Facts {
   duplicated: number
   twiceAtTheSink: number
   reinjected: number
+  /** Messages in the mailboxes that nobody sent: reports of what failed. */
+  reports: number
   /** From the end of the last fault until everything was there. */
   recoveryMs: number
 }
@@ -70,32 +74,48 @@ const SETTINGS = {
   CUSTODY_OVERDUE_MS: '10000',
 }
 
+type Settings = Record<string, string>
+
 /** @param settings over the scenarios' own; an empty one is not set */
 export async function platformUnderLoad(
   t: TestContext,
-  settings: Record<string, string> = {},
+  settings: Settings | ((sink: SmtpSink) => Settings) = {},
   { args = [], ...options }: Pick<PlatformOptions, 'args' | 'disks' | 'env'> = {},
 ): Promise<UnderLoad> {
   const sink = await startSmtpSink(t)
-  const all = { ...SETTINGS, DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`, ...settings }
+  const all = {
+    ...SETTINGS,
+    DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`,
+    ...(typeof settings === 'function' ? settings(sink) : settings),
+  }
   const set = Object.entries(all).flatMap(([name, value]) => ['--set', `${name}=${value}`])
   return { platform: await startPlatform(t, { ...options, args: ['--processes', ...set, ...args] }), sink }
 }
 
+export interface Promises {
+  faults: readonly Fault[]
+  messages: number
+  /** Every fault begins before so many 250s. */
+  before?: number
+  /** Of the remote recipients, in turn. */
+  domains?: readonly string[]
+  /** How many faults there were, where a list does not say it. */
+  injected?: () => number
+}
+
 /**
- * @param before every fault begins before so many 250s
  * @returns when every promise was kept; fails when one is missing, or a mailbox has a message twice
  */
 export async function keepPromises(
   t: TestContext,
   { platform, sink }: UnderLoad,
-  { faults, messages, before = messages - 1 }: { faults: readonly Fault[]; messages: number; before?: number },
+  { faults, messages, before = messages - 1, injected = () => faults.length, domains = ['far.test'] }: Promises,
 ): Promise<Facts> {
   const random = seeded()
   const moments = faults.map(() => 1 + Math.floor(random() * (before - 1))).sort((a, b) => a - b)
   const over = new AbortController()
   t.after(() => over.abort())
-  const load = startLoad(platform, messages, over.signal)
+  const load = startLoad(platform, messages, domains, over.signal)
   let lastFaultAt = performance.now()
   const injecting = (async () => {
     for (const [index, moment] of moments.entries()) {
@@ -114,14 +134,16 @@ export async function keepPromises(
   )
   const [loads] = await Promise.race([Promise.all([load.done, injecting]), died])
   const promised = new Map(loads.flatMap((result) => [...result.promised]))
-  const isRemote = (id: string): boolean => promised.get(id)?.endsWith('@far.test') === true
+  const isRemote = (id: string): boolean => domains.some((domain) => promised.get(id)?.endsWith(`@${domain}`))
   await platform.untilReady()
 
   let found = new Map<string, number>()
   let missing: string[] = []
+  let reports = 0
   await until(
     async () => {
-      found = await loadIds(platform.ready())
+      reports = 0
+      found = await loadIds(platform.ready(), () => reports++)
       const relayed = sunkIds(sink)
       missing = [...promised.keys()].filter((id) => !(isRemote(id) ? relayed : found).has(id))
       return missing.length === 0
@@ -130,17 +152,24 @@ export async function keepPromises(
     () => `missing: ${missing.slice(0, 20).join(' ')} (${missing.length})\n${platform.output()}`,
   )
   const recoveryMs = Math.round(performance.now() - lastFaultAt)
+  // The books close: every recipient ended, every record is given back.
+  let records = NaN
+  await until(
+    async () => (records = await metric(platform, 'custody', 'mail_custody_spool_records')) === 0,
+    SETTLE_MS,
+    () => `${records} records are still in the spool\n${platform.output()}`,
+  )
   const { duplicated } = compare(promised.keys(), found)
   const facts: Facts = {
     scenario: t.name,
-    faults: faults.length,
+    faults: injected(),
     accepted: promised.size,
     delivered: promised.size - missing.length,
     missing: missing.length,
     duplicated: duplicated.length,
     twiceAtTheSink: [...sunkIds(sink).values()].filter((count) => count > 1).length,
     reinjected: await republished(platform),
-    recoveryMs,
+    ...{ reports, recoveryMs },
   }
   t.diagnostic(`facts ${JSON.stringify(facts)}`)
   const unanswered = loads.reduce((sum, result) => sum + result.unanswered.length, 0)
@@ -177,11 +206,12 @@ export function seeded(): () => number {
   }
 }
 
-function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
+function startLoad(platform: Platform, messages: number, domains: readonly string[], signal: AbortSignal) {
   const { host, ports, accounts, data, ca } = platform.ready()
   const [sender] = accounts
   if (sender === undefined) assert.fail('no account')
   const local = accounts.map(({ address }) => address)
+  const domain = (index: number): string => domains[index % domains.length] ?? ''
   const submitted = Math.floor(messages / 2)
   const accepted = { mx: 0, submission: 0 }
   const refusals = new Map<string, number>()
@@ -199,7 +229,7 @@ function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
         ...{ host, bytes: 2000, sessions: 6, signal, onRefused },
         recipients: Array.from({ length: GREYLISTED }, (_, index) => [
           ...local.slice(index % local.length, (index % local.length) + 1),
-          ...[`user${index}@far.test`, `greylist${index}@far.test`],
+          ...[`user${index}@${domain(index)}`, `greylist${index}@${domain(index)}`],
         ]).flat(),
         port: ports['submissions'] ?? 0,
         login: { user: sender.address, password: sender.password, ca: await readFile(ca, 'utf8') },
@@ -209,7 +239,10 @@ function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
         onAccepted: (count) => (accepted.submission = count),
       }),
     ]))()
-  return { accepted: () => accepted.mx + accepted.submission, refusals: () => refusals, done }
+  let over = false
+  const ended = (): void => void (over = true)
+  done.then(ended, ended)
+  return { accepted: () => accepted.mx + accepted.submission, refusals: () => refusals, over: () => over, done }
 }
 
 function sunkIds({ messages }: SmtpSink): Map<string, number> {

@@ -1,0 +1,127 @@
+/**
+ * Clients that stall in every state of SMTP, and two thousand connections on which nothing is ever said: others are served meanwhile,
+ * memory is bounded, and who says nothing for too long is told 421 4.4.2 and disconnected — RFC 5321 §4.5.3.2.
+ */
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test, type TestContext } from 'node:test'
+
+import { until, type Platform, type Ready } from '../platform.ts'
+import { stalledClient, type StalledOptions } from '../stalled-client.ts'
+import { keepPromises, long, platformUnderLoad, type Fault, type Load } from '../under-load.ts'
+
+const MIB = 1024 ** 2
+const IDLE_MS = 3000
+const OF_EACH_STATE = long ? 20 : 4
+const HALF_OPEN = 2000
+/** Of one client address; the default bound of a client is 100. */
+const OF_ONE_ADDRESS = 50
+/** Of 2,000 connections, each with what Node keeps for a socket and a session. */
+const MOST_GROWTH = 192 * MIB
+const SERVED = 20
+const SERVED_MS = 60_000
+const ROUNDS = long ? 3 : 1
+
+const TIMED_OUT = /^421 4\.4\.2 /
+
+/** Where in a session each of them stops. */
+function states(
+  { host, ports, accounts: [account], domains: [domain] }: Ready,
+  ca: string,
+): Record<string, StalledOptions> {
+  const mx = { host, port: ports['mx'] ?? 0 }
+  const submissions = { host, port: ports['submissions'] ?? 0, ca }
+  const submission = { host, port: ports['submission'] ?? 0 }
+  const mail = ['EHLO stalled.test', 'MAIL FROM:<stalled@example.com>', `RCPT TO:<${account?.address}>`]
+  return {
+    'after the greeting': { ...mx, lines: [] },
+    'in a command': { ...mx, lines: [], rest: 'EHLO stal' },
+    'after EHLO': { ...mx, lines: mail.slice(0, 1) },
+    'after MAIL': { ...mx, lines: mail.slice(0, 2) },
+    'after RCPT': { ...mx, lines: mail },
+    'after DATA': { ...mx, lines: [...mail, 'DATA'] },
+    'in the message': { ...mx, lines: [...mail, 'DATA'], rest: 'Subject: half' },
+    'before the final dot': { ...mx, lines: [...mail, 'DATA'], rest: 'Subject: whole\r\n\r\nbody\r\n' },
+    'an octet a second': { ...mx, lines: mail.slice(0, 1), trickleMs: 1000 },
+    'before AUTH': { ...submissions, lines: ['EHLO stalled.test'] },
+    'in AUTH': { ...submissions, lines: ['EHLO stalled.test', 'AUTH LOGIN'] },
+    [`before STARTTLS, at ${domain}`]: { ...submission, lines: ['EHLO stalled.test'] },
+  }
+}
+
+/** The load goes on: so many more are accepted. */
+async function served(load: Load, what: string): Promise<void> {
+  const before = load.accepted()
+  await until(
+    () => load.accepted() >= before + SERVED || load.over(),
+    SERVED_MS,
+    () => `nobody is served beside ${what}: ${load.accepted() - before}`,
+  )
+}
+
+const stallEverywhere: Fault = async (platform, load) => {
+  const ready = platform.ready()
+  const ca = await readFile(ready.ca, 'utf8')
+  const clients = Object.entries(states(ready, ca)).flatMap(([state, options]) =>
+    Array.from({ length: OF_EACH_STATE }, () => ({ state, ...stalledClient(options) })),
+  )
+  try {
+    await Promise.all(clients.map(({ stalled }) => stalled))
+    await served(load, 'clients that stall')
+    for (const { state, ended } of clients) assert.match(await ended, TIMED_OUT, state)
+  } finally {
+    for (const { close } of clients) close()
+  }
+}
+
+const halfOpen =
+  (t: TestContext): Fault =>
+  async (platform, load) => {
+    const { host, ports } = platform.ready()
+    const before = await memoryOf(platform, 'inbound')
+    const clients = Array.from({ length: HALF_OPEN }, (_, index) => {
+      const from = `127.0.0.${2 + Math.floor(index / OF_ONE_ADDRESS)}`
+      return stalledClient({ host, port: ports['mx'] ?? 0, from, lines: [] })
+    })
+    try {
+      await Promise.all(clients.map(({ stalled }) => stalled))
+      await served(load, `${HALF_OPEN} connections`)
+      const after = await memoryOf(platform, 'inbound')
+      t.diagnostic(`${HALF_OPEN} connections: inbound ${(before / MIB).toFixed(0)}→${(after / MIB).toFixed(0)} MiB`)
+      assert.ok(after - before < MOST_GROWTH)
+      const ends = await Promise.all(clients.map(({ ended }) => ended))
+      assert.deepEqual(
+        ends.filter((line) => !TIMED_OUT.test(line)),
+        [],
+      )
+    } finally {
+      for (const { close } of clients) close()
+    }
+  }
+
+/** All from where the load comes from: the bound of one client is reached, and its older sessions are served all the same. */
+const fromOneAddress: Fault = async (platform, load) => {
+  const { host, ports } = platform.ready()
+  const options = { host, port: ports['mx'] ?? 0, from: '127.0.0.200', lines: [] }
+  const clients = Array.from({ length: HALF_OPEN / 4 }, () => stalledClient(options))
+  try {
+    await served(load, 'one client with too many connections')
+    const ends = await Promise.all(clients.map(({ ended }) => ended))
+    const refused = ends.filter((line) => line.startsWith('421 4.3.2')).length
+    assert.ok(refused >= clients.length - 101, `${refused} of ${clients.length} were refused`)
+  } finally {
+    for (const { close } of clients) close()
+  }
+}
+
+const memoryOf = async (platform: Platform, instance: string): Promise<number> =>
+  (await platform.memory())[instance] ?? 0
+
+test('clients stall in every state, and 2,000 connections say nothing: others are served, the silent are told 421', async (t) => {
+  const it = await platformUnderLoad(t, {
+    SMTP_IDLE_TIMEOUT_MS: String(IDLE_MS),
+    SMTP_MAX_CONNECTIONS: String(HALF_OPEN + 500),
+  })
+  const faults = Array.from({ length: ROUNDS }, () => [stallEverywhere, halfOpen(t), fromOneAddress]).flat()
+  await keepPromises(t, it, { faults, messages: long ? 3000 : 800 })
+})
