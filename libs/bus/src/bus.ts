@@ -50,7 +50,10 @@ export interface Row<R> {
 export interface PublishOptions {
   /** Tries go on with the same message id until then. Default 20 s: longer than a leader election. */
   deadlineMs?: number
-  /** Publish as a schedule that fires into `target` at this time; only for contracts whose stream has schedules. */
+  /**
+   * Publish as a schedule that fires into `target` when so much time has passed as lies until `at` by this process' clock; only for
+   * contracts whose stream has schedules.
+   */
   schedule?: { at: Date; target: string }
 }
 

@@ -10,6 +10,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 
 import { BusFull, BusRefused, BusUnavailable, type PublishOptions } from './bus.ts'
+import { BrokerClock } from './broker-clock.ts'
 import type { Connection, Outcome } from './connection.ts'
 import type { BusMetrics } from './metrics.ts'
 import { pauseMs, sleep } from './pause.ts'
@@ -58,11 +59,13 @@ export class Publisher {
   readonly #log: Logger
   readonly #metrics: BusMetrics
   readonly #reserve: Reserve
+  readonly #brokerClock: BrokerClock
   readonly #slots = semaphore(MAX_IN_FLIGHT)
 
   constructor(connection: Connection, log: Logger, metrics: BusMetrics) {
     this.#connection = connection
     this.#reserve = new Reserve(connection)
+    this.#brokerClock = new BrokerClock(connection)
     this.#log = log
     this.#metrics = metrics
   }
@@ -86,7 +89,8 @@ export class Publisher {
     const queueId = contract.queueId?.(event)
     if (queueId) header.set('queueId', queueId)
     if (schedule) {
-      header.set('Nats-Schedule', `@at ${schedule.at.toISOString()}`)
+      const at = await this.#brokerClock.timeOf(schedule.at)
+      header.set('Nats-Schedule', `@at ${at.toISOString()}`)
       header.set('Nats-Schedule-Target', schedule.target)
     }
 
