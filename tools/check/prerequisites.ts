@@ -10,6 +10,7 @@ import { delimiter, join } from 'node:path'
 const programs: Record<string, string> = {
   curl: 'curl',
   dkimverify: 'python3-dkim',
+  faketime: 'faketime',
   fetchmail: 'fetchmail',
   getmail: 'getmail6',
   knotd: 'knot',

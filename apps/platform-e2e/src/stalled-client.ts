@@ -1,13 +1,12 @@
 /** A client that speaks so far and then says nothing more, or says an octet at a time, and waits for what the server does about it. */
-import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
 export interface StalledClient {
   /** Resolves when it has said everything and got so many replies. */
   readonly stalled: Promise<void>
-  /** Resolves with the last line the server said before it ended the connection. */
-  readonly ended: Promise<string>
+  /** The last line the server said before it ended the connection; null until then. */
+  readonly end: string | null
   close(): void
 }
 
@@ -52,10 +51,17 @@ export function stalledClient(options: StalledOptions): StalledClient {
     }
   })
   socket.on('error', () => {}) // Its end tells enough.
-  const ended = once(socket, 'close').then(() => {
+  let end: string | null = null
+  socket.once('close', () => {
     clearInterval(trickle)
+    end = last
     stalled.resolve()
-    return last
   })
-  return { stalled: stalled.promise, ended, close: () => void socket.destroy() }
+  return {
+    stalled: stalled.promise,
+    get end() {
+      return end
+    },
+    close: () => void socket.destroy(),
+  }
 }
