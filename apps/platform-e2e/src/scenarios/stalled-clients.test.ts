@@ -123,7 +123,7 @@ const fromOneAddress =
       await served(load, 'one client with too many connections')
       await allEnded(clients.map((client) => ({ state: 'silent', client })))
       const refused = clients.filter(({ end }) => end?.startsWith('421 4.7.0')).length
-        assert.ok(refused >= clients.length - 101, `${refused} of ${clients.length} were refused`)
+      assert.ok(refused >= clients.length - 101, `${refused} of ${clients.length} were refused`)
     } finally {
       for (const { close } of clients) close()
     }
