@@ -8,6 +8,7 @@ import { delimiter, join } from 'node:path'
 
 /** Command and the Debian package that brings it. */
 const programs: Record<string, string> = {
+  cc: 'gcc',
   curl: 'curl',
   dkimverify: 'python3-dkim',
   faketime: 'faketime',
@@ -26,11 +27,20 @@ const programs: Record<string, string> = {
   unbound: 'unbound',
 }
 
+/** File and the Debian package that brings it: what recording-fs.c of the testkit is built against. */
+const headers: Record<string, string> = {
+  '/usr/include/fuse3/fuse_lowlevel.h': 'libfuse3-dev',
+  '/usr/include/stdio.h': 'libc6-dev',
+}
+
 /** Debian packages with the Perl modules swaks needs for TLS and AUTH, and the Python module dkimpy needs for Ed25519. */
 const modules = ['libnet-ssleay-perl', 'libauthen-sasl-perl', 'python3-nacl']
 
 export function installPrerequisites(): void {
-  const missing = Object.entries(programs).filter(([command]) => !onPath(command))
+  const missing = [
+    ...Object.entries(programs).filter(([command]) => !onPath(command)),
+    ...Object.entries(headers).filter(([file]) => !existsSync(file)),
+  ]
   if (missing.length === 0) return
   const packages = [...missing.map(([, name]) => name), ...modules]
   if (process.getuid?.() !== 0 || !onPath('apt-get')) {

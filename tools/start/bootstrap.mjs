@@ -2,7 +2,7 @@
 /**
  * bootstrap — from a fresh clone to a running command, on any Node from 18 up.
  *
- *   node tools/start/bootstrap.mjs <start|test|check|bench> [argument …]
+ *   node tools/start/bootstrap.mjs <start|test|check|bench|chaos> [argument …]
  *
  * Installs the locked dependencies when they are not there (or the lock file changed), then runs the command under the
  * pinned Node inside node_modules. Plain JavaScript without dependencies: it runs before there are any.
@@ -21,6 +21,7 @@ const commands = {
   test: ['tools/check/test.ts'],
   check: ['tools/check/check.ts'],
   bench: ['tools/bench/main.ts'],
+  chaos: ['tools/chaos/main.ts'],
 }
 
 const [command, ...args] = process.argv.slice(2)

@@ -6,11 +6,13 @@ import 'reflect-metadata' // @peculiar/x509 needs it before itself
 
 import { webcrypto } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 
 import * as x509 from '@peculiar/x509'
+
+import { writeDurably } from './durable-file.ts'
 
 x509.cryptoProvider.set(webcrypto as Crypto)
 
@@ -69,7 +71,7 @@ async function loadAuthority(certPath: string, keyPath: string): Promise<Authori
     ],
   })
   await writeKey(keyPath, keys.privateKey)
-  await writeFile(certPath, `${certificate.toString('pem')}\n`)
+  await writeDurably(certPath, `${certificate.toString('pem')}\n`)
   return { certificate, key: keys.privateKey }
 }
 
@@ -104,13 +106,12 @@ async function issue(authority: Authority, names: readonly string[], paths: Cert
     ],
   })
   await writeKey(paths.key, keys.privateKey)
-  await writeFile(paths.cert, `${certificate.toString('pem')}\n`)
+  await writeDurably(paths.cert, `${certificate.toString('pem')}\n`)
 }
 
 async function writeKey(path: string, key: CryptoKey): Promise<void> {
   const pem = x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')
-  await writeFile(path, `${pem}\n`, { mode: 0o600 })
-  await chmod(path, 0o600)
+  await writeDurably(path, `${pem}\n`)
 }
 
 /** 16 octets, positive — RFC 5280 §4.1.2.2. */

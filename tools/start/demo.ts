@@ -4,11 +4,13 @@
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { connectBus, RequestRefused, type Bus } from '@postbus/bus'
 import { addAccount, addDomain, changeAccount } from '@postbus/contracts'
+
+import { writeDurably } from './durable-file.ts'
 
 export const DEMO_DOMAIN = 'example.org'
 export const DEMO_ALIAS_DOMAIN = 'example.net'
@@ -33,7 +35,7 @@ export async function demoAccounts(data: string, connect: () => ReturnType<typeo
     await bus.close()
   }
   // Last: a start that was interrupted before this makes new passwords for the accounts it finds.
-  await writeFile(file, `${JSON.stringify(accounts, null, 2)}\n`, { mode: 0o600 })
+  await writeDurably(file, `${JSON.stringify(accounts, null, 2)}\n`)
   return accounts
 }
 

@@ -132,6 +132,7 @@ export function settings(
       MAIL_HOSTNAME: around.hostname,
       CUSTODY_DATABASE: database('custody'),
       CUSTODY_PROVISIONER_NKEY_FILE: around.seedFile('provisioner'),
+      CUSTODY_BUS_STORE_DIR: join(data, 'nats'),
     },
     directory: { DIRECTORY_DATABASE: database('directory') },
     mailstore: { ...spool, ...blobs, MAILSTORE_DATABASE: database('mailstore') },

@@ -1,8 +1,9 @@
 /** Starts the embedded profile, watches over it, and stops it in order: intake first, the broker last. */
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { makeDirectory, syncDirectory } from '@postbus/blobs/files'
 import { connectBus } from '@postbus/bus'
 import { pino } from 'pino'
 
@@ -34,8 +35,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   const startedAt = Date.now()
   const stopping = stopSignal()
   const { data, host } = options
-  for (const dir of ['', 'db', 'spool', 'blobs', 'nats', 'logs', 'run'])
-    await mkdir(join(data, dir), { recursive: true })
+  await makeDataDirectory(data)
   let unlock: () => Promise<void>
   try {
     unlock = await lockDataDirectory(data)
@@ -155,6 +155,14 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   }
   process.stdout.write(`stopped${stopping.reason === null ? '' : `: ${stopping.reason}`}\n`)
   return stopping.reason === null ? 0 : 1
+}
+
+/** Mail that is flushed into a directory whose own name is not may go with that name. */
+async function makeDataDirectory(data: string): Promise<void> {
+  for (const dir of ['db', 'spool', 'blobs', 'nats', 'logs', 'run']) await makeDirectory(join(data, dir))
+  // Also what an earlier start made and did not live to flush.
+  await syncDirectory(data)
+  await syncDirectory(dirname(data))
 }
 
 function pidsOf(layout: Plan, running: readonly Supervised[]): Record<string, number> {

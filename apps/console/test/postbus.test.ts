@@ -15,12 +15,18 @@ import {
   addAccount,
   addDomain,
   addSigningKey,
+  addTransport,
   type Alias,
   changeAlias,
+  changeTransport,
   type DkimKey,
+  explainRoute,
+  findMessages,
   listAccounts,
   listAliases,
   listSigningKeys,
+  type ListedTransport,
+  listTransports,
   type RequestContract,
   removeAlias,
   removeSigningKey,
@@ -59,7 +65,7 @@ async function platform(t: TestContext) {
   writeFileSync(join(data, 'postbus.json'), JSON.stringify({ natsUrl: nats.url, operatorNkeyFile }))
   const log = pino({ level: 'silent' })
   const buses = await Promise.all(
-    (['directory', 'custody'] as const).map((party) =>
+    (['directory', 'custody', 'delivery'] as const).map((party) =>
       connectBus({ servers: nats.url, nkeySeed: nats.seeds[party], party, log }),
     ),
   )
@@ -67,9 +73,10 @@ async function platform(t: TestContext) {
     await Promise.all(buses.map((bus) => bus.close()))
     rmSync(data, { recursive: true, force: true })
   })
-  const [directory, custody] = buses
+  const [directory, custody, delivery] = buses
   const answers: Fake = async (contract, handler) => {
-    const bus = contract.answerer === 'custody' ? custody : directory
+    const { answerer } = contract
+    const bus = answerer === 'custody' ? custody : answerer === 'delivery' ? delivery : directory
     await bus?.answer(contract, async (input) => handler(input))
   }
   return { data, env: { NATS_URL: nats.url, NATS_NKEY_FILE: operatorNkeyFile }, answers, nats }
@@ -315,6 +322,135 @@ test('where shows every recipient, and a peer’s words cannot drive the termina
   assert.equal((await call(['where', '01J9ZK3V8Q6X4T2M7N5R1C0B9B'], env)).status, 1)
 })
 
+const bulk: ListedTransport = {
+  ...{
+    name: 'bulk',
+    match: { domain: '*', sender: '@bulk.test' },
+    policy: { concurrency: 3, tls: 'implicit' },
+    createdAt,
+  },
+  action: { kind: 'smarthost', host: 'smart.test', port: 465, username: 'us', hasPassword: true },
+}
+
+test('a transport rule says what the options say, and no password is shown', async (t) => {
+  const { env, answers } = await platform(t)
+  const seen: unknown[] = []
+  await answers(addTransport, (input) => {
+    seen.push(input)
+    return bulk
+  })
+  await answers(changeTransport, (input) => {
+    seen.push(input)
+    return bulk
+  })
+  const add = ['transport', 'add', 'bulk', '*', '--sender', '@bulk.test', '--smarthost', 'smart.test:465']
+  const credentials = ['--username', 'us', '--password', 'correct horse']
+  const added = await call(
+    [...add, ...credentials, '--tls', 'implicit', '--lifetime', '12h', '--concurrency', '3'],
+    env,
+  )
+  assert.deepEqual([added.status, added.err], [0, ''])
+  assert.match(added.out, /^way +smarthost smart\.test:465 as us$/m)
+  assert.doesNotMatch(added.out, /correct/)
+  await call(['transport', 'add', 'gone', '.gone.test', '--fail', '5.1.6 moved away'], env)
+  await call(['transport', 'add', 'slow', 'slow.test', '--per-minute', '10'], env)
+  await call(['transport', 'change', 'bulk', '--tls', 'default', '--concurrency', 'none', '--lmtp', '[::1]:24'], env)
+  assert.deepEqual(seen, [
+    {
+      ...{ name: 'bulk', match: { domain: '*', sender: '@bulk.test' } },
+      action: { kind: 'smarthost', host: 'smart.test', port: 465, username: 'us', password: 'correct horse' },
+      policy: { concurrency: 3, lifetimeS: 43_200, tls: 'implicit' },
+    },
+    {
+      ...{ name: 'gone', match: { domain: '.gone.test' }, policy: {} },
+      action: { kind: 'fail', status: '5.1.6', reason: 'moved away' },
+    },
+    { name: 'slow', match: { domain: 'slow.test' }, action: { kind: 'mx' }, policy: { perMinute: 10 } },
+    { name: 'bulk', action: { kind: 'lmtp', host: '::1', port: 24 }, policy: { concurrency: null, tls: null } },
+  ])
+})
+
+test('transport rules are listed to the last page', async (t) => {
+  const { env, answers } = await platform(t)
+  const all = ['a', 'b', 'c'].map((name) => ({ ...bulk, name }))
+  await answers(listTransports, ({ after = '' }) => {
+    const rest = all.filter(({ name }) => name > after)
+    return { transports: rest.slice(0, 2), more: rest.length > 2 }
+  })
+  const { out } = await call(['transport', 'list'], env)
+  assert.equal(out.trimEnd().split('\n').length, 4)
+  assert.match(out, /^c +\* +@bulk\.test +smarthost smart\.test:465 as us +concurrency=3 tls=implicit$/m)
+})
+
+test('transport test says which rule is about an address, and which hosts would be tried', async (t) => {
+  const { env, answers } = await platform(t)
+  await answers(explainRoute, ({ recipient, sender }): z.input<typeof explainRoute.output> => {
+    assert.deepEqual([recipient, sender], ['ann@far.test', 'x@bulk.test'])
+    return {
+      ...{ rule: 'bulk', way: 'hosts', tls: 'required', username: 'us', key: 'smtp:smart.test:587 (bulk)', policy: {} },
+      hosts: [{ name: 'smart.test', address: '192.0.2.1', port: 587 }],
+    }
+  })
+  const { out } = await call(['transport', 'test', 'ann@far.test', '--sender', 'x@bulk.test'], env)
+  assert.match(out, /^rule +bulk$/m)
+  assert.match(out, /^smart\.test +192\.0\.2\.1 +587$/m)
+})
+
+test('where lists the messages with a Message-ID, and those from and to an address, newest first and each once', async (t) => {
+  const { env, answers } = await platform(t)
+  const asked: object[] = []
+  const message = (last: string, minute: number) => ({
+    ...{ queueId: `01J9ZK3V8Q6X4T2M7N5R1C0B9${last}`, reversePath: 'smith@example.org', origin: 'submission' as const },
+    ...{ acceptedAt: `2026-01-05T10:0${minute}:00.000Z`, recipients: 2, open: 1, messageId: '<a@example.org>' },
+  })
+  await answers(findMessages, ({ limit, ...input }): z.input<typeof findMessages.output> => {
+    asked.push(input)
+    if (input.messageId !== undefined) return { messages: [], more: false }
+    return input.sender === undefined
+      ? { messages: [message('C', 3), message('A', 1)].slice(0, limit), more: limit < 2 }
+      : { messages: [message('B', 2), message('A', 1)].slice(0, limit), more: limit < 2 }
+  })
+  const ids = (out: string) => [...out.matchAll(/01J9ZK3V8Q6X4T2M7N5R1C0B9(.)/g)].map(([, last]) => last)
+  const both = await call(['where', 'smith@example.org', '--after', '2026-01-05T10:00Z'], env)
+  assert.deepEqual([both.status, ids(both.out)], [0, ['C', 'B', 'A']])
+  assert.doesNotMatch(both.out, /older/)
+  const one = await call(['where', 'smith@example.org', '--limit', '1', '--json'], env)
+  assert.deepEqual([ids(one.out), JSON.parse(one.out).more], [['C'], true])
+  assert.match((await call(['where', '<none@example.org>'], env)).out, /no message known/)
+  const after = '2026-01-05T10:00:00.000Z'
+  assert.deepEqual(
+    [asked.slice(0, 2), asked.at(-1)],
+    [
+      [
+        { sender: 'smith@example.org', after },
+        { recipient: 'smith@example.org', after },
+      ],
+      { messageId: '<none@example.org>' },
+    ],
+  )
+})
+
+test('where shows what others reported later, in their words and as theirs', async (t) => {
+  const { env, answers } = await platform(t)
+  const queueId = '01J9ZK3V8Q6X4T2M7N5R1C0B9A'
+  const report = '01J9ZK3V8Q6X4T2M7N5R1C0B9Z'
+  await answers(where, (): z.input<typeof where.output> => ({
+    ...{ queueId, origin: 'submission', acceptedAt: createdAt, reversePath: 'smith@example.org', size: 1 },
+    originals: [{ recipient: { forwardPath: 'info@example.org' }, routed: true, report }],
+    recipients: [
+      {
+        ...{ n: '0123456789abcdef', original: 0, forwardPath: 'a@far.test', state: 'relayed', attempt: 1 },
+        ...{ incarnation: 0, at: createdAt, detail: 'mx.far.test: 250 ok' },
+        laterReports: [{ report, at: createdAt, action: 'failed', reason: '550 full', reportingMta: 'in.far.test' }],
+      },
+    ],
+  }))
+  const { out } = await call(['where', queueId], env)
+  assert.match(out, /^info@example\.org +passed on .*reported in 01J9ZK3V8Q6X4T2M7N5R1C0B9Z$/m)
+  assert.match(out, /^a@far\.test +relayed/m)
+  assert.match(out, /^a@far\.test +said: failed +\S+ +550 full +in\.far\.test +in 01J9ZK3V8Q6X4T2M7N5R1C0B9Z$/m)
+})
+
 test('called wrongly is 2, with the way out', async () => {
   const cases: [string[], RegExp][] = [
     [['acount', 'list'], /no command 'acount list'/],
@@ -343,6 +479,15 @@ test('what the options say is checked before anybody is asked', async (t) => {
     ['dkim', 'add', 'a.test', '--selector', 's'],
     ['dkim', 'add', 'a.test', '--import', '/nonexistent'],
     ['where', 'not-a-queue-id'],
+    ['transport', 'add', 'x', '*', '--discard', '--direct'],
+    ['transport', 'add', 'x', '*', '--smarthost', 'no-port'],
+    ['transport', 'add', 'x', '*', '--fail', 'no status'],
+    ['transport', 'add', 'x', '*', '--fail', '4.0.0 not for good'],
+    ['transport', 'add', 'x', '*', '--discard', '--username', 'us'],
+    ['transport', 'add', 'Not A Name', '*'],
+    ['transport', 'change', 'x', '--lifetime', 'long'],
+    ['where', 'a@b.test', '--limit', '0'],
+    ['where', 'a@b.test', '--after', 'yesterday'],
   ]
   for (const argv of wrong) assert.equal((await call(argv, env)).status, 2, argv.join(' '))
 })

@@ -31,6 +31,13 @@ export const CustodyConfig = z.object({
     .max(5)
     .default(1)
     .describe('Copies of each stream: 1 on a single server, 3 in a cluster.'),
+  CUSTODY_BUS_STORE_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "The nats-server's store_dir, where it lies on this machine: what the server cannot open after a loss of power is set aside there. Without it somebody has to.",
+    ),
   CUSTODY_STREAM_MAX_BYTES: z
     .string()
     .default('')
@@ -54,7 +61,9 @@ export const CustodyConfig = z.object({
   CUSTODY_FREE_MS: positive
     .default(1000)
     .describe('Between two rounds of giving back spool records that are no longer needed (ms).'),
-  CUSTODY_REPORT_MS: positive.default(500).describe('Between two looks for what senders must be told (ms).'),
+  CUSTODY_REPORT_MS: positive
+    .default(500)
+    .describe('Between two looks for what senders must be told, and for reports that came in (ms).'),
   CUSTODY_REPORT_GATHER_MS: z.coerce
     .number()
     .int()
@@ -67,6 +76,17 @@ export const CustodyConfig = z.object({
     .nonnegative()
     .default(4 * 3600)
     .describe('The sender hears of a delay this long after the message was accepted (s); 0: never.'),
+  CUSTODY_REPORT_READ_BYTES: positive
+    .min(64 * 1024)
+    .max(16 * 1024 * 1024)
+    .default(512 * 1024)
+    .describe(
+      'Of a delivery report that comes in, this much is read (octets): what it says stands in front of what it returns.',
+    ),
+  CUSTODY_LATER_REPORTS: positive
+    .max(1000)
+    .default(20)
+    .describe('Reports from elsewhere that are kept about one recipient.'),
   CUSTODY_RECONCILE_MS: positive.default(15_000).describe('Between two looks for what the bus may have lost (ms).'),
   CUSTODY_SCAN_MS: positive
     .default(60_000)
@@ -86,6 +106,11 @@ export const CustodyConfig = z.object({
     .default(86_400_000)
     .describe('What waits on the bus for long is looked for ever more rarely, but at least this often (ms).'),
   CUSTODY_HISTORY: positive.default(14 * 86_400).describe('How long a finished message can still be looked up (s).'),
+  CUSTODY_HISTORY_STATUSES: positive
+    .min(2)
+    .max(1000)
+    .default(60)
+    .describe('Earlier statuses kept of one recipient; of more, the first and the last half of these.'),
   CUSTODY_TOMBSTONES: positive
     .default(90 * 86_400)
     .describe('How long it is remembered that a record was freed (s); longer than anything may be restored from.'),

@@ -22,6 +22,7 @@ import { ownersOver } from './adapters/owners.ts'
 import type { CustodyConfig } from './config.ts'
 import { freeRecords } from './ending/free-records.ts'
 import { onMailStatus } from './handlers/mail-status.ts'
+import { type ReadOutcome, readReports } from './incoming/read-reports.ts'
 import type { CustodyMetrics } from './metrics.ts'
 import { type CensusPorts, changedStreams, takeCensus } from './reconcile/census.ts'
 import { pass } from './reconcile/pass.ts'
@@ -137,6 +138,7 @@ function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {
       },
     },
     reportRound(options, writer),
+    incomingRound(options, writer),
     {
       name: 'reconcile',
       pauseMs: config.CUSTODY_RECONCILE_MS,
@@ -241,6 +243,32 @@ function reportRound({ bus, config, log, metrics, books, spool, names }: LeadOpt
     pauseMs: config.CUSTODY_REPORT_MS,
     async turn(signal) {
       await reportPass(ports, { page: REPORTS_AT_ONCE, againMs: REPORT_AGAIN_MS }, signal)
+      return undefined
+    },
+  }
+}
+
+function incomingRound({ bus, config, log, metrics, books, spool }: LeadOptions, writer: BooksWriter): Round {
+  const ports = {
+    ...{ books, writer, spool },
+    read(queueId: QueueId, outcome: ReadOutcome, about: QueueId | null) {
+      metrics.read(outcome)
+      if (about !== null) bus.hint(CustodyChanged, { queueId: about })
+      log.info({ queueId, outcome, ...(about !== null && { about }) }, 'read a report that came in')
+    },
+    failed: (queueId: QueueId, err: unknown) =>
+      log.error({ err, queueId }, 'a report that came in cannot be read; it is tried again'),
+  }
+  const limits = {
+    page: PAGE,
+    maxBytes: config.CUSTODY_REPORT_READ_BYTES,
+    laterReports: config.CUSTODY_LATER_REPORTS,
+  }
+  return {
+    name: 'incoming',
+    pauseMs: config.CUSTODY_REPORT_MS,
+    async turn(signal) {
+      await readReports(ports, limits, signal)
       return undefined
     },
   }

@@ -1,6 +1,7 @@
 import type { Status } from '@postbus/contracts'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
+import type { ReadOutcome } from './incoming/read-reports.ts'
 import type { Census } from './reconcile/census.ts'
 import type { PassResult } from './reconcile/pass.ts'
 import type { ReportKind } from './report/should-report.ts'
@@ -13,6 +14,7 @@ export interface CustodyMetrics {
   recorded(statuses: readonly Status[]): void
   freed(records: number): void
   reported(kind: ReportKind): void
+  read(outcome: ReadOutcome): void
   passed(result: PassResult): void
   scanned(records: number, seconds: number): void
   censused(census: Census): void
@@ -34,6 +36,13 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
     name: 'mail_custody_reports_total',
     help: 'Reports to senders that are in custody, by what they tell.',
     labelNames: ['kind'],
+    registers,
+  })
+  /** outcome: tied, unrelated, unreadable */
+  const incoming = new Counter({
+    name: 'mail_custody_incoming_reports_total',
+    help: 'Delivery reports that came in and were read, by whether they are about a message of ours.',
+    labelNames: ['outcome'],
     registers,
   })
   /** finding: found, suspect, republished, recordMissing */
@@ -77,6 +86,7 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
     },
     freed: (records) => freed.inc(records),
     reported: (kind) => reports.inc({ kind }),
+    read: (outcome) => incoming.inc({ outcome }),
     passed(result) {
       looked.inc({ finding: 'found' }, result.found)
       looked.inc({ finding: 'suspect' }, result.suspects)

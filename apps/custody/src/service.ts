@@ -1,5 +1,14 @@
 import { keepProvisioned } from '@postbus/bus'
-import { type MailAccepted, MailStatus, type QueueId, where } from '@postbus/contracts'
+import {
+  countQueue,
+  findMessages,
+  listQueue,
+  type MailAccepted,
+  MailStatus,
+  type QueueId,
+  recipientHistory,
+  where,
+} from '@postbus/contracts'
 import { defineService } from '@postbus/service'
 import { NoSuchRecord, openSpoolKeeper, openSpoolReader, openSpoolWriter, type SpoolReader } from '@postbus/spool'
 import { migrate, openSqlite } from '@postbus/sql'
@@ -9,6 +18,9 @@ import { migrations } from './adapters/storage/migrations.ts'
 import { sqlBooks } from './adapters/storage/sqlite-books.ts'
 import type { Tables } from './adapters/storage/tables.ts'
 import { CustodyConfig } from './config.ts'
+import { onFind } from './handlers/find.ts'
+import { onHistory } from './handlers/history.ts'
+import { onCountQueue, onListQueue } from './handlers/queue.ts'
 import { onWhere } from './handlers/where.ts'
 import { leadWhenever } from './lead.ts'
 import { custodyMetrics } from './metrics.ts'
@@ -28,6 +40,7 @@ export const custodyService = defineService<CustodyConfig>({
         shards: config.MAIL_OUT_SHARDS,
         replicas: config.CUSTODY_STREAM_REPLICAS,
         maxBytes: config.CUSTODY_STREAM_MAX_BYTES,
+        storeDir: config.CUSTODY_BUS_STORE_DIR,
         ...{ signal, log },
       })
       defer(() => provisioner.stop())
@@ -41,6 +54,7 @@ export const custodyService = defineService<CustodyConfig>({
       overdueMs: config.CUSTODY_OVERDUE_MS,
       gatherMs: config.CUSTODY_REPORT_GATHER_MS,
       delayMs: config.CUSTODY_DELAY_REPORT * 1000,
+      historyKept: config.CUSTODY_HISTORY_STATUSES,
       now: () => Date.now(),
     })
     const metrics = custodyMetrics(registry, books)
@@ -61,8 +75,14 @@ export const custodyService = defineService<CustodyConfig>({
     }
     const names = reporterNames(bus, config.MAIL_HOSTNAME)
 
-    const answering = await bus.answer(where, onWhere({ find: books.find, record }))
-    defer(() => answering.stop())
+    const answering = await Promise.all([
+      bus.answer(where, onWhere({ find: books.find, record })),
+      bus.answer(findMessages, onFind(books)),
+      bus.answer(recipientHistory, onHistory(books)),
+      bus.answer(countQueue, onCountQueue(books)),
+      bus.answerRows(listQueue, onListQueue(books)),
+    ])
+    defer(async () => void (await Promise.all(answering.map((answers) => answers.stop()))))
 
     const leading = leadWhenever({ bus, config, log, metrics, books, keeper, spool, names, record }, signal)
     defer(() => leading)

@@ -19,6 +19,7 @@ import {
   statusOf,
   time,
 } from './samples.ts'
+import { queueContract } from './queue.contract.ts'
 
 export interface BooksFixture {
   books: Books
@@ -28,13 +29,17 @@ export interface BooksFixture {
 
 export type OpenBooks = (
   t: TestContext,
-  options: { overdueMs: number; gatherMs: number; delayMs: number; now(): number },
+  options: { overdueMs: number; gatherMs: number; delayMs: number; historyKept: number; now(): number },
 ) => Promise<BooksFixture>
+
+/** Empty books, and who leads them. */
+export type Begin = (t: TestContext) => Promise<{ books: Books; writer: BooksWriter } & BooksFixture>
 
 const NAMES = { from: 'MAILER-DAEMON@example.org', reportingMta: 'mail.example.org' }
 const OVERDUE_MS = 600_000
 const GATHER_MS = 120_000
 const DELAY_MS = 3_600_000
+const HISTORY_KEPT = 4
 const minute = (minutes: number): Date => new Date(time(minutes))
 
 export function booksContract(name: string, open: OpenBooks): void {
@@ -43,14 +48,17 @@ export function booksContract(name: string, open: OpenBooks): void {
     overdueMs: OVERDUE_MS,
     gatherMs: GATHER_MS,
     delayMs: DELAY_MS,
+    historyKept: HISTORY_KEPT,
     now: () => minute(clock.minutes).getTime(),
   }
 
-  async function begin(t: TestContext): Promise<{ books: Books; writer: BooksWriter } & BooksFixture> {
+  const begin: Begin = async (t) => {
     clock.minutes = 5
     const fixture = await open(t, options)
     return { ...fixture, writer: await fixture.books.lead(1) }
   }
+
+  queueContract(name, begin)
 
   const one = queueIdOf(1)
   const accepted = acceptedMessage(one, ['jones@example.org', 'ann@far.test'])
@@ -67,6 +75,21 @@ export function booksContract(name: string, open: OpenBooks): void {
       [routed[0] as Status, 'open'],
       [statusOf(one, 'jones', 'delivered'), 'open'],
       [routed[1] as Status, 'settled'],
+    ]
+    for (const [status, phase] of steps) {
+      await writer.record([status])
+      assert.equal(await phaseOf(books, one), phase)
+    }
+  })
+
+  test(`${name}: what is held keeps its message open; what an operator cancelled ends it`, async (t) => {
+    const { books, writer } = await begin(t)
+    await writer.record([...routed, statusOf(one, 'jones', 'delivered')])
+    const steps: [Status, string][] = [
+      [statusOf(one, 'ann', 'held', { attempt: 2 }), 'open'],
+      [statusOf(one, 'ann', 'released', { attempt: 2 }), 'open'],
+      [statusOf(one, 'ann', 'held', { attempt: 3 }), 'open'],
+      [statusOf(one, 'ann', 'cancelled', { attempt: 4 }), 'settled'],
     ]
     for (const [status, phase] of steps) {
       await writer.record([status])
@@ -167,7 +190,9 @@ export function booksContract(name: string, open: OpenBooks): void {
       for (let index = 1; index < batches.length; index++) {
         await writer.record(all.slice(batches[index - 1], batches[index]))
       }
-      return JSON.stringify(await books.find(queueId)).replaceAll(queueId, 'it')
+      const found = await books.find(queueId)
+      const histories = await Promise.all((found?.recipients ?? []).map(({ n }) => books.findHistory(queueId, n)))
+      return JSON.stringify([found, histories]).replaceAll(queueId, 'it')
     }
     const expected = await page(message, [])
     const indexes = message(one).map((_, index) => index)
@@ -226,7 +251,9 @@ export function booksContract(name: string, open: OpenBooks): void {
       [{}, [{}], 'reportDue'],
       [{}, [{ notify: ['FAILURE', 'DELAY'] }], 'reportDue'],
       [{}, [{ notify: ['NEVER'] }], 'settled'],
-      [{}, [{ notify: ['SUCCESS'] }], 'settled'],
+      [{}, [{ notify: ['DELAY'] }], 'settled'],
+      // Whether the address stands for others is decided about first.
+      [{}, [{ notify: ['SUCCESS'] }], 'reportDue'],
       [{ reversePath: '' }, [{}], 'settled'],
     ]
     for (const [index, [changes, [parameters], phase]] of cases.entries()) {
@@ -317,6 +344,7 @@ export function booksContract(name: string, open: OpenBooks): void {
     const attempts = [
       () => writer.record(routed),
       () => writer.adopt([accepted]),
+      () => writer.readReport(one, [], 1),
       () => writer.bury(1),
       () => writer.planReports(minute(1), 1, () => []),
       () => writer.postponeReport(one, minute(1)),

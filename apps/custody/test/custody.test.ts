@@ -122,6 +122,7 @@ async function world(t: TestContext): Promise<World> {
         overdueMs: config.CUSTODY_OVERDUE_MS,
         gatherMs: config.CUSTODY_REPORT_GATHER_MS,
         delayMs: config.CUSTODY_DELAY_REPORT * 1000,
+        historyKept: config.CUSTODY_HISTORY_STATUSES,
         now: () => Date.now(),
       })
       const stopping = new AbortController()

@@ -32,7 +32,14 @@ export async function reportWorld(t: TestContext, times: { gatherMs?: number; de
   const clock = { minutes: 10 }
   const now = (): Date => new Date(time(clock.minutes))
   const db = await temporaryDatabase<Tables>(t, migrations)
-  const options = { overdueMs: 600_000, gatherMs: 120_000, delayMs: 3_600_000, ...times, now: () => now().getTime() }
+  const options = {
+    overdueMs: 600_000,
+    gatherMs: 120_000,
+    delayMs: 3_600_000,
+    historyKept: 6,
+    ...times,
+    now: () => now().getTime(),
+  }
   const books = sqlBooks(db, options)
   const spoolWriter = await openSpoolWriter({ dir, writerName: 'test', minFreeBytes: 0 })
   const reader = openSpoolReader({ dir })
@@ -118,7 +125,8 @@ export async function reportWorld(t: TestContext, times: { gatherMs?: number; de
   }
 
   return {
-    ...{ clock, books, published, failures, unreadable, spoolWriter, keeper, read, live },
+    ...{ clock, books, published, failures, unreadable, spoolWriter, reader, keeper, read, live },
+    writer: () => writer,
     record: (...statuses: Parameters<BooksWriter['record']>) => writer.record(...statuses),
     /** A message in the spool, with its routing in the books: all recipients local. */
     async accept(accepted: MailAccepted, names: string[], body = 'Subject: x\r\n\r\nhello\r\n'): Promise<MailAccepted> {

@@ -37,7 +37,10 @@ export function acceptedMessage(queueId: QueueId, originals: string[], changes: 
 type Destination = FinalRecipient['destination']
 
 export const local: Destination = { kind: 'local', account: 'jones00000000' }
-export const remote: Destination = { kind: 'remote', site: 'far.test', shard: 0, expiresAt: time(60 * 24 * 5) }
+export const remoteAt = (site: string): Destination => ({
+  ...{ kind: 'remote', site, shard: 0, expiresAt: time(60 * 24 * 5) },
+})
+export const remote = remoteAt('far.test')
 export const ended: Destination = { kind: 'ended' }
 
 export const keyOf = (name: string): RecipientKey => recipientKey('original', name)

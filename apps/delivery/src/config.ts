@@ -2,6 +2,7 @@ import { dnsSettings } from '@postbus/dns'
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
 
+import { parseSourcePools } from './adapters/source-pools.ts'
 import { ADDRESS_FAMILIES } from './attempt/destination.ts'
 
 const ms = z.coerce.number().int().positive()
@@ -25,7 +26,7 @@ export const DeliveryConfig = z.object({
     .string()
     .regex(/^\S+:\d{1,5}$/)
     .optional()
-    .describe('All mail goes here (host:port) instead of to the MX of its domain.'),
+    .describe('Mail that no transport rule is about goes here (host:port) instead of to the MX of its domain.'),
   DELIVERY_SMARTHOST_USER: z.string().optional().describe('User name at the smarthost.'),
   DELIVERY_SMARTHOST_PASSWORD: z.string().optional().describe('Password at the smarthost.').meta({ secret: true }),
   DELIVERY_PORT: z.coerce.number().int().min(1).max(65535).default(25).describe('Port of MX hosts.'),
@@ -35,20 +36,95 @@ export const DeliveryConfig = z.object({
     .default('both')
     .describe('Addresses of next hops that are tried; with both, those of one host take turns, IPv6 first.'),
   ...dnsSettings,
-  DELIVERY_CONNECT_TIMEOUT_MS: ms.default(30_000).describe('Time to connect to a host (ms).'),
-  // RFC 5321 §4.5.3.2.1–5: at least 5 minutes for greeting, MAIL and RCPT, 2 for DATA, 3 for a block of data.
-  DELIVERY_REPLY_TIMEOUT_MS: ms.default(300_000).describe('A peer may take so long for any reply but the last (ms).'),
-  // RFC 5321 §4.5.3.2.6: at least 10 minutes.
-  DELIVERY_DOT_TIMEOUT_MS: ms.default(600_000).describe('A peer may take so long to answer the end of a message (ms).'),
+  DELIVERY_CA_FILE: z
+    .string()
+    .optional()
+    .describe("File of certificates (PEM) that are trusted besides the system's, for next hops that must be verified."),
+  DELIVERY_SOURCE_POOLS: z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const pools = parseSourcePools(text)
+      if (typeof pools !== 'string') return pools
+      context.addIssue({ code: 'custom', message: pools })
+      return z.NEVER
+    })
+    .describe(
+      'Pools of addresses to connect from, which transport rules name: bulk@out.example.org=192.0.2.1,2001:db8::1, parted by blanks; the name to say in EHLO may be left out. The pool default is for all other mail.',
+    ),
+  DELIVERY_TRANSPORTS_REFRESH_MS: ms
+    .max(3_600_000)
+    .default(60_000)
+    .describe('Transport rules are read again after so long (ms); changes are heard of sooner.'),
+  DELIVERY_CONNECT_TIMEOUT_MS: ms.default(30_000).describe('Time to connect to one address (ms).'),
+  DELIVERY_CONNECT_TOTAL_MS: ms
+    .default(300_000)
+    .describe('No further host of a site is tried once an attempt took so long (ms); the next attempt begins anew.'),
+  DELIVERY_GREETING_TIMEOUT_MS: ms
+    .default(300_000) // RFC 5321 §4.5.3.2.1: at least 5 minutes
+    .describe('A peer may take so long for its greeting, and for the TLS handshake (ms).'),
+  DELIVERY_REPLY_TIMEOUT_MS: ms
+    .default(300_000) // RFC 5321 §4.5.3.2.2–3: at least 5 minutes
+    .describe('A peer may take so long for a reply to EHLO, AUTH, MAIL and RCPT (ms).'),
+  DELIVERY_DATA_TIMEOUT_MS: ms
+    .default(120_000) // RFC 5321 §4.5.3.2.4: at least 2 minutes
+    .describe('A peer may take so long for the reply to DATA (ms); where commands are pipelined, as for the others.'),
+  DELIVERY_BLOCK_TIMEOUT_MS: ms
+    .default(180_000) // RFC 5321 §4.5.3.2.5: at least 3 minutes
+    .describe('A peer may take so long to receive a block of data (ms).'),
+  DELIVERY_DOT_TIMEOUT_MS: ms
+    .default(600_000) // RFC 5321 §4.5.3.2.6: at least 10 minutes
+    .describe('A peer may take so long to answer the end of a message (ms).'),
   DELIVERY_SESSION_MESSAGES: count.max(10_000).default(100).describe('Messages over one connection at most.'),
   DELIVERY_IDLE_MS: ms
     .default(5000)
     .describe('A connection is kept so long for the next message to the same host (ms).'),
-  DELIVERY_CONCURRENCY: count.max(10_000).default(200).describe('Transactions at once in this process.'),
-  DELIVERY_SITE_CONCURRENCY: count.max(1000).default(20).describe('Transactions at once with one site.'),
+  DELIVERY_IDLE_SESSIONS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(200)
+    .describe('Connections that wait for a next message, in this process; beyond it the oldest is closed.'),
+  DELIVERY_TLS_RETRY_MS: ms
+    .max(7 * 86_400_000)
+    .default(600_000)
+    .describe('A host whose STARTTLS failed gets opportunistic mail in the clear for so long (ms).'),
+  DELIVERY_CONCURRENCY: count.max(10_000).default(500).describe('Transactions at once in this process.'),
+  DELIVERY_SITE_CONCURRENCY: count.max(1000).default(20).describe('Transactions at once with one site, at most.'),
+  DELIVERY_SITE_INITIAL_CONCURRENCY: count
+    .max(1000)
+    .default(5)
+    .describe('Transactions at once with a site nothing is known of; more while it answers.'),
+  DELIVERY_BREAKER_TROUBLES: count
+    .max(1000)
+    .default(5)
+    .describe(
+      'A site is left alone after so many transactions in a row without a session, and no fewer than ran at once.',
+    ),
+  DELIVERY_BREAKER_FIRST_MS: ms
+    .max(3_600_000)
+    .default(60_000)
+    .describe('A site in trouble is left alone for so long (ms), twice as long each next time.'),
+  DELIVERY_BREAKER_LONGEST_MS: ms
+    .max(86_400_000)
+    .default(1_800_000)
+    .describe('Longest time a site is left alone (ms).'),
+  DELIVERY_BUSY_PAUSE_MS: ms
+    .max(600_000)
+    .default(5000)
+    .describe('Pause after a site said that it is busy (ms); it also gets half as many transactions at once.'),
+  DELIVERY_SPILL_AFTER_MS: ms
+    .min(1000)
+    .max(60_000)
+    .default(10_000)
+    .describe('A task that would wait longer for its transaction is put back for later (ms).'),
+  DELIVERY_SPILL_MIN_MS: ms.min(1000).max(600_000).default(30_000).describe('It comes again no sooner (ms).'),
+  DELIVERY_SPILL_MAX_MS: ms.min(1000).max(3_600_000).default(600_000).describe('It comes again no later (ms).'),
   // RFC 5321 §4.5.3.1.8: peers must take 100 recipients.
   DELIVERY_MAX_RECIPIENTS: count.max(1000).default(100).describe('Recipients in one transaction.'),
-  DELIVERY_LANE_IN_FLIGHT: count.max(1000).default(200).describe('Tasks of one lane in hand.'),
+  // Below what the consumer of a lane may leave unacknowledged (5,000).
+  DELIVERY_LANE_IN_FLIGHT: count.max(4000).default(1000).describe('Tasks of one lane in hand.'),
   DELIVERY_GATHER_MS: z.coerce
     .number()
     .int()
@@ -56,6 +132,10 @@ export const DeliveryConfig = z.object({
     .max(1000)
     .default(10)
     .describe('A task waits so long for others of its message and site (ms).'),
+  DELIVERY_ACT_WAIT_MS: ms
+    .max(20_000)
+    .default(5000)
+    .describe("An operator's act waits so long for an attempt that is on its way (ms)."),
   DELIVERY_RETRY_FIRST_MS: ms
     .default(300_000)
     .describe('Pause after the first failed attempt (ms); each next one is twice as long.'),
@@ -66,6 +146,21 @@ export const DeliveryConfig = z.object({
     .max(0.5)
     .default(0.2)
     .describe('Part of a pause by which it is shortened or lengthened at random.'),
+  DELIVERY_RETRY_GREYLIST_MS: ms
+    .default(180_000)
+    .describe('Pause after a peer greylisted (ms); also the shortest pause a peer can ask for.'),
+  DELIVERY_RETRY_GREYLIST_ATTEMPTS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(100)
+    .default(4)
+    .describe('Later attempts than this keep to the usual pauses, whatever the peer says.'),
+  DELIVERY_REPLY_RULES_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('JSON file of rows that say what replies mean, before those built in.'),
   DELIVERY_LEASE_MS: ms.min(3000).default(15_000).describe('A lane whose owner died is free after so long (ms).'),
   DELIVERY_DKIM: z
     .enum(['sign', 'off'])
@@ -79,6 +174,23 @@ export const DeliveryConfig = z.object({
     .max(86_400_000)
     .default(3_600_000)
     .describe('…and is used so long while the directory does not answer (ms); then mail to be signed waits.'),
+  DELIVERY_HEARTBEAT_MS: ms
+    .min(100)
+    .max(60_000)
+    .default(2000)
+    .describe('A replica makes itself known so often (ms); not heard three times it is gone.'),
+  DELIVERY_LANE_STEADY_MS: ms
+    .max(600_000)
+    .default(3000)
+    .describe("A lane that should be another replica's is given up after so long (ms)."),
+  DELIVERY_LANE_GRACE_MS: ms
+    .max(600_000)
+    .default(15_000)
+    .describe("A free lane that should be another replica's is taken after so long (ms)."),
+  DELIVERY_HAND_OVER_MS: ms
+    .max(600_000)
+    .default(10_000)
+    .describe('Whoever takes over a lane waits so long for transactions under way (ms).'),
   // Longer than a recipient may stay open.
   DELIVERY_LEDGER_DAYS: count.min(6).default(30).describe('Outcomes are remembered so long (days).'),
 })

@@ -1,28 +1,50 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { type Bus, statusWriter } from '@postbus/bus'
-import { LANES, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
+import { actOnTasks, LANES, MailHold, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
 import { defineService } from '@postbus/service'
-import { openSpoolReader, type SpoolReader } from '@postbus/spool'
+import { openSpoolReader } from '@postbus/spool'
 import { openSqlite } from '@postbus/sql'
 
-import { isAddress, isPrivate } from './adapters/addresses.ts'
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
+import { queueOnBus } from './adapters/queue-on-bus.ts'
 import { signingKeysOver } from './adapters/signing-keys.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
-import { attempt, type AttemptPorts, groupOf } from './attempt/attempt.ts'
-import { contentOf } from './attempt/content.ts'
-import { type DestinationRules, destinationOf } from './attempt/destination.ts'
+import { keepTransports } from './adapters/transports.ts'
+import { attempt, groupOf, submitterOf } from './attempt/attempt.ts'
+import { classifier } from './attempt/classify.ts'
+import { destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
 import { patientLedger } from './attempt/patient-ledger.ts'
 import { type Sign, signer } from './attempt/sign.ts'
+import { suspend } from './attempt/suspend.ts'
+import { Turns } from './attempt/turns.ts'
 import { DeliveryConfig } from './config.ts'
+import { onAct } from './handlers/act.ts'
 import { onMailOut } from './handlers/mail-out.ts'
 import { answerOutcomes } from './handlers/outcomes.ts'
-import { ownLanes } from './lanes/own-lanes.ts'
-import { sites } from './lanes/sites.ts'
+import { makeKnown } from './handlers/replica.ts'
+import { answerRoute } from './handlers/route.ts'
+import { systemClock } from './lanes/clock.ts'
+import { ownLanes, type WorkedLane } from './lanes/own-lanes.ts'
+import { Replicas } from './lanes/replicas.ts'
+import { scheduler } from './lanes/scheduler.ts'
 import { type DeliveryMetrics, deliveryMetrics } from './metrics.ts'
+import {
+  clientOptions,
+  destinationRules,
+  laneOptions,
+  lastResortOf,
+  replyRules,
+  retrySchedule,
+  schedulerOptions,
+} from './options.ts'
+import { expiryOf, routeOf, type Routed } from './routing/route-of.ts'
+import type { NextHopWay, Route } from './routing/route.ts'
+import { attemptEach } from './routing/share-transaction.ts'
+import { transactions } from './transaction.ts'
 
 const DAY_MS = 24 * 3_600_000
 const PRUNE_EVERY_MS = 3_600_000
@@ -31,12 +53,17 @@ const PRUNE_AT_ONCE = 5000
 const SIGNATURES_REMEMBERED = 2000
 /** Domains whose keys are remembered. */
 const KEYS_REMEMBERED = 10_000
+/** Hints may be lost; three in a row hardly are. */
+const MISSED_HEARTBEATS = 3
 
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
   async start({ config, log, bus, metrics: registry, defer, signal }) {
-    await bus.provisioned([Task, MailStatus], signal)
+    const classify = classifier(await replyRules(config))
+    await bus.provisioned([Task, MailStatus, MailHold], signal)
+    const metrics = deliveryMetrics(registry)
+
     const ledger = patientLedger(await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE)), {
       sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
       waiting: (err) =>
@@ -44,75 +71,130 @@ export const deliveryService = defineService<DeliveryConfig>({
       recovered: () => log.info('the ledger takes outcomes again'),
     })
     defer(() => ledger.close())
-    const answering = await answerOutcomes(bus, ledger)
-    defer(() => answering.stop())
-    const spool = openSpoolReader({ dir: config.SPOOL_DIR })
-    defer(() => spool.close())
-    const client = clientOf(config)
-    defer(() => client.close())
-    const metrics = deliveryMetrics(registry)
-    const dns = dnsResolver({ ...dnsOptions(config), ...dnsMetrics(registry, 'delivery') })
-    defer(() => dns.close())
-    const rules = rulesOf(config)
-    const schedule = {
-      firstMs: config.DELIVERY_RETRY_FIRST_MS,
-      longestMs: config.DELIVERY_RETRY_LONGEST_MS,
-      jitter: config.DELIVERY_RETRY_JITTER,
-    }
-    const world = {
-      ...{ ledger, open: client.open },
-      destination: (site: string) => destinationOf(site, dns, rules),
-      isOurselves: (name: string) => isSameHost(name, config.MAIL_HOSTNAME),
-      now: () => new Date(),
-      random: Math.random,
-    }
-    const { sign, close: closeSigning } = signing(config, bus, metrics)
-    defer(closeSigning)
-    const queue = sites<MailOut, Outcome>(
-      (tasks) => {
-        ledger.check()
-        return withRecord(spool, sign, tasks, (message) => attempt(tasks, { ...world, ...message }, schedule))
-      },
-      {
-        siteOf: ({ site }) => site,
-        groupOf,
-        maxRecipients: config.DELIVERY_MAX_RECIPIENTS,
-        concurrencyPerSite: config.DELIVERY_SITE_CONCURRENCY,
-        concurrency: config.DELIVERY_CONCURRENCY,
-        gatherMs: config.DELIVERY_GATHER_MS,
-      },
-    )
-    const handler = onMailOut({
-      ledger,
-      attempt: queue.submit,
-      writeStatuses: statusWriter(bus).write,
-      publish: (contract, event, options) => bus.publish(contract, event, options),
-      counted: metrics.counted,
-    })
-
     const pruning = setInterval(() => {
       const before = new Date(Date.now() - config.DELIVERY_LEDGER_DAYS * DAY_MS)
       ledger.prune(before, PRUNE_AT_ONCE).catch((err: unknown) => log.error({ err }, 'cannot prune the ledger'))
     }, PRUNE_EVERY_MS)
     defer(() => clearInterval(pruning))
+    const spool = openSpoolReader({ dir: config.SPOOL_DIR })
+    defer(() => spool.close())
+    const client = new SmtpClient(await clientOptions(config))
+    defer(() => client.close())
+    const dns = dnsResolver({ ...dnsOptions(config), ...dnsMetrics(registry, 'delivery') })
+    defer(() => dns.close())
+    const { sign, close: closeSigning } = signing(config, bus, metrics)
+    defer(closeSigning)
 
+    const transports = keepTransports(bus, {
+      refreshMs: config.DELIVERY_TRANSPORTS_REFRESH_MS,
+      failed: (err) => log.warn({ err }, 'the directory does not say where mail goes; what was known holds'),
+    })
+    defer(() => transports.stop())
+    const lastResort = lastResortOf(config)
+    const routes = (task: Routed): Route => routeOf(task, transports.current(), lastResort)
+    const rules = destinationRules(config)
+    const destination = (way: NextHopWay) => destinationOf(way, dns, rules)
+
+    const schedule = retrySchedule(config)
+    const attempts = {
+      ledger,
+      deliver: transactions({
+        ...{ spool, client, sign, classify, destination },
+        hostname: config.MAIL_HOSTNAME,
+        connectTotalMs: config.DELIVERY_CONNECT_TOTAL_MS,
+      }),
+      expiryOf: (task: MailOut) => expiryOf(task, routes(task).policy),
+      now: () => new Date(),
+      random: Math.random,
+    }
     const lanes = Array.from({ length: LANES }, (_, lane) => String(lane).padStart(2, '0'))
-    const placeOf = (lane: string) => ({ lane, shard: String(shardOf(lane, config.MAIL_OUT_SHARDS)) })
+    const replica = randomUUID()
+    const aliveMs = MISSED_HEARTBEATS * config.DELIVERY_HEARTBEAT_MS
+    const replicas = new Replicas({ ...{ own: replica, lanes, aliveMs }, clock: systemClock })
+    const sites = scheduler<MailOut, Outcome>(
+      {
+        async transact(tasks) {
+          ledger.check()
+          return attemptEach(tasks, routes, (shared, route) => attempt(shared, route, attempts, schedule))
+        },
+        suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, attempts, schedule),
+        policyOf(task) {
+          const { key, shared, policy } = routes(task)
+          return { ...policy, key, shared }
+        },
+        replicas: () => replicas.live,
+        ...{ groupOf, submitterOf },
+        ...{ spilled: metrics.spilled, suspended: metrics.suspended },
+        ...{ clock: systemClock, random: Math.random },
+      },
+      schedulerOptions(config),
+    )
+    metrics.watch({ scheduler: () => sites.state, replicas: () => replicas.live })
+
+    const turns = new Turns()
+    const queue = queueOnBus(bus)
+    const writeStatuses = statusWriter(bus).write
+    const handler = onMailOut({
+      ...{ ledger, turns, writeStatuses },
+      attempt: sites.submit,
+      publish: (contract, event, options) => bus.publish(contract, event, options),
+      async clearHold(task) {
+        const held = await queue.look('hold', task)
+        if (held !== null && held.task.attempt < task.attempt) await queue.removeHeld(held)
+      },
+      counted: metrics.counted,
+    })
+    const acts = {
+      ...{ ledger, turns, queue, writeStatuses, now: attempts.now },
+      waitMs: config.DELIVERY_ACT_WAIT_MS,
+      acted: metrics.acted,
+    }
+    const answering = await Promise.all([
+      answerOutcomes(bus, ledger),
+      answerRoute(bus, { routeOf: routes, destination }),
+    ])
+    defer(async () => void (await Promise.all(answering.map((answer) => answer.stop()))))
+
+    const shardOfLane = (lane: string): number => shardOf(lane, config.MAIL_OUT_SHARDS)
+    const work = async (lane: string): Promise<WorkedLane> => {
+      const shard = shardOfLane(lane)
+      const answer = await bus.answer(actOnTasks, onAct({ lane, shard }, acts), { tokens: { lane } })
+      try {
+        const tokens = { lane, shard: String(shard) }
+        const consuming = await bus.consume(
+          Task,
+          'delivery',
+          { maxInFlight: config.DELIVERY_LANE_IN_FLIGHT, tokens },
+          handler,
+        )
+        return {
+          drain: async () => void (await Promise.all([answer.stop(), consuming.drain()])),
+          stop: async () => void (await Promise.all([answer.stop(), consuming.stop()])),
+        }
+      } catch (error) {
+        await answer.stop()
+        throw error
+      }
+    }
+    const leave = makeKnown(bus, replica, replicas, config.DELIVERY_HEARTBEAT_MS)
+    signal.addEventListener('abort', () => void leave(), { once: true })
     const owning = ownLanes(
       lanes,
       {
-        acquire: (lane, until) =>
-          bus.acquireLease(`lane.${placeOf(lane).shard}.${lane}`, { ttlMs: config.DELIVERY_LEASE_MS, signal: until }),
-        work: (lane) =>
-          bus.consume(
-            Task,
-            'delivery',
-            { maxInFlight: config.DELIVERY_LANE_IN_FLIGHT, tokens: placeOf(lane) },
-            handler,
-          ),
+        work,
+        acquire: (lane, { patienceMs, signal: until }) =>
+          bus.acquireLease(`lane.${shardOfLane(lane)}.${lane}`, {
+            ...{ ttlMs: config.DELIVERY_LEASE_MS, patienceMs, signal: until },
+          }),
+        isOurs: (lane) => replicas.isOurs(lane),
+        get changed() {
+          return replicas.changed
+        },
         failed: (lane, err) => log.error({ err, lane }, 'cannot work on a lane'),
         owned: metrics.lanes,
+        clock: systemClock,
       },
+      laneOptions(config),
       signal,
     )
     defer(() => owning)
@@ -132,50 +214,4 @@ function signing(
     now: () => performance.now(),
   })
   return { sign: signer({ keysOf, generation, now: () => new Date(), signed }, SIGNATURES_REMEMBERED), close }
-}
-
-/** A name without a dot is anybody's: many hosts call themselves localhost. */
-const isSameHost = (name: string, own: string): boolean => own.includes('.') && name.toLowerCase() === own.toLowerCase()
-
-function clientOf(config: DeliveryConfig): SmtpClient {
-  const { DELIVERY_SMARTHOST_USER: user, DELIVERY_SMARTHOST_PASSWORD: password } = config
-  return new SmtpClient({
-    hostname: config.MAIL_HOSTNAME,
-    auth: config.DELIVERY_SMARTHOST && user && password ? { user, password } : null,
-    connectTimeoutMs: config.DELIVERY_CONNECT_TIMEOUT_MS,
-    replyTimeoutMs: config.DELIVERY_REPLY_TIMEOUT_MS,
-    dotTimeoutMs: config.DELIVERY_DOT_TIMEOUT_MS,
-    idleMs: config.DELIVERY_IDLE_MS,
-    maxMessages: config.DELIVERY_SESSION_MESSAGES,
-  })
-}
-
-function rulesOf(config: DeliveryConfig): DestinationRules {
-  const [, host, port] = /^(.+):(\d+)$/.exec(config.DELIVERY_SMARTHOST ?? '') ?? []
-  return {
-    port: config.DELIVERY_PORT,
-    smarthost: host && port ? { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) } : null,
-    allowPrivate: config.DELIVERY_ALLOW_PRIVATE,
-    families: config.DELIVERY_ADDRESS_FAMILIES,
-    ourselves: new Set([config.MAIL_HOSTNAME, ...config.DELIVERY_OURSELVES].map((name) => name.toLowerCase())),
-    random: Math.random,
-    ...{ isAddress, isPrivate },
-  }
-}
-
-/** Opens the message once for all hosts that are tried. @throws NoSuchRecord, CorruptRecord */
-async function withRecord<Result>(
-  spool: SpoolReader,
-  sign: Sign,
-  [first]: readonly MailOut[],
-  work: (message: Pick<AttemptPorts, 'body' | 'content' | 'signature'>) => Promise<Result>,
-): Promise<Result> {
-  if (first === undefined) throw new Error('a transaction without a task')
-  const record = await spool.open(first.queueId)
-  const body = () => record.read()
-  try {
-    return await work({ body, content: () => contentOf(body()), signature: () => sign(first, body) })
-  } finally {
-    await record.close()
-  }
 }

@@ -1,157 +1,20 @@
 /** Delivery through its front door: a real bus, a real spool, and an SMTP sink as the smarthost. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 
-import { connectBus, type ConnectedBus, keepProvisioned } from '@postbus/bus'
-import {
-  laneOf,
-  MailAccepted,
-  MailOut,
-  MailStatus,
-  type Party,
-  QueueId,
-  type SigningKey,
-  signingKeys,
-  type Status,
-} from '@postbus/contracts'
+import { type Bus, BusUnavailable } from '@postbus/bus'
+import { explainRoute, laneOf, MailHold, QueueId, type Transport, transports } from '@postbus/contracts'
 import { keyPair, keyRecord, keyRecordName } from '@postbus/mail-auth'
-import { openSpoolWriter } from '@postbus/spool'
-import { type SmtpSink, startDnsServer, startNatsServer, startSmtpSink } from '@postbus/testkit'
+import { type SmtpSink, startDnsServer, startSmtpSink } from '@postbus/testkit'
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
-import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import type { z } from 'zod'
 
-import { DeliveryConfig } from '../src/config.ts'
-import { deliveryService } from '../src/service.ts'
+import { platform, queueId, type RecipientStatus } from './platform.ts'
 import { taskTo } from './samples.ts'
 
-const log = pino({ level: 'silent' })
-type RecipientStatus = Exclude<Status, { kind: 'routed' }>
-
-async function platform(t: TestContext) {
-  const nats = await startNatsServer(t)
-  const sink = await startSmtpSink(t)
-  const data = await mkdtemp(join(tmpdir(), 'postbus-delivery-'))
-  const over = new AbortController()
-  const closes: (() => Promise<void> | void)[] = [() => rm(data, { recursive: true, force: true })]
-  t.after(async () => {
-    over.abort()
-    for (const close of closes.reverse()) await close()
-  })
-  const provisioner = await keepProvisioned({
-    ...{ servers: nats.url, nkeySeed: nats.seeds.provisioner, shards: 1, signal: over.signal, log },
-  })
-  closes.push(() => provisioner.stop())
-  const bus = async (party: Party): Promise<ConnectedBus> => {
-    const connected = await connectBus({ servers: nats.url, nkeySeed: nats.seeds[party], party, log })
-    closes.push(() => connected.close())
-    return connected
-  }
-  const spoolDir = join(data, 'spool')
-  const writer = await openSpoolWriter({ dir: spoolDir, writerName: 'test' })
-  closes.push(() => writer.close())
-
-  const statuses: RecipientStatus[] = []
-  const waiting = new Set<() => void>()
-  await (
-    await bus('custody')
-  ).consume(MailStatus, 'custody', { maxInFlight: 100 }, async (message) => {
-    for (const status of message.statuses) if (status.kind !== 'routed') statuses.push(status)
-    for (const look of waiting) look()
-    return { kind: 'done' }
-  })
-
-  const keys: SigningKey[] = []
-
-  return {
-    ...{ sink, bus, statuses, keys },
-    /** A directory that knows `keys`. @returns a promise of the last time it fails to answer, so often at first */
-    async directory({ failures = 0 } = {}): Promise<{ failed: Promise<void> }> {
-      const failed = Promise.withResolvers<void>()
-      let left = failures
-      await (
-        await bus('directory')
-      ).answer(signingKeys, async ({ domains }) => {
-        if (left > 0) {
-          if (--left === 0) failed.resolve()
-          throw new Error('cannot say')
-        }
-        return { keys: keys.filter(({ domain }) => domains.includes(domain)) }
-      })
-      return { failed: failed.promise }
-    },
-    /** Another replica. Stopped by the result, as a signal would. */
-    async delivery(settings: Record<string, string> = {}): Promise<() => Promise<void>> {
-      const stopping = new AbortController()
-      const own: (() => Promise<void> | void)[] = []
-      const connected = await connectBus({ servers: nats.url, nkeySeed: nats.seeds.delivery, party: 'delivery', log })
-      own.push(() => connected.close())
-      const config = DeliveryConfig.parse({
-        MAIL_HOSTNAME: 'mx.example.org',
-        SPOOL_DIR: spoolDir,
-        DELIVERY_DATABASE: join(data, 'delivery.sqlite'),
-        ...('DNS_SERVERS' in settings ? {} : { DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}` }),
-        DELIVERY_RETRY_FIRST_MS: '300',
-        DELIVERY_LEASE_MS: '3000',
-        // Without a directory mail of ours would wait.
-        DELIVERY_DKIM: 'off',
-        ...settings,
-      })
-      await deliveryService.start({
-        ...{ config, log, metrics: new Registry(), bus: connected, signal: stopping.signal },
-        defer: (close) => void own.push(close),
-        readiness: () => {},
-      })
-      const stop = async (): Promise<void> => {
-        if (stopping.signal.aborted) return
-        stopping.abort()
-        for (const close of own.reverse()) await close()
-      }
-      closes.push(stop)
-      return stop
-    },
-    /** A message in the spool, and its tasks on the bus. */
-    async send(queueId: string, forwardPaths: string[], changes: object = {}, header = ''): Promise<void> {
-      const id = QueueId.parse(queueId)
-      const text = `${header}Subject: ${id}\r\n\r\nhello\r\n`
-      await writer.put(
-        id,
-        (async function* () {
-          yield Buffer.from(text)
-        })(),
-        (size) =>
-          MailAccepted.schema.parse({
-            ...{ queueId: id, incarnation: 0, acceptedAt: new Date().toISOString(), origin: 'submission', size },
-            ...{ smtputf8: false, requireTls: false },
-            envelope: { reversePath: 'smith@example.org', recipients: [{ forwardPath: 'x@far.test' }] },
-          }),
-      )
-      const router = await bus('router')
-      const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-      const site = (path: string): string => path.slice(path.indexOf('@') + 1)
-      for (const path of forwardPaths) {
-        const task = taskTo(path, { queueId: id, site: site(path), expiresAt, size: text.length, ...changes })
-        await router.publish(MailOut, task)
-      }
-    },
-    until(done: () => boolean): Promise<void> {
-      return new Promise((resolve) => {
-        const look = (): void => {
-          if (!done()) return
-          waiting.delete(look)
-          resolve()
-        }
-        waiting.add(look)
-        look()
-      })
-    },
-  }
-}
-
-const queueId = (number: number): string => `01J9ZK3V8Q6X4T2M7N5R1${String(number).padStart(5, '0')}`
+type Told = z.output<typeof explainRoute.output>
 const kinds = (statuses: RecipientStatus[]): string[] => statuses.map(({ kind }) => kind).sort()
 const texts = ({ messages }: SmtpSink): string[] => messages.map(({ data }) => data.toString())
 
@@ -227,11 +90,11 @@ test(
   },
   async (t) => {
     const { sink, delivery, send, until, statuses } = await platform(t)
-    const stops = [await delivery(), await delivery()]
+    const [one] = [await delivery(), await delivery()]
     const relayed = () => statuses.filter(({ kind }) => kind === 'relayed').length
     for (let number = 1; number <= 20; number++) await send(queueId(number), [`ann@site${number}.test`])
     await until(() => relayed() === 20)
-    await stops[0]?.()
+    await one.stop()
     for (let number = 21; number <= 40; number++) await send(queueId(number), [`ann@site${number}.test`])
     await until(() => relayed() === 40)
     assert.ok(new Set(Array.from({ length: 40 }, (_, index) => laneOf(`site${index + 1}.test`))).size > 10)
@@ -253,7 +116,7 @@ test('what a site does not take waits for it, and the others go on', { timeout: 
 })
 
 test(
-  'our mail is signed with every active key, once for all sites, and what keys do not cover goes as it is',
+  'our mail is signed with every active key, once for all transactions, and what keys do not cover goes as it is',
   {
     timeout: 60_000,
   },
@@ -269,7 +132,8 @@ test(
     await directory()
     await delivery({ DELIVERY_DKIM: 'sign' })
     const from = 'From: smith@example.org\r\n'
-    await send(queueId(1), ['ann@far.test', 'bob@other.test'], {}, from)
+    // What MAIL says differs, so they cannot share a transaction.
+    await send(queueId(1), ['ann@far.test', 'bob@other.test'], (path) => ({ envid: path }), from)
     await send(queueId(2), ['ann@far.test'], { origin: 'inbound' }, from)
     await until(() => statuses.length === 3)
     const ours = sink.messages.filter(({ data }) => data.includes(queueId(1)))
@@ -303,4 +167,113 @@ test('nothing of ours is sent while nobody says what to sign it with', { timeout
   await until(() => statuses.length === 1)
   assert.deepEqual(kinds(statuses), ['relayed'])
   assert.equal(sink.messages.length, 1)
+})
+
+test(
+  'what a reply means can be said in a file; one that cannot be used stops the start',
+  { timeout: 60_000 },
+  async (t) => {
+    const { sink, delivery, send, until, statuses, data } = await platform(t)
+    const file = join(data, 'replies.json')
+    const row = { name: 'moved', pattern: 'nobody of that name', means: 'soon' }
+    await writeFile(file, JSON.stringify([row, { ...row, means: 'perhaps' }]))
+    await assert.rejects(delivery({ DELIVERY_REPLY_RULES_FILE: file }), /replies\.json: row 2: means: /)
+    await writeFile(file, JSON.stringify([row]))
+    await delivery({ DELIVERY_REPLY_RULES_FILE: file })
+    await send(queueId(1), ['permfail@far.test'])
+    await until(() => statuses.length > 0)
+    const [status] = statuses
+    assert.deepEqual(status?.kind === 'deferred' && [status.status, status.reply], [
+      '4.1.1',
+      '550 5.1.1 nobody of that name',
+    ])
+    assert.equal(sink.messages.length, 0)
+  },
+)
+
+/** Asks until the answer is the one that is waited for: rules are read in the background. */
+async function route(operator: Bus, recipient: string, wanted: (told: Told) => boolean, sender = ''): Promise<Told> {
+  for (;;) {
+    try {
+      const told = await operator.request(explainRoute, { recipient, sender })
+      if (wanted(told)) return told
+    } catch (error) {
+      if (!(error instanceof BusUnavailable)) throw error
+    }
+  }
+}
+
+test('a rule decides where mail goes as soon as the directory has it', { timeout: 60_000 }, async (t) => {
+  const { bus, add, delivery, send, until, statuses } = await platform(t)
+  const store = await startSmtpSink(t, { lmtp: true })
+  await delivery()
+  const rule = (name: string, domain: string, action: Transport['action']): Transport => ({
+    ...{ name, match: { domain }, action, policy: {} },
+  })
+  add(rule('store', 'store.test', { kind: 'lmtp', host: '127.0.0.1', port: store.port }))
+  add(rule('sink', 'nowhere.test', { kind: 'discard' }))
+  add(rule('careful', 'careful.test', { kind: 'hold', reason: 'look at it' }))
+  add(rule('gone', '.gone.test', { kind: 'fail', status: '5.1.6', reason: 'moved away' }))
+  await route(await bus('operator'), 'x@a.gone.test', ({ rule }) => rule === 'gone')
+
+  await send(queueId(1), [
+    'ann@store.test',
+    'permdata@store.test',
+    'bob@nowhere.test',
+    'cid@careful.test',
+    'd@a.gone.test',
+  ])
+  await until(() => statuses.length === 5)
+  const told = Map.groupBy(statuses, ({ kind }) => kind)
+  assert.deepEqual(kinds(statuses), ['discarded', 'failed', 'failed', 'held', 'relayed'])
+  assert.equal(store.messages.length, 1)
+  const [discarded] = told.get('discarded') ?? []
+  assert.equal(discarded?.kind === 'discarded' && discarded.rule, 'transport sink')
+  const failed = told.get('failed')?.map((status) => status.kind === 'failed' && [status.status, status.rule])
+  assert.deepEqual(failed?.sort(), [
+    ['5.1.6', 'transport gone'],
+    ['5.2.1', undefined],
+  ])
+  const task = taskTo('cid@careful.test', { queueId: QueueId.parse(queueId(1)), site: 'careful.test' })
+  const held = MailHold.subject({ task, heldAt: '', rule: '' })
+  assert.equal(await (await bus('custody')).holds(MailHold, held), true)
+})
+
+test('an operator is told the route of an address without a message being sent', { timeout: 60_000 }, async (t) => {
+  const { bus, add, delivery, sink } = await platform(t)
+  await delivery()
+  const operator = await bus('operator')
+  const bulk: Transport = {
+    ...{ name: 'bulk', match: { domain: '*', sender: '@bulk.test' }, policy: { concurrency: 3 } },
+    action: { kind: 'smarthost', host: '127.0.0.1', port: 587, username: 'us', password: 'secret' },
+  }
+  assert.deepEqual(await route(operator, 'ann@far.test', () => true), {
+    ...{ way: 'hosts', tls: 'opportunistic', key: `smtp:127.0.0.1:${sink.port}`, policy: {} },
+    hosts: [{ name: '127.0.0.1', address: '127.0.0.1', port: sink.port }],
+  })
+  add(bulk)
+  const told = await route(operator, 'ann@far.test', ({ rule }) => rule !== undefined, 'x@bulk.test')
+  assert.deepEqual(told, {
+    ...{ rule: 'bulk', username: 'us', way: 'hosts', tls: 'required', key: 'smtp:127.0.0.1:587 (bulk)' },
+    ...{ policy: { concurrency: 3 }, hosts: [{ name: '127.0.0.1', address: '127.0.0.1', port: 587 }] },
+  })
+  assert.equal(sink.sessions, 0)
+})
+
+test('nothing is sent before it is known where mail goes', { timeout: 60_000 }, async (t) => {
+  const { sink, bus, delivery, send, until, statuses } = await platform(t, {}, { rulesAreKnown: false })
+  await delivery()
+  await send(queueId(1), ['ann@far.test'])
+  const directory = await bus('directory')
+  const asked = Promise.withResolvers<void>()
+  let answering = false
+  await directory.answer(transports, async () => {
+    asked.resolve()
+    if (!answering) throw new Error('not yet')
+    return { transports: [], more: false, revision: 1 }
+  })
+  await asked.promise
+  assert.equal(sink.sessions, 0)
+  answering = true
+  await until(() => statuses.some(({ kind }) => kind === 'relayed'))
 })

@@ -31,10 +31,27 @@ export function ledgerContract(name: string, open: (t: TestContext) => Promise<L
     assert.deepEqual(await ledger.find(key), deferred(2))
   })
 
-  test(`${name}: an ended entry is never replaced`, async (t) => {
+  test(`${name}: an ended entry is never replaced by an open one`, async (t) => {
     const ledger = await open(t)
     await ledger.commit(relayed)
     await ledger.commit(deferred(4))
+    assert.deepEqual(await ledger.find(key), relayed)
+  })
+
+  test(`${name}: what is held or released is open; what is cancelled has ended, but for mail that did arrive`, async (t) => {
+    const ledger = await open(t)
+    const held = { ...deferred(1), outcome: { kind: 'held', at: at(1), rule: 'r', via: 'smtp:relay.test:25' } } as const
+    const released = { ...deferred(1), outcome: { kind: 'released', at: at(2), by: 'ann' } } as const
+    const cancelled = { ...deferred(2), outcome: { kind: 'cancelled', at: at(3), by: 'ann' } } as const
+    for (const entry of [held, released, cancelled]) {
+      await ledger.commit(entry)
+      assert.deepEqual(await ledger.find(key), entry)
+    }
+    await ledger.commit(held)
+    assert.deepEqual(await ledger.find(key), cancelled)
+    await ledger.commit(relayed)
+    assert.deepEqual(await ledger.find(key), relayed)
+    await ledger.commit(cancelled)
     assert.deepEqual(await ledger.find(key), relayed)
   })
 

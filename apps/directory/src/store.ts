@@ -3,7 +3,7 @@
  *
  * Domains are lower-case A-labels, local parts unquoted, NFC and lower case: whoever asks has folded them (addresses/names.ts).
  */
-import type { Alias, DkimKey, Domain } from '@postbus/contracts'
+import type { Alias, DkimKey, Domain, Transport, TransportMatch } from '@postbus/contracts'
 
 export interface Name {
   domain: string
@@ -40,6 +40,11 @@ export interface AliasRecord extends Name {
   kind: Alias['kind']
   members: string[]
   owner: string | null
+  createdAt: string
+}
+
+/** With its password as it is: the next hop wants it from us. */
+export interface TransportRecord extends Transport {
   createdAt: string
 }
 
@@ -125,6 +130,12 @@ export interface DirectoryReader {
     limit: number,
   ): Promise<AliasRecord[]>
   dkimKeyPage(domain: string | null, after: DkimKeyName, limit: number): Promise<DkimKeyRecord[]>
+
+  transport(name: string): Promise<TransportRecord | undefined>
+  /** The name of the rule with exactly this match. */
+  transportFor(match: TransportMatch): Promise<string | undefined>
+  transportCount(): Promise<number>
+  transportPage(after: string, limit: number): Promise<TransportRecord[]>
 }
 
 /** Inside one change; what it reads cannot be changed by others before it is committed. */
@@ -145,6 +156,9 @@ export interface DirectoryWriter extends DirectoryReader {
   /** Its state and times. */
   updateDkimKey(key: DkimKeyRecord): Promise<void>
   deleteDkimKey(name: DkimKeyName): Promise<void>
+  insertTransport(transport: TransportRecord): Promise<void>
+  updateTransport(transport: TransportRecord): Promise<void>
+  deleteTransport(name: string): Promise<void>
 }
 
 export interface DirectoryStore extends DirectoryReader {

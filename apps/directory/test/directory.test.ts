@@ -6,24 +6,29 @@ import {
   addAccount,
   addAlias,
   addDomain,
+  addTransport,
   authenticate,
   changeAccount,
   changeAlias,
   changeDomain,
+  changeTransport,
   checkSender,
   describeAccount,
   DirectoryChanged,
   listAccounts,
   listAliases,
   listDomains,
+  listTransports,
   localDomains,
   removeAccount,
   removeAlias,
   removeDomain,
+  removeTransport,
   renewToken,
   resolveAddresses,
   spendSending,
   tokenKeys,
+  transports,
 } from '@postbus/contracts'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 
@@ -331,4 +336,62 @@ test('the metrics count what happened', async (t) => {
   assert.match(text, /mail_directory_logins_total\{service="imap",result="refused"\} 1/)
   assert.match(text, /mail_directory_hash_seconds_count 1/)
   assert.match(text, /mail_directory_throttle_entries 3/)
+})
+
+test('a transport rule comes, changes and goes; only delivery reads its password', async (t) => {
+  const { bus, operator, log } = await example(t)
+  const delivery = await bus('delivery')
+  const hints: number[] = []
+  const hinted = Promise.withResolvers<void>()
+  delivery.listen(DirectoryChanged, ({ revision }) => {
+    hints.push(revision)
+    hinted.resolve()
+  })
+  await delivery.request(transports, {})
+  const smarthost = { kind: 'smarthost', host: 'smart.test', port: 587, username: 'us' } as const
+  const added = await operator.request(addTransport, {
+    ...{ name: 'bulk', match: { domain: '*', sender: '@Bücher.test' } },
+    ...{ action: { ...smarthost, password: PASSWORD }, policy: { concurrency: 5 } },
+  })
+  assert.deepEqual(added.match, { domain: '*', sender: '@xn--bcher-kva.test' })
+  assert.deepEqual(added.action, { ...smarthost, hasPassword: true })
+  await hinted.promise
+  const { transports: rules, revision } = await delivery.request(transports, {})
+  assert.deepEqual(rules[0]?.action, { ...smarthost, password: PASSWORD })
+  assert.ok(hints.includes(revision))
+
+  const changed = await operator.request(changeTransport, {
+    ...{ name: 'bulk', action: { ...smarthost, port: 465 }, policy: { concurrency: null, tls: 'implicit' } },
+  })
+  assert.deepEqual(
+    [changed.action, changed.policy],
+    [{ ...smarthost, port: 465, hasPassword: true }, { tls: 'implicit' }],
+  )
+  // A password belongs to the host it was given for.
+  const moved = operator.request(changeTransport, { name: 'bulk', action: { ...smarthost, host: 'other.test' } })
+  await assert.rejects(moved, refusedAs('invalid', /^password:/))
+
+  assert.deepEqual((await operator.request(listTransports, {})).transports, [changed])
+  assert.doesNotMatch(JSON.stringify([added, changed, log]), new RegExp(PASSWORD))
+  await operator.request(removeTransport, { name: 'bulk' })
+  assert.deepEqual((await operator.request(listTransports, { name: 'bulk' })).transports, [])
+})
+
+test('a transport rule that could not be obeyed is refused', async (t) => {
+  const { operator } = await example(t)
+  const add = (name: string, match: object, action: object, policy: object = {}) =>
+    operator.request(addTransport, addTransport.input.parse({ name, match, action, policy }))
+  const mx = { kind: 'mx' }
+  await add('first', { domain: '.Far.test' }, mx)
+  await assert.rejects(add('first', { domain: 'x.test' }, mx), refusedAs('exists', /^name:/))
+  await assert.rejects(add('second', { domain: '.far.TEST' }, mx), refusedAs('exists', /first/))
+  await assert.rejects(add('second', { domain: 'not a domain' }, mx), refusedAs('invalid', /^domain:/))
+  await assert.rejects(add('second', { domain: '*', sender: 'Nobody' }, mx), refusedAs('invalid', /^sender:/))
+  await assert.rejects(add('second', { domain: '*' }, mx, { tls: 'implicit' }), refusedAs('invalid', /^tls:/))
+  const lmtp = { kind: 'lmtp', host: 'store.test', port: 25 }
+  await assert.rejects(add('second', { domain: '*' }, lmtp), refusedAs('invalid', /^port:/))
+  const smarthost = { kind: 'smarthost', host: 'smart.test', port: 587, username: 'us' }
+  await assert.rejects(add('second', { domain: '*' }, smarthost), refusedAs('invalid', /^password:/))
+  const secret = { ...smarthost, password: PASSWORD }
+  await assert.rejects(add('second', { domain: '*' }, secret, { tls: 'none' }), refusedAs('invalid', /clear/))
 })

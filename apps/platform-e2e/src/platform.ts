@@ -164,6 +164,13 @@ async function isReady(host: string, port: number): Promise<boolean> {
   }
 }
 
+/** The sum of a counter or gauge of one instance, over those of its series that have these labels; 0 when it has none. */
+export async function metric({ host, metrics }: Ready, instance: string, name: string, labels = ''): Promise<number> {
+  const page = await (await fetch(`http://${host}:${metrics[instance]}/metrics`)).text()
+  const series = page.split('\n').filter((line) => new RegExp(`^${name}[{ ]`).test(line) && line.includes(labels))
+  return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+}
+
 /** Waits for a fact, looking often; a fact that does not come true in time fails with what is known. */
 export async function until(
   fact: () => boolean | Promise<boolean>,

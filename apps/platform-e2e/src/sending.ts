@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
-import { createTransport } from 'nodemailer'
+import { createTransport, type SendMailOptions } from 'nodemailer'
 
 import type { Ready } from './platform.ts'
 import type { Account } from './postbus.ts'
@@ -33,6 +33,28 @@ export const byNodemailer: Send = async (ready, { from, to, bytes }) => {
     const envelope = { from: from.address, to: [...to], use8BitMime: true }
     const { response } = await transport.sendMail({ envelope, raw: bytes })
     return queueIdOf(response)
+  } finally {
+    transport.close()
+  }
+}
+
+/** A message with a short text, by 587. @returns its queue id */
+export async function submit(
+  ready: Ready,
+  from: Account,
+  to: string[],
+  { dsn, text = 'The body of the message.\r\n' }: Pick<SendMailOptions, 'dsn'> & { text?: string } = {},
+): Promise<string> {
+  const transport = createTransport({
+    host: 'localhost',
+    port: ready.ports['submission'],
+    requireTLS: true,
+    tls: { ca: await readFile(ready.ca, 'utf8') },
+    auth: { user: from.address, pass: from.password },
+  })
+  try {
+    const message = { from: from.address, to, subject: 'hello', text, ...(dsn && { dsn }) }
+    return queueIdOf((await transport.sendMail(message)).response)
   } finally {
     transport.close()
   }

@@ -13,13 +13,13 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-import { smtpLoad, startSmtpSink, type SmtpSink } from '@postbus/testkit'
+import { between, seeded, smtpLoad, startSmtpSink, type SmtpSink } from '@postbus/testkit'
 
 import { compare, loadIds } from './mailboxes.ts'
 import { startPlatform, until, type Platform, type PlatformOptions } from './platform.ts'
 
 export const long = process.env['POSTBUS_TEST_LONG'] === '1'
-const SEED = Number(process.env['POSTBUS_TEST_SEED'] ?? 20261124)
+export const SEED = Number(process.env['POSTBUS_TEST_SEED'] ?? 20261124)
 const LOAD_MS = 600_000
 /** Remote recipients whose first attempt is deferred. */
 const GREYLISTED = 30
@@ -111,8 +111,8 @@ export async function keepPromises(
   { platform, sink }: UnderLoad,
   { faults, messages, before = messages - 1, injected = () => faults.length, domains = ['far.test'] }: Promises,
 ): Promise<Facts> {
-  const random = seeded()
-  const moments = faults.map(() => 1 + Math.floor(random() * (before - 1))).sort((a, b) => a - b)
+  const draw = seeded(SEED)
+  const moments = faults.map(() => between(draw, 1, before - 1)).sort((a, b) => a - b)
   const over = new AbortController()
   t.after(() => over.abort())
   const load = startLoad(platform, messages, domains, over.signal)
@@ -193,17 +193,6 @@ export async function metric(platform: Platform, instance: string, series: strin
   const page = await (await fetch(`http://${host}:${metrics[instance]}/metrics`)).text()
   const line = page.split('\n').find((candidate) => candidate.startsWith(`${series} `))
   return Number(line?.slice(series.length) ?? 0)
-}
-
-/** Numbers from 0 to 1, the same for the same seed: mulberry32. */
-export function seeded(): () => number {
-  let state = SEED
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
 }
 
 function startLoad(platform: Platform, messages: number, domains: readonly string[], signal: AbortSignal) {

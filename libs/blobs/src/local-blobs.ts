@@ -5,8 +5,8 @@
  * and get their name by `link`, which refuses a name that is taken. The name is durable when its directory is synced.
  */
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, link, open, opendir, rm, stat, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, link, mkdir, open, opendir, rm, stat, unlink } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 
 import { BlobExists, type Blobs, BlobTooLarge, NoSuchBlob } from './blobs.ts'
 import { failedWith, makeDirectory, readRange, syncDirectory, writeAll } from './files.ts'
@@ -26,16 +26,31 @@ export function localBlobs(dir: string): LocalBlobs {
     return join(dir, directory, name)
   }
 
+  /** Directories that are there with durable names, all the way up; others may have made them and not flushed them yet. */
+  const made = new Map<string, Promise<void>>()
+
+  function madeDurably(directory: string): Promise<void> {
+    const known = made.get(directory)
+    if (known !== undefined) return known
+    const making = makeNamed(resolve(directory), dirname(resolve(dir)))
+    made.set(directory, making)
+    making.catch(() => made.delete(directory))
+    return making
+  }
+
   /** Gives a finished file its name. */
   async function publish(file: string, key: string, durable: boolean): Promise<void> {
     const directory = join(dir, keyPath(key).directory)
     const path = pathOf(key)
+    await madeDurably(directory)
     try {
       await link(file, path)
     } catch (cause) {
       if (failedWith(cause, 'EEXIST')) throw new BlobExists(`${key} exists`, { cause })
       if (!failedWith(cause, 'ENOENT')) throw cause
-      await makeDirectory(directory)
+      // Somebody took the directory away.
+      made.delete(directory)
+      await madeDurably(directory)
       await link(file, path)
     }
     if (durable) await syncDirectory(directory)
@@ -107,6 +122,15 @@ export function localBlobs(dir: string): LocalBlobs {
     },
     list: (prefix) => listBlobs(dir, prefix),
     sweep: (olderThan) => sweepTemporary(join(dir, TEMPORARY), olderThan),
+  }
+}
+
+/** Makes a directory and flushes its name and those above it, up to the names in `top`, whoever made them. Absolute paths. */
+async function makeNamed(path: string, top: string): Promise<void> {
+  await mkdir(path, { recursive: true })
+  for (let parent = dirname(path); ; parent = dirname(parent)) {
+    await syncDirectory(parent)
+    if (parent === top) return
   }
 }
 

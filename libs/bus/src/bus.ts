@@ -26,13 +26,20 @@ export type Handler<S extends z.ZodType> = (event: z.output<S>, context: EventCo
 export interface ConsumeOptions {
   /** Events handled at once; also the bound of what is pulled ahead. */
   maxInFlight: number
-  /** Values for `{token}` places of the contract's durable and filter, e.g. `{ lane: '07', shard: '0' }`. */
-  tokens?: Record<string, string>
+  tokens?: Tokens
 }
 
 export interface Stoppable {
   /** Takes nothing new, waits for what is in hand (bounded by the drain deadline), gives back the rest at once. */
   stop(): Promise<void>
+}
+
+export interface Consuming extends Stoppable {
+  /**
+   * Takes nothing new and gives back what waits, as `stop` does, but what is being worked on stays in hand until it is done, however
+   * long that takes: whoever consumes next does not get it. Resolves then; a later `stop` sets it the drain deadline.
+   */
+  drain(): Promise<void>
 }
 
 export interface AnswerContext {
@@ -47,6 +54,15 @@ export interface Row<R> {
   bytes?: Uint8Array[]
 }
 
+/** A message found on its subject. The sequence is its own for ever: no other message of the stream has or had it. */
+export interface Found<E> {
+  event: E
+  sequence: number
+}
+
+/** Values for `{token}` places of a contract's subject, durable or filter, e.g. `{ lane: '07', shard: '0' }`. */
+export type Tokens = Readonly<Record<string, string>>
+
 export interface PublishOptions {
   /** Tries go on with the same message id until then. Default 20 s: longer than a leader election. */
   deadlineMs?: number
@@ -55,6 +71,11 @@ export interface PublishOptions {
    * contracts whose stream has schedules.
    */
   schedule?: { at: Date; target: string }
+  /**
+   * A schedule of the same stream that goes in the same step. With a sequence only while it is still that message: otherwise
+   * nothing is stored, and ScheduleGone says so. Without one whatever is there goes, also if nothing is.
+   */
+  cancels?: { subject: string; sequence?: number }
 }
 
 export interface Bus {
@@ -62,6 +83,7 @@ export interface Bus {
    * Resolves when the stream has the event (or had it: same message id). The publication carries `traceparent` and the queue id.
    * @throws BusFull the stream or the account is at its limit; nothing was stored
    * @throws BusUnavailable no confirmation until the deadline; the event may or may not be stored
+   * @throws ScheduleGone what it cancels is not there any more
    * @throws BusRefused never to be stored; ZodError when the event does not match its contract
    */
   publish<S extends z.ZodType>(contract: EventContract<S>, event: z.input<S>, options?: PublishOptions): Promise<void>
@@ -71,7 +93,7 @@ export interface Bus {
     party: string,
     options: ConsumeOptions,
     handler: Handler<S>,
-  ): Promise<Stoppable>
+  ): Promise<Consuming>
   /**
    * @throws RequestRefused with a code of the contract
    * @throws BusUnavailable nobody answers, or not in time; the work may have been done
@@ -79,7 +101,7 @@ export interface Bus {
   request<I extends z.ZodType, O extends z.ZodType>(
     contract: RequestContract<I, O>,
     input: z.input<I>,
-    options?: { timeoutMs?: number; signal?: AbortSignal },
+    options?: { timeoutMs?: number; signal?: AbortSignal; tokens?: Tokens },
   ): Promise<z.output<O>>
   /**
    * Rows as they come, with credit: a reader that stops reading stops the answerer, and nobody else. Throws as `request` does;
@@ -94,6 +116,7 @@ export interface Bus {
   answer<I extends z.ZodType, O extends z.ZodType>(
     contract: RequestContract<I, O>,
     handler: (input: z.output<I>, context: AnswerContext) => Promise<z.input<O>>,
+    options?: { tokens?: Tokens },
   ): Promise<Stoppable>
   answerRows<I extends z.ZodType, R extends z.ZodType>(
     contract: RowsContract<I, R>,
@@ -105,18 +128,32 @@ export interface Bus {
   listen<S extends z.ZodType>(
     contract: HintContract<S>,
     handler: (value: z.output<S>) => void,
-    tokens?: Record<string, string>,
+    tokens?: Tokens,
   ): Stoppable
   /** Resolves when the streams of these contracts exist. Nobody is ready before; the resident provisioner creates them. */
   provisioned(contracts: readonly EventContract[], signal: AbortSignal): Promise<void>
-  /** Waits until the lease is ours. Held by renewal until released or lost; at most one holder at a time, apart from a paused one. */
-  acquireLease(name: string, options: { ttlMs: number; signal: AbortSignal }): Promise<Lease>
+  /**
+   * Waits until the lease is ours. Held by renewal until released or lost; at most one holder at a time, apart from a paused one.
+   * `patienceMs`: it is taken only once it has been free for so long, so that somebody else may come first. Default: at once.
+   */
+  acquireLease(name: string, options: { ttlMs: number; patienceMs?: number; signal: AbortSignal }): Promise<Lease>
   /** Whether a stream holds a message on exactly this subject. For custody. */
   holds(contract: EventContract, subject: string, shard?: number): Promise<boolean>
   /** Which stream this is and how far it has come: another creation time, or a lower sequence, is another stream. For custody. */
   streamState(contract: EventContract, shard?: number): Promise<StreamState>
   /** Every subject on which a stream holds a message, as of about now, in pages. For custody. */
   subjects(contract: EventContract, shard?: number): AsyncIterable<string[]>
+  /**
+   * The last message on exactly this subject, as the stream's leader has it. Many may be asked for at once.
+   * @throws BusUnavailable the bus cannot say; ZodError what is there does not match the contract
+   */
+  lookUp<S extends z.ZodType>(
+    contract: EventContract<S>,
+    subject: string,
+    shard?: number,
+  ): Promise<Found<z.output<S>> | null>
+  /** Takes one message off its stream, for good. Resolves to whether it was still there. */
+  remove(contract: EventContract, sequence: number): Promise<boolean>
   /** Called after every reconnect: hints may have been missed. */
   onReconnect(callback: () => void): Stoppable
   readonly connected: boolean
@@ -144,6 +181,14 @@ export class BusFull extends Error {
 /** The bus understood and will never take it: too large, not permitted, a schedule into another stream. A fault of ours. */
 export class BusRefused extends Error {
   override readonly name = 'BusRefused'
+}
+
+/**
+ * The schedule to be cancelled is not there any more: it has fired, or another took its place, or an earlier try of this very
+ * publication went through and its confirmation got lost.
+ */
+export class ScheduleGone extends Error {
+  override readonly name = 'ScheduleGone'
 }
 
 /** No answer or no confirmation in time. Whether it happened is not known. */

@@ -3,10 +3,11 @@ import { streamNames, subjectFilter, type EventContract } from '@postbus/contrac
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 
-import { BusUnavailable, type Bus, type Stoppable } from './bus.ts'
+import { BusUnavailable, type Bus, type Stoppable, type Tokens } from './bus.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { Consumption } from './consume.ts'
 import { acquireLease } from './lease.ts'
+import { lastOn, removeFrom } from './look-up.ts'
 import { noMetrics, prometheusMetrics } from './metrics.ts'
 import { pause } from './pause.ts'
 import { Publisher } from './publish.ts'
@@ -36,7 +37,6 @@ const WAIT = { minMs: 50, maxMs: 1_000 }
 /** Tries before the log says what is waited for: some seconds. */
 const TOLD_AFTER = 10
 const NANOS = 1_000_000
-const NO_MESSAGE_FOUND = 10_037
 
 export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
   const { log, drainDeadlineMs = DEFAULT_DRAIN_DEADLINE_MS, shards = 1 } = options
@@ -58,12 +58,6 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     return own
   }
 
-  const streamName = ({ stream }: EventContract, shard: number): string => {
-    const name = streamNames(stream, shards)[shard]
-    if (name === undefined) throw new TypeError(`${stream.name} has no shard ${shard}`)
-    return name
-  }
-
   const closed = connection.nats.closed().then((reason) => reason ?? undefined)
 
   const bus: ConnectedBus = {
@@ -78,22 +72,21 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     async consume(contract, consumer, consumeOptions, handler) {
       const { stream, durable } = placeOf(contract, consumer, consumeOptions.tokens)
       const ackWaitMs = await consumerReady(connection, log, stream, durable, closing.signal)
-      return owned(
-        new Consumption({
-          ...{ connection, publisher, tried, contract, stream, durable, ackWaitMs, drainDeadlineMs, handler, metrics },
-          maxInFlight: consumeOptions.maxInFlight,
-          log: log.child({ event: contract.name }),
-        }),
-      )
+      const consumption = new Consumption({
+        ...{ connection, publisher, tried, contract, stream, durable, ackWaitMs, drainDeadlineMs, handler, metrics },
+        maxInFlight: consumeOptions.maxInFlight,
+        log: log.child({ event: contract.name }),
+      })
+      return { ...owned(consumption), drain: () => consumption.drain() }
     },
 
     request: (contract, input, askOptions) => request(connection, metrics, contract, input, askOptions),
 
     rows: (contract, input, askOptions) => rows(connection, metrics, contract, input, askOptions),
 
-    async answer(contract, handler) {
+    async answer(contract, handler, { tokens } = {}) {
       const stoppable = answerer({
-        ...{ connection, contract, log, metrics, drainDeadlineMs },
+        ...{ connection, contract, log, metrics, drainDeadlineMs, tokens },
         async respond(input, message, context) {
           message.respond(JSON.stringify(contract.output.parse(await handler(input, context))))
         },
@@ -135,27 +128,22 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
       await Promise.all([...names].map((name) => api(connection, log, `STREAM.INFO.${name}`, either)))
     },
 
-    acquireLease: (name, { ttlMs, signal }) =>
-      acquireLease({ connection, log, name, ttlMs, signal: AbortSignal.any([signal, closing.signal]) }),
+    acquireLease: (name, { signal, ...leaseOptions }) =>
+      acquireLease({ connection, log, name, ...leaseOptions, signal: AbortSignal.any([signal, closing.signal]) }),
 
-    async holds(contract, subject, shard = 0) {
-      const stream = streamName(contract, shard)
-      // The leader's own copy, not a replica's: "not there" must mean it.
-      const outcome = await connection.ask(
-        `$JS.API.STREAM.MSG.GET.${stream}`,
-        JSON.stringify({ last_by_subj: subject }),
-        { timeoutMs: API_TIMEOUT_MS },
-      )
-      if (outcome.kind !== 'answer') throw new BusUnavailable(`cannot look into ${stream}: ${outcome.kind}`)
-      const { error } = outcome.message.json<ApiAnswer>()
-      if (!error) return true
-      if (error.err_code === NO_MESSAGE_FOUND) return false
-      throw new BusUnavailable(`cannot look into ${stream}: ${error.description}`)
+    holds: async (contract, subject, shard) =>
+      (await lastOn(connection, streamOf(contract, shards, shard), subject)) !== null,
+
+    async lookUp(contract, subject, shard) {
+      const found = await lastOn(connection, streamOf(contract, shards, shard), subject)
+      return found && { event: contract.schema.parse(found.json()), sequence: found.sequence }
     },
 
-    streamState: (contract, shard = 0) => streamState(connection, streamName(contract, shard)),
+    remove: (contract, sequence) => removeFrom(connection, streamOf(contract, shards), sequence),
 
-    subjects: (contract, shard = 0) => subjectsOf(connection, streamName(contract, shard)),
+    streamState: (contract, shard) => streamState(connection, streamOf(contract, shards, shard)),
+
+    subjects: (contract, shard) => subjectsOf(connection, streamOf(contract, shards, shard)),
 
     onReconnect: (callback) => connection.onReconnect(callback),
 
@@ -203,11 +191,13 @@ async function consumerReady(
   return config.ack_wait / NANOS
 }
 
-function placeOf(
-  contract: EventContract,
-  party: string,
-  tokens: Record<string, string> = {},
-): { stream: string; durable: string } {
+function streamOf(contract: EventContract, shards: number, shard = 0): string {
+  const name = streamNames(contract.stream, shards)[shard]
+  if (name === undefined) throw new RangeError(`${contract.stream.name} has no shard ${shard}`)
+  return name
+}
+
+function placeOf(contract: EventContract, party: string, tokens: Tokens = {}): { stream: string; durable: string } {
   const consumer = contract.consumers.find((candidate) => candidate.party === party)
   if (!consumer) throw new TypeError(`${contract.name} has no consumer ${party}`)
   const stream = contract.stream.sharded ? `${contract.stream.name}_${tokens['shard']}` : contract.stream.name

@@ -9,6 +9,7 @@
  *   a dependency is down      no more is pulled; what is in hand waits and is tried again, however long; nothing is counted
  *   any other throw           tried a few times, then given back for a while
  *   stopping                  nothing new; what is not done by the drain deadline is given back at once
+ *   draining                  nothing new; what is being worked on is kept until it is done
  */
 import type { EventContract } from '@postbus/contracts'
 import type { Logger } from 'pino'
@@ -17,10 +18,10 @@ import { z } from 'zod'
 import {
   BusFull,
   BusUnavailable,
+  type Consuming,
   DependencyUnavailable,
   type Disposition,
   type Handler,
-  type Stoppable,
 } from './bus.ts'
 import type { Connection } from './connection.ts'
 import { copyToDead } from './dead.ts'
@@ -66,7 +67,7 @@ interface InHand {
 
 type Settled = 'done' | 'rejected' | 'mismatch' | 'crash' | 'givenBack'
 
-export class Consumption<S extends z.ZodType> implements Stoppable {
+export class Consumption<S extends z.ZodType> implements Consuming {
   readonly #options: ConsumptionOptions<S>
   readonly #puller: Puller
   readonly #gate: Gate
@@ -76,6 +77,7 @@ export class Consumption<S extends z.ZodType> implements Stoppable {
   readonly #stopping = new AbortController()
   readonly #keepAlive: NodeJS.Timeout
   #emptied = (): void => undefined
+  #drained: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
   constructor(options: ConsumptionOptions<S>) {
@@ -103,19 +105,35 @@ export class Consumption<S extends z.ZodType> implements Stoppable {
     return this.#stopped
   }
 
-  async #stop(): Promise<void> {
-    const { drainDeadlineMs, connection, log } = this.#options
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain()
+    return this.#drained
+  }
+
+  async #drain(): Promise<void> {
     this.#stopping.abort()
     await this.#puller.stop()
-    const emptied = new Promise<void>((resolve) => {
+    await new Promise<void>((resolve) => {
       this.#emptied = resolve
       if (this.#hand.size === 0) resolve()
     })
-    await within(drainDeadlineMs, emptied)
     clearInterval(this.#keepAlive)
-    if (this.#hand.size > 0) log.warn({ count: this.#hand.size }, 'not done by the drain deadline, given back')
+    await this.#sayLast()
+  }
+
+  async #stop(): Promise<void> {
+    const { drainDeadlineMs, log } = this.#options
+    await within(drainDeadlineMs, this.drain())
+    clearInterval(this.#keepAlive)
+    if (this.#hand.size === 0) return
+    log.warn({ count: this.#hand.size }, 'not done by the drain deadline, given back')
     await Promise.all([...this.#hand.values()].map((item) => this.#giveBack(item, 0)))
-    // The answers must reach the server, or others wait for what nobody has any more.
+    await this.#sayLast()
+  }
+
+  /** The answers must reach the server, or others wait for what nobody has any more. */
+  async #sayLast(): Promise<void> {
+    const { connection, log } = this.#options
     if (connection.connected) await connection.flush().catch((err) => log.warn({ err }, 'stopped without a last word'))
   }
 

@@ -35,29 +35,33 @@ export interface LeaseOptions {
   log: Logger
   name: string
   ttlMs: number
+  /** A free lease is left to others for so long. */
+  patienceMs?: number | undefined
   signal: AbortSignal
 }
 
-export async function acquireLease({ connection, log, name, ttlMs, signal }: LeaseOptions): Promise<Lease> {
+export async function acquireLease({ patienceMs = 0, ...options }: LeaseOptions): Promise<Lease> {
+  const { connection, log, name, ttlMs, signal } = options
   const key = `${connection.party}.${name}`
   const holder = randomUUID()
   const lookMs = Math.min(LOOK_MS.max, Math.max(LOOK_MS.min, ttlMs / 10))
+  /** Revision 0: no entry. */
   let seen: { revision: number; since: number } | undefined
   for (;;) {
     signal.throwIfAborted()
     try {
       const bucket = await openBucket(connection)
       const entry = await bucket.get(key)
-      if (entry?.revision !== seen?.revision)
-        seen = entry ? { revision: entry.revision, since: performance.now() } : undefined
-      if (isFree(entry) || (seen && performance.now() - seen.since >= ttlMs)) {
+      const revision = entry?.revision ?? 0
+      if (seen?.revision !== revision) seen = { revision, since: performance.now() }
+      if (performance.now() - seen.since >= patienceMs + (isFree(entry) ? 0 : ttlMs)) {
         const created = await createdMs(connection)
         const asked = performance.now()
         const taken = await take(bucket, key, holder, entry)
         if (taken !== undefined) {
-          const revision = created * WRITES_PER_MS + taken
-          log.info({ lease: name, revision }, 'took a lease')
-          return new Held({ connection, log, name, ttlMs, bucket, key, holder, revision, entryRevision: taken, asked })
+          const fence = created * WRITES_PER_MS + taken
+          log.info({ lease: name, revision: fence }, 'took a lease')
+          return new Held({ ...options, bucket, key, holder, revision: fence, entryRevision: taken, asked })
         }
       }
     } catch (err) {
@@ -97,7 +101,7 @@ async function createdMs(connection: Connection): Promise<number> {
   return created
 }
 
-interface HeldOptions extends Omit<LeaseOptions, 'signal'> {
+interface HeldOptions extends LeaseOptions {
   bucket: KV
   key: string
   holder: string

@@ -2,7 +2,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 
 export interface BusMetrics {
-  /** outcome: confirmed, full, unavailable, refused */
+  /** outcome: confirmed, full, gone, unavailable, refused */
   published(event: string, outcome: string, seconds: number): void
   /** outcome: done, rejected, mismatch, givenBack, crash */
   handled(event: string, outcome: string, seconds: number): void

@@ -32,6 +32,7 @@ import type { Logger } from 'pino'
 import type { Stoppable } from './bus.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { pause, sleep } from './pause.ts'
+import { type BrokenState, setAside } from './set-aside.ts'
 
 export interface ProvisionerOptions extends Omit<ConnectionOptions, 'party'> {
   shards: number
@@ -41,6 +42,8 @@ export interface ProvisionerOptions extends Omit<ConnectionOptions, 'party'> {
   maxBytes?: Partial<Record<string, number>>
   /** How long a message may be in hand without a sign of life. Handlers' messages are kept alive at a third of it. */
   ackWaitMs?: number
+  /** The server's store, where it lies on a disk of ours: what the server cannot open there is set aside. */
+  storeDir?: string | undefined
   signal: AbortSignal
   log: Logger
 }
@@ -109,9 +112,8 @@ export async function keepProvisioned(options: ProvisionerOptions): Promise<Stop
 }
 
 async function provisionOnce(jsm: JetStreamManager, options: ProvisionerOptions): Promise<void> {
-  for (const config of [...bucketConfigs(options), ...streamConfigs(options)])
-    await ensureStream(jsm, config, options.log)
-  for (const { stream, config } of consumerConfigs(options)) await ensureConsumer(jsm, stream, config, options.log)
+  for (const config of [...bucketConfigs(options), ...streamConfigs(options)]) await ensureStream(jsm, config, options)
+  for (const { stream, config } of consumerConfigs(options)) await ensureConsumer(jsm, stream, config, options)
 }
 
 type Named<T> = Partial<T> & { name: string }
@@ -191,10 +193,15 @@ function placesOf(durable: string, shard: number, shards: number): Record<string
     .map((lane) => ({ lane: String(lane).padStart(2, '0') }))
 }
 
-async function ensureStream(jsm: JetStreamManager, config: Named<StreamConfig>, log: Logger): Promise<void> {
+async function ensureStream(
+  jsm: JetStreamManager,
+  config: Named<StreamConfig>,
+  { log, storeDir }: ProvisionerOptions,
+): Promise<void> {
   const found = await unlessMissing(jsm.streams.info(config.name))
   if (!found) {
-    await jsm.streams.add({ ...config, first_seq: Date.now() * MICROSECONDS_PER_MS })
+    const add = () => jsm.streams.add({ ...config, first_seq: Date.now() * MICROSECONDS_PER_MS })
+    await orSetAside(add, { stream: config.name }, storeDir, log)
     log.info({ stream: config.name }, 'stream made')
     return
   }
@@ -208,17 +215,42 @@ async function ensureConsumer(
   jsm: JetStreamManager,
   stream: string,
   config: NamedConsumer['config'],
-  log: Logger,
+  { log, storeDir }: ProvisionerOptions,
 ): Promise<void> {
   const found = await unlessMissing(jsm.consumers.info(stream, config.durable_name))
   if (!found) {
-    await jsm.consumers.add(stream, config)
+    const add = () => jsm.consumers.add(stream, config)
+    await orSetAside(add, { stream, consumer: config.durable_name }, storeDir, log)
     log.info({ stream, consumer: config.durable_name }, 'consumer made')
     return
   }
   if (differs(config, found.config)) {
     await jsm.consumers.update(stream, config.durable_name, config)
     log.info({ stream, consumer: config.durable_name }, 'consumer updated')
+  }
+}
+
+/**
+ * The server's own judgement: it has something of that name on its disk and cannot make a store of it. Its code is that of any
+ * failed creation (10012); only the text tells.
+ */
+const STORE_FAILED = 'error creating store for '
+
+async function orSetAside(
+  add: () => Promise<unknown>,
+  broken: BrokenState,
+  storeDir: string | undefined,
+  log: Logger,
+): Promise<void> {
+  try {
+    await add()
+  } catch (err) {
+    if (storeDir === undefined || !(err instanceof JetStreamApiError) || !err.message.startsWith(STORE_FAILED))
+      throw err
+    const kept = await setAside(storeDir, broken)
+    if (kept === null) throw err
+    log.error({ err, ...broken, kept }, 'set aside what the bus could not open')
+    await add()
   }
 }
 

@@ -9,8 +9,8 @@ import type { EventContract } from '@postbus/contracts'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 
-import { BusFull, BusRefused, BusUnavailable, type PublishOptions } from './bus.ts'
 import { BrokerClock } from './broker-clock.ts'
+import { BusFull, BusRefused, BusUnavailable, ScheduleGone, type PublishOptions } from './bus.ts'
 import type { Connection, Outcome } from './connection.ts'
 import type { BusMetrics } from './metrics.ts'
 import { pauseMs, sleep } from './pause.ts'
@@ -32,6 +32,7 @@ export const MAX_EVENT_BYTES = 512 * 1024
 
 /** Error codes of JetStream's API. */
 const STREAM_STORE_FAILED = 10_077
+const WRONG_LAST_SEQUENCE = 10_071
 const FULL: ReadonlySet<number> = new Set([
   10_002, // the account's limit
   10_023, // insufficient resources
@@ -73,7 +74,7 @@ export class Publisher {
   async publish<S extends z.ZodType>(
     contract: EventContract<S>,
     input: z.input<S>,
-    { deadlineMs = DEFAULT_DEADLINE_MS, schedule }: PublishOptions = {},
+    { deadlineMs = DEFAULT_DEADLINE_MS, schedule, cancels }: PublishOptions = {},
   ): Promise<void> {
     const event = contract.schema.parse(input)
     const payload = Buffer.from(JSON.stringify(event))
@@ -93,6 +94,15 @@ export class Publisher {
       header.set('Nats-Schedule', `@at ${at.toISOString()}`)
       header.set('Nats-Schedule-Target', schedule.target)
     }
+    if (contract.ttlSeconds !== undefined) header.set('Nats-TTL', `${contract.ttlSeconds}s`)
+    if (cancels) {
+      header.set('Nats-Scheduler', cancels.subject)
+      header.set('Nats-Schedule-Next', 'purge')
+      if (cancels.sequence !== undefined) {
+        header.set('Nats-Expected-Last-Subject-Sequence', String(cancels.sequence))
+        header.set('Nats-Expected-Last-Subject-Sequence-Subject', cancels.subject)
+      }
+    }
 
     const started = performance.now()
     const publication = { name: contract.name, subject: contract.subject(event), payload, header }
@@ -101,7 +111,7 @@ export class Publisher {
       if (contract.newWorkOf?.some((party) => party === this.#connection.party)) await this.#leaveReserve(publication)
       await this.#slots.run(() => this.#untilConfirmed(publication, started + deadlineMs))
     } catch (error) {
-      outcome = error instanceof BusFull ? 'full' : error instanceof BusUnavailable ? 'unavailable' : 'refused'
+      outcome = outcomeOf(error)
       throw error
     } finally {
       this.#metrics.published(contract.name, outcome, (performance.now() - started) / 1000)
@@ -124,6 +134,7 @@ export class Publisher {
       const result = verdict(await this.#ask(publication, Math.min(TRY_TIMEOUT_MS, left)), subject)
       if (result.kind === 'stored') return
       if (result.kind === 'full') throw new BusFull(`${name}: ${result.problem}`)
+      if (result.kind === 'gone') throw new ScheduleGone(`${name}: ${result.problem}`)
       if (result.kind === 'refused') throw new BusRefused(`${name}: ${result.problem}`)
       problem = result.problem
       this.#log.debug({ subject, attempt, problem }, 'publication not confirmed, trying again')
@@ -141,13 +152,20 @@ export class Publisher {
   }
 }
 
-/** Something stored where no consumer looks is there to wait for its schedule. */
-const waitsForItsTime = (contract: EventContract): boolean =>
-  contract.stream.schedules && contract.consumers.length === 0
+/** Something stored where no consumer looks, and that does not go by itself, is there to wait for its schedule. */
+const waitsForItsTime = ({ stream, consumers, ttlSeconds }: EventContract): boolean =>
+  stream.schedules && consumers.length === 0 && ttlSeconds === undefined
+
+function outcomeOf(error: unknown): string {
+  if (error instanceof BusFull) return 'full'
+  if (error instanceof BusUnavailable) return 'unavailable'
+  return error instanceof ScheduleGone ? 'gone' : 'refused'
+}
 
 type Verdict =
   | { kind: 'stored' }
   | { kind: 'full'; problem: string }
+  | { kind: 'gone'; problem: string }
   | { kind: 'refused'; problem: string }
   | { kind: 'again'; wait: boolean; problem: string }
 
@@ -176,6 +194,7 @@ function verdictOf({ stream, error }: PubAck): Verdict {
     if (/per subject/.test(description)) return { kind: 'stored' }
     if (/maximum|resource|no space/.test(description)) return { kind: 'full', problem }
   }
+  if (errorCode === WRONG_LAST_SEQUENCE) return { kind: 'gone', problem }
   if (FULL.has(errorCode)) return { kind: 'full', problem }
   if (code === REFUSED_STATUS) return { kind: 'refused', problem }
   return { kind: 'again', wait: true, problem }

@@ -5,11 +5,11 @@
  * The asker sends how long it will wait, not until when: clocks of two machines need not agree.
  */
 import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/transport-node'
-import type { RequestContract, RowsContract } from '@postbus/contracts'
+import { subjectFilter, type RequestContract, type RowsContract } from '@postbus/contracts'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 
-import { BusUnavailable, RequestRefused, type AnswerContext, type Stoppable } from './bus.ts'
+import { BusUnavailable, RequestRefused, type AnswerContext, type Stoppable, type Tokens } from './bus.ts'
 import type { Connection } from './connection.ts'
 import type { BusMetrics } from './metrics.ts'
 import { within } from './pause.ts'
@@ -33,6 +33,8 @@ const SHORTEST_TRY_MS = 1
 export interface AskOptions {
   timeoutMs?: number | undefined
   signal?: AbortSignal | undefined
+  /** Whom of several answerers is asked. */
+  tokens?: Tokens | undefined
 }
 
 export async function request<I extends z.ZodType, O extends z.ZodType>(
@@ -40,14 +42,17 @@ export async function request<I extends z.ZodType, O extends z.ZodType>(
   metrics: BusMetrics,
   contract: RequestContract<I, O>,
   input: z.input<I>,
-  { timeoutMs = contract.timeoutMs, signal }: AskOptions = {},
+  { timeoutMs = contract.timeoutMs, signal, tokens }: AskOptions = {},
 ): Promise<z.output<O>> {
   const payload = JSON.stringify(contract.input.parse(input))
   signal?.throwIfAborted()
   const started = performance.now()
   let outcome = 'unavailable'
   try {
-    const message = await unlessAborted(ask(connection, contract, payload, timeoutMs), signal)
+    const message = await unlessAborted(
+      ask(connection, contract, subjectOf(contract, tokens), payload, timeoutMs),
+      signal,
+    )
     const answer = contract.output.safeParse(tryJson(message))
     if (!answer.success)
       throw new BusUnavailable(`the answer to ${contract.name} does not match its contract`, { cause: answer.error })
@@ -61,10 +66,18 @@ export async function request<I extends z.ZodType, O extends z.ZodType>(
   }
 }
 
+/** Every place must be filled: a `*` would reach nobody, or too many. */
+export function subjectOf({ name, subject }: Pick<RequestContract, 'name' | 'subject'>, tokens: Tokens = {}): string {
+  const filled = subjectFilter(subject, tokens)
+  if (filled.includes('*')) throw new TypeError(`${name} is asked at ${subject}, and a place of it has no value`)
+  return filled
+}
+
 /** @returns an answer that is neither a refusal nor a fault */
 async function ask(
   connection: Connection,
   contract: RequestContract,
+  subject: string,
   payload: string,
   timeoutMs: number,
 ): Promise<Msg> {
@@ -72,7 +85,7 @@ async function ask(
   if (!(await connection.whenConnected(timeoutMs)))
     throw new BusUnavailable(`${contract.name}: no connection to the bus`)
   const left = Math.max(SHORTEST_TRY_MS, Math.ceil(deadline - performance.now()))
-  const outcome = await connection.ask(contract.subject, payload, { headers: requestHeaders(left), timeoutMs: left })
+  const outcome = await connection.ask(subject, payload, { headers: requestHeaders(left), timeoutMs: left })
   switch (outcome.kind) {
     case 'answer':
       throwUnlessAnswer(contract, outcome.message)
@@ -111,6 +124,7 @@ export interface AnswererOptions<I extends z.ZodType> {
   log: Logger
   metrics: BusMetrics
   drainDeadlineMs: number
+  tokens?: Tokens | undefined
   /**
    * Sends whatever is the answer itself. Throws RequestRefused, or anything else for a fault. `idle` gives its place to others
    * while it waits for its asker.
@@ -121,16 +135,16 @@ export interface AnswererOptions<I extends z.ZodType> {
 export type Idle = (waiting: () => Promise<void>) => Promise<void>
 
 export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stoppable {
-  const { connection, contract, log, metrics, drainDeadlineMs, respond } = options
+  const { connection, contract, log, metrics, drainDeadlineMs, tokens, respond } = options
+  const subject = subjectOf(contract, tokens)
   const slots = semaphore(MAX_ANSWERING)
   const stopping = new AbortController()
   const working = new Set<Promise<void>>()
 
-  const subscription: Subscription = connection.nats.subscribe(contract.subject, {
+  const subscription: Subscription = connection.nats.subscribe(subject, {
     queue: contract.answerer,
     callback: (err, message) => {
-      if (err)
-        return log.error({ err, subject: contract.subject }, 'may not answer: permissions of this party are wrong')
+      if (err) return log.error({ err, subject }, 'may not answer: permissions of this party are wrong')
       const work = inTrace(message.headers?.get('traceparent'), () => one(message)).catch((error: unknown) =>
         log.error({ err: error, request: contract.name }, 'an answer could not be sent'),
       )

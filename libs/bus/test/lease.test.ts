@@ -66,3 +66,17 @@ test('a broker that lost its memory: the holder learns it, and the next revision
   const next = await custody.acquireLease('leader', { ttlMs: 5000, signal: t.signal })
   assert.ok(next.revision > lease.revision)
 })
+
+test('a free lease is left to others for as long as one is patient', async (t) => {
+  const { bus } = await platform(t)
+  const [wanted, patient] = await Promise.all([bus('delivery'), bus('delivery')])
+  const order: string[] = []
+  const later = patient
+    .acquireLease('lane-07', { ttlMs: 3000, patienceMs: 1500, signal: t.signal })
+    .then(() => order.push('patient'))
+  const first = await wanted.acquireLease('lane-07', { ttlMs: 3000, signal: t.signal })
+  order.push('wanted')
+  await first.release()
+  await later
+  assert.deepEqual(order, ['wanted', 'patient'])
+})

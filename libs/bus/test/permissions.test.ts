@@ -82,6 +82,22 @@ function mayHear(contract: (typeof contracts)[number], party: Party): boolean {
   return contract.kind !== 'event' && contract.answerer === party
 }
 
+test('only who must looks into a stream, and only delivery takes a message off one: off MAIL_HOLD', async (t) => {
+  const { nats } = await platform(t, { shards: 2 })
+  const looks: Partial<Record<Identity, RegExp>> = { custody: /./, delivery: /^MAIL_(OUT_[01]|HOLD)$/ }
+  const all = ['MAIL_ACCEPTED', 'MAIL_LOCAL', 'MAIL_OUT_0', 'MAIL_OUT_1', 'MAIL_STATUS', 'MAIL_HOLD', 'MAIL_DEAD']
+  for (const identity of identities) {
+    const { nc, denied } = await knock(nats, identity)
+    t.after(() => nc.close())
+    for (const stream of all) {
+      const looking = await denied(() => nc.publish(`$JS.API.STREAM.MSG.GET.${stream}`, ''))
+      assert.equal(looking.length === 0, looks[identity]?.test(stream) ?? false, `${identity} looking into ${stream}`)
+      const removing = await denied(() => nc.publish(`$JS.API.STREAM.MSG.DELETE.${stream}`, ''))
+      assert.equal(removing.length === 0, identity === 'delivery' && stream === 'MAIL_HOLD', `${identity} on ${stream}`)
+    }
+  }
+})
+
 test('nobody may delete or purge a stream, create a consumer, or hear everything', async (t) => {
   const { nats } = await platform(t)
   for (const identity of identities) {

@@ -55,3 +55,35 @@ test('no more than maxInFlight events are in hand', async (t) => {
   await until(() => done === 50)
   assert.equal(most, 5)
 })
+
+test('a consumer that drains keeps what it works on, and the next one does not get it', async (t) => {
+  const { bus } = await platform(t)
+  const [publisher, one, other] = await Promise.all([bus('submission'), bus('router'), bus('router')])
+  const working = Promise.withResolvers<void>()
+  const begun: string[] = []
+  const first = await one.consume(MailAccepted, 'router', { maxInFlight: 2 }, async ({ queueId }, { signal }) => {
+    begun.push(queueId)
+    if (queueId === queueIdOf(1)) await working.promise
+    else await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    return { kind: 'done' }
+  })
+  await publisher.publish(MailAccepted, accepted(1))
+  await publisher.publish(MailAccepted, accepted(2))
+  await until(() => begun.length === 2)
+  let drained = false
+  const draining = first.drain().then(() => (drained = true))
+  const next: string[] = []
+  await other.consume(MailAccepted, 'router', { maxInFlight: 2 }, async ({ queueId }) => {
+    next.push(queueId)
+    return { kind: 'done' }
+  })
+  await publisher.publish(MailAccepted, accepted(3))
+  await until(() => next.length === 2)
+  assert.deepEqual(next.toSorted(), [queueIdOf(2), queueIdOf(3)])
+  assert.equal(drained, false)
+  working.resolve()
+  await draining
+  await publisher.publish(MailAccepted, accepted(4))
+  await until(() => next.includes(queueIdOf(4)))
+  assert.equal(next.includes(queueIdOf(1)), false)
+})

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { describeAccount, resolveAddresses, where } from '@postbus/contracts'
+import { actOnTasks, describeAccount, resolveAddresses, where } from '@postbus/contracts'
 
 import { BusUnavailable, currentTrace, inTrace, RequestRefused } from '../src/index.ts'
 import { platform, queueIdOf, until } from './harness.ts'
@@ -43,6 +43,34 @@ test('a refusal of the contract reaches the asker as what it is, any other fault
     assert.doesNotMatch(error.message, /database/)
     return true
   })
+})
+
+test('a question with a place in its subject reaches the one who answers there, and nobody else', async (t) => {
+  const { bus } = await platform(t)
+  const operator = await bus('operator')
+  const asked: string[] = []
+  const answers: { stop(): Promise<void> }[] = []
+  for (const lane of ['03', '04']) {
+    const delivery = await bus('delivery')
+    const answering = await delivery.answer(
+      actOnTasks,
+      async ({ by }) => {
+        asked.push(`${by} at ${lane}`)
+        return { results: ['done' as const] }
+      },
+      { tokens: { lane } },
+    )
+    answers.push(answering)
+  }
+  const tasks = [{ queueId: queueIdOf(1), n: '0123456789abcdef', site: 'far.test', shard: 0, attempt: 1 }]
+  const act = (lane?: string) =>
+    operator.request(actOnTasks, { act: { kind: 'retry' }, by: 'ann', tasks }, lane ? { tokens: { lane } } : {})
+  assert.deepEqual(await act('04'), { results: ['done'] })
+  assert.deepEqual(asked, ['ann at 04'])
+  await assert.rejects(act('05'), /nobody answers/)
+  await assert.rejects(act(), TypeError)
+  await answers[1]?.stop()
+  await assert.rejects(act('04'), /nobody answers/)
 })
 
 test('nobody to answer is known at once', async (t) => {

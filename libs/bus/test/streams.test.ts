@@ -1,5 +1,7 @@
 /** What the streams do for us: schedules, limits, one per subject; and the provisioner that makes them. */
 import assert from 'node:assert/strict'
+import { readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { jetstreamManager } from '@nats-io/jetstream'
@@ -13,6 +15,8 @@ import {
   MailStatus,
   type Status,
 } from '@postbus/contracts'
+
+import { startNatsServer } from '@postbus/testkit'
 
 import { BusFull, BusRefused, keepProvisioned, statusWriter } from '../src/index.ts'
 import { accepted, local, log, platform, until } from './harness.ts'
@@ -240,3 +244,31 @@ test('a stream names every subject it holds a message on, and says which stream 
   const after = await custody.streamState(MailLocal)
   assert.notEqual(after.createdAt, before.createdAt)
 })
+
+for (const streamToo of [false, true]) {
+  const name = streamToo ? 'a stream lost its name and its consumer its state' : 'a consumer lost its state'
+  test(`${name} in a loss of power: set aside, and made anew`, async (t) => {
+    const nats = await startNatsServer(t)
+    const provision = (storeDir?: string) =>
+      keepProvisioned({
+        ...{ servers: nats.url, nkeySeed: nats.seeds.provisioner, shards: 1, storeDir, log },
+        signal: new AbortController().signal,
+      })
+    await (await provision()).stop()
+    await nats.kill('SIGTERM')
+    const stream = join(nats.storeDir, 'jetstream', 'MAIL', 'streams', 'MAIL_OUT_0')
+    const state = join(stream, 'obs', 'lane-03', 'o.dat')
+    await writeFile(state, Buffer.alloc((await stat(state)).size))
+    if (streamToo) await rm(join(stream, 'meta.inf'))
+    await nats.start()
+
+    const provisioner = await provision(nats.storeDir)
+    t.after(() => provisioner.stop())
+    const connection = await raw(nats, 'provisioner')
+    t.after(() => connection.close())
+    const { consumers } = await jetstreamManager(connection, { checkAPI: false })
+    assert.equal((await consumers.info('MAIL_OUT_0', 'lane-03')).num_pending, 0)
+    const kept = await readdir(join(nats.storeDir, 'set-aside'))
+    assert.match(kept.join(), /^MAIL_OUT_0\.lane-03\.\d+$/)
+  })
+}

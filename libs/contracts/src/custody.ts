@@ -32,6 +32,24 @@ export const RecipientState = z.enum([
 ])
 export type RecipientState = z.infer<typeof RecipientState>
 
+/**
+ * What another system reported of a recipient after it had been handed on to it. A note, and no more: anybody can write a
+ * report, so the recipient's state stays what it was.
+ */
+export const LaterReport = z.object({
+  /** The message that brought it. */
+  report: QueueId,
+  /** When that was accepted. */
+  at: Timestamp,
+  action: z.enum(['failed', 'delayed', 'delivered', 'relayed', 'expanded']),
+  status: EnhancedStatus.optional(),
+  /** What was said, to whoever wrote the report. */
+  reason: z.string().max(2000).optional(),
+  /** Who says so. */
+  reportingMta: z.string().max(255).optional(),
+})
+export type LaterReport = z.infer<typeof LaterReport>
+
 export const TrackedRecipient = z.object({
   n: RecipientKey,
   original: z.int().nonnegative(),
@@ -48,6 +66,8 @@ export const TrackedRecipient = z.object({
   report: QueueId.optional(),
   /** Why nobody is told that it failed. */
   unreported: z.string().max(200).optional(),
+  /** Oldest first. */
+  laterReports: z.array(LaterReport).optional(),
 })
 export type TrackedRecipient = z.infer<typeof TrackedRecipient>
 
@@ -66,10 +86,58 @@ export const where = defineRequest({
     size: z.int(),
     messageId: z.string().optional(),
     /** The recipients as accepted, by index. */
-    originals: z.array(z.object({ recipient: Envelope.shape.recipients.element, routed: z.boolean() })),
+    originals: z.array(
+      z.object({
+        recipient: Envelope.shape.recipients.element,
+        routed: z.boolean(),
+        /** The report that told of its expansion, or of its delivery to a list. */
+        report: QueueId.optional(),
+      }),
+    ),
     recipients: z.array(TrackedRecipient),
     /** When the spool record was freed; absent while the message is open. */
     freedAt: Timestamp.optional(),
+  }),
+})
+
+/** One message among those looked for. */
+export const FoundMessage = z.object({
+  queueId: QueueId,
+  messageId: z.string().optional(),
+  reversePath: ReversePath,
+  origin: Origin,
+  acceptedAt: Timestamp,
+  /** Final recipients the books know of, and those of them that have not ended. */
+  recipients: z.int().nonnegative(),
+  open: z.int().nonnegative(),
+})
+export type FoundMessage = z.infer<typeof FoundMessage>
+
+export const findMessages = defineRequest({
+  name: 'custody.find',
+  answerer: 'custody',
+  askers: ['operator', 'console'],
+  purpose: 'Messages by Message-ID, sender or recipient, newest first; every condition given must hold.',
+  input: z
+    .object({
+      /** With its angle brackets. */
+      messageId: z.string().min(1).max(998).optional(),
+      /** A whole address, in any case. */
+      sender: ForwardPath.optional(),
+      /** As the sender wrote it, in any case. */
+      recipient: ForwardPath.optional(),
+      /** Accepted at or after, and before. */
+      after: Timestamp.optional(),
+      before: Timestamp.optional(),
+      limit: z.int().min(1).max(1000).default(50),
+    })
+    .refine(({ messageId, sender, recipient }) => (messageId ?? sender ?? recipient) !== undefined, {
+      error: 'a Message-ID, a sender or a recipient',
+    }),
+  output: z.object({
+    messages: z.array(FoundMessage),
+    /** There are older ones. */
+    more: z.boolean(),
   }),
 })
 
@@ -155,7 +223,7 @@ export const countQueue = defineRequest({
   }),
 })
 
-/** What the books kept of one recipient: the status that stands, and those before it, oldest first. */
+/** What the books kept of one recipient; of a merged one, of the one in its place. Of very many statuses the first and the last are kept. */
 export const recipientHistory = defineRequest({
   name: 'custody.history',
   answerer: 'custody',
@@ -163,5 +231,14 @@ export const recipientHistory = defineRequest({
   refusals: ['noSuchMessage', 'noSuchRecipient'],
   purpose: "One recipient's statuses, oldest first.",
   input: z.object({ queueId: QueueId, n: RecipientKey }),
-  output: z.object({ forwardPath: ForwardPath, state: RecipientState, history: z.array(Status) }),
+  output: z.object({
+    forwardPath: ForwardPath,
+    state: RecipientState,
+    /** The last is the one that stands. */
+    history: z.array(Status),
+    /** The reports that told the sender of its end, and of its delay. */
+    report: QueueId.optional(),
+    delayReport: QueueId.optional(),
+    laterReports: z.array(LaterReport),
+  }),
 })

@@ -65,6 +65,12 @@ export interface EventContract<S extends z.ZodType = z.ZodType> {
    */
   readonly newWorkOf?: readonly Party[]
   readonly consumers: readonly ConsumerContract[]
+  /** Parties that may look one up by its subject. */
+  readonly lookedUpBy?: readonly Party[]
+  /** Parties that may take one off its stream by name; only where a stream keeps what it has. */
+  readonly removedBy?: readonly Party[]
+  /** Goes by itself after so many seconds: nobody needs it for longer. */
+  readonly ttlSeconds?: number
   readonly purpose: string
   /** The exact subject of one event. Tokens are ours: words, versions, ids, encoded sites. */
   subject(event: z.output<S>): string

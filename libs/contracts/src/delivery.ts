@@ -32,10 +32,10 @@ export type Act = z.infer<typeof Act>
 
 /**
  * `done`: decided, durably, and nothing that was being attempted contradicts it. `attempting`: it is with the next hop right
- * now; ask again. `ended`: delivered, failed or cancelled before. `notHeld`: a release of what no one holds. `unknown`:
- * neither the ledger nor the bus know it.
+ * now; ask again. `ended`: delivered, failed or cancelled before. `held`: a retry of what waits for its release.
+ * `notHeld`: a release of what no one holds. `unknown`: neither the ledger nor the bus know it.
  */
-export const ActResult = z.enum(['done', 'attempting', 'ended', 'notHeld', 'unknown'])
+export const ActResult = z.enum(['done', 'attempting', 'ended', 'held', 'notHeld', 'unknown'])
 export type ActResult = z.infer<typeof ActResult>
 
 export const MAX_TASKS_PER_ACT = 500
@@ -45,6 +45,7 @@ export const actOnTasks = defineRequest({
   place: 'lane',
   answerer: 'delivery',
   askers: ['operator', 'console'],
+  refusals: ['wrongLane'],
   purpose: 'Retry, hold, release, cancel or reroute queued recipients of one lane; the results are in the order asked.',
   timeoutMs: 30_000,
   input: z.object({
@@ -64,7 +65,7 @@ export const findOutcomes = defineRequest({
   purpose: "The ledger's last word on each recipient, as a status; null if it has none. In the order asked.",
   input: z.object({
     tasks: z
-      .array(z.object({ queueId: QueueId, n: RecipientKey }))
+      .array(QueuedTask.pick({ queueId: true, n: true, site: true }))
       .min(1)
       .max(500),
   }),

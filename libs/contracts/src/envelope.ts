@@ -101,6 +101,9 @@ export const MessageEntry = z.object({
   ...MessageFacts.shape,
   reversePath: ReversePath,
   account: AccountId.optional(),
+  /** The Message-ID field with its angle brackets, when the message has one. */
   messageId: z.string().max(998).optional(),
+  /** It came from the null reverse-path and calls itself a delivery report (RFC 3464): perhaps about a message of ours. */
+  report: z.boolean().optional(),
 })
 export type MessageEntry = z.infer<typeof MessageEntry>

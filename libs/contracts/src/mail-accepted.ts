@@ -13,7 +13,7 @@
 import { z } from 'zod'
 
 import { defineEvent } from './define.ts'
-import { AccountId, Envelope, MessageFacts, type MessageEntry } from './envelope.ts'
+import { Envelope, MessageEntry, MessageFacts } from './envelope.ts'
 import { streams } from './streams.ts'
 
 export const MailAccepted = defineEvent({
@@ -29,11 +29,11 @@ export const MailAccepted = defineEvent({
     ...MessageFacts.shape,
     envelope: Envelope,
     /** The authenticated account, for submission. */
-    account: AccountId.optional(),
+    account: MessageEntry.shape.account,
     /** The client's address, for the books. */
     clientAddress: z.string().max(64).optional(),
-    /** The Message-ID field with its angle brackets, when the message has one. */
-    messageId: z.string().max(998).optional(),
+    messageId: MessageEntry.shape.messageId,
+    report: MessageEntry.shape.report,
   }),
   subject: ({ origin, queueId }) => `mail.accepted.v1.${origin}.${queueId}`,
   messageId: ({ queueId, incarnation }) => `acc:${queueId}:${incarnation}`,

@@ -3,9 +3,12 @@ import { z } from 'zod'
 
 import { defineEvent } from './define.ts'
 import { Timestamp } from './envelope.ts'
-import { MailOut } from './mail-out.ts'
+import { MailOut, type TaskPlace } from './mail-out.ts'
 import { streams } from './streams.ts'
 import { siteToken } from './subjects.ts'
+
+export const holdSubject = ({ site, queueId, n }: Omit<TaskPlace, 'shard'>): string =>
+  `mail.hold.v1.${siteToken(site)}.${queueId}.${n}`
 
 export const MailHold = defineEvent({
   name: 'mail.hold',
@@ -13,9 +16,12 @@ export const MailHold = defineEvent({
   stream: streams.hold,
   producers: ['delivery', 'router', 'console', 'custody'],
   consumers: [],
+  lookedUpBy: ['delivery'],
+  // The owner of the task's lane: a release and a cancellation end there.
+  removedBy: ['delivery'],
   purpose: 'A recipient held, with its whole task; operators read, release and cancel it by name.',
   schema: z.object({ task: MailOut.schema, heldAt: Timestamp, rule: z.string().max(200) }),
-  subject: ({ task }) => `mail.hold.v1.${siteToken(task.site)}.${task.queueId}.${task.n}`,
+  subject: ({ task }) => holdSubject(task),
   messageId: ({ task }) => `hld:${task.queueId}:${task.n}:${task.attempt}:${task.incarnation}`,
   queueId: ({ task }) => task.queueId,
 })

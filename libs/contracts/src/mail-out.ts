@@ -45,6 +45,8 @@ const schema = z.object({
   submitter: AccountId.optional(),
   /** An operator sent it another way than its site's own. It keeps its site, and so its lane. */
   via: NextHop.optional(),
+  /** An operator let it go on: no rule holds it again. */
+  released: z.literal(true).optional(),
   /** How often it was put back without an attempt because its site had no room. Part of its message id. */
   spills: z.int().nonnegative().default(0),
 })
@@ -53,8 +55,14 @@ export type MailOut = z.infer<typeof schema>
 const version = ({ queueId, n, attempt, incarnation, spills }: MailOut): string =>
   `${queueId}:${n}:${attempt}:${incarnation}${spills === 0 ? '' : `:${spills}`}`
 
-const place = (family: 'q' | 's', { shard, site, queueId, n }: MailOut): string =>
+/** What the subjects of a task are made of. */
+export type TaskPlace = Pick<MailOut, 'shard' | 'site' | 'queueId' | 'n'>
+
+const place = (family: 'q' | 's', { shard, site, queueId, n }: TaskPlace): string =>
   `mail.out.v1.${shard}.${family}.${laneOf(site)}.${siteToken(site)}.${queueId}.${n}`
+
+export const workSubject = (task: TaskPlace): string => place('q', task)
+export const scheduleSubject = (task: TaskPlace): string => place('s', task)
 
 export const MailOut = defineEvent({
   name: 'mail.out',
@@ -63,9 +71,10 @@ export const MailOut = defineEvent({
   producers: ['router', 'delivery', 'custody'],
   newWorkOf: ['router', 'custody'],
   consumers: [{ party: 'delivery', durable: 'lane-{lane}', filter: 'mail.out.v1.{shard}.q.{lane}.>' }],
+  lookedUpBy: ['delivery'],
   purpose: 'Hand one message to the next hop of one remote recipient, now.',
   schema,
-  subject: (task) => place('q', task),
+  subject: workSubject,
   messageId: (task) => `out:${version(task)}`,
   queueId: ({ queueId }) => queueId,
 })
@@ -77,9 +86,25 @@ export const MailOutLater = defineEvent({
   stream: streams.out,
   producers: ['delivery', 'custody'],
   consumers: [],
+  lookedUpBy: ['delivery'],
   purpose: 'The same task at its next attempt, kept by the server until it is due.',
   schema,
-  subject: (task) => place('s', task),
+  subject: scheduleSubject,
   messageId: (task) => `ret:${version(task)}`,
+  queueId: ({ queueId }) => queueId,
+})
+
+/** Published in the place of a schedule that it cancels. Nobody reads it; it goes by itself. */
+export const MailOutCancelled = defineEvent({
+  name: 'mail.out (cancelled)',
+  pattern: 'mail.out.v1.{shard}.x.{queueId}.{n}',
+  stream: streams.out,
+  producers: ['delivery'],
+  consumers: [],
+  ttlSeconds: 60,
+  purpose: 'The tombstone of a schedule, which the server removes in the same step.',
+  schema: schema.pick({ queueId: true, n: true, shard: true, attempt: true, incarnation: true }),
+  subject: ({ shard, queueId, n }) => `mail.out.v1.${shard}.x.${queueId}.${n}`,
+  messageId: ({ queueId, n, attempt, incarnation }) => `can:${queueId}:${n}:${attempt}:${incarnation}`,
   queueId: ({ queueId }) => queueId,
 })

@@ -46,6 +46,11 @@ export const FinalRecipient = z.object({
   forwardPath: ForwardPath,
   reversePath: ReversePath,
   destination: Destination,
+  /**
+   * The original recipient stands for this one and for others, with the sender's own reverse-path: the sender hears that it
+   * was expanded, not of each success — RFC 3461 §5.2.7.2 (c).
+   */
+  expanded: z.boolean().optional(),
 })
 export type FinalRecipient = z.infer<typeof FinalRecipient>
 
@@ -93,7 +98,13 @@ export const Status = z.discriminatedUnion('kind', [
   z.object({ ...ofRecipient, ...reply, kind: z.literal('failed'), rule: z.string().max(200).optional() }),
   z.object({ ...ofRecipient, ...reply, kind: z.literal('expired') }),
   z.object({ ...ofRecipient, kind: z.literal('discarded'), rule: z.string().max(200) }),
-  z.object({ ...ofRecipient, kind: z.literal('held'), rule: z.string().max(200), site: z.string().max(255) }),
+  z.object({
+    ...ofRecipient,
+    kind: z.literal('held'),
+    rule: z.string().max(200),
+    site: z.string().max(255),
+    via: NextHop.optional(),
+  }),
   /** An operator let it go on, at once: out of a hold, before its time, or another way (`via`). */
   z.object({ ...ofRecipient, kind: z.literal('released'), by: z.string().max(200), via: NextHop.optional() }),
   z.object({ ...ofRecipient, kind: z.literal('cancelled'), by: z.string().max(200) }),

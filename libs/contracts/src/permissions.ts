@@ -3,7 +3,8 @@
  * configuration of nats-server, deployments may write it elsewhere.
  *
  * The rule: nothing but what a contract names. Nobody but the provisioner may create or change a stream or a consumer, nobody
- * at all may delete or purge one, and no party hears another's inbox, where answers and message copies pass.
+ * at all may delete or purge one, only delivery takes a message off a stream by name, and only off MAIL_HOLD (`removedBy`); no
+ * party hears another's inbox, where answers and message copies pass.
  */
 import { parties, type ConsumerContract, type EventContract, type Party, type StreamContract } from './define.ts'
 import { contracts } from './registry.ts'
@@ -75,6 +76,8 @@ function* ofEvent(contract: EventContract, party: Party, shards: number): Iterab
     // How full the account is.
     if (contract.newWorkOf?.includes(party)) yield '$JS.API.INFO'
   }
+  if (contract.lookedUpBy?.includes(party)) yield* names.map((name) => `$JS.API.STREAM.MSG.GET.${name}`)
+  if (contract.removedBy?.includes(party)) yield* names.map((name) => `$JS.API.STREAM.MSG.DELETE.${name}`)
   for (const consumer of contract.consumers) {
     if (consumer.party !== party) continue
     for (const name of names) yield* ofConsumer(name, consumer)

@@ -9,9 +9,10 @@ import { MailAccepted } from './mail-accepted.ts'
 import { MailDead } from './mail-dead.ts'
 import { MailHold } from './mail-hold.ts'
 import { MailLocal } from './mail-local.ts'
-import { MailOut, MailOutLater } from './mail-out.ts'
+import { MailOut, MailOutCancelled, MailOutLater } from './mail-out.ts'
 import { MailStatus } from './mail-status.ts'
 import * as mailstore from './mailstore.ts'
+import * as transports from './transports.ts'
 
 const kinds: readonly unknown[] = ['event', 'request', 'rows', 'hint'] satisfies Contract['kind'][]
 
@@ -25,8 +26,9 @@ export const contracts: readonly Contract[] = [
   MailLocal,
   MailOut,
   MailOutLater,
+  MailOutCancelled,
   MailStatus,
   MailHold,
   MailDead,
-  ...[directory, directoryAdmin, mailstore, custody, delivery, hints].flatMap(contractsOf),
+  ...[directory, directoryAdmin, mailstore, custody, delivery, transports, hints].flatMap(contractsOf),
 ]

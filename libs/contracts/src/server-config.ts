@@ -31,6 +31,9 @@ export interface ServerConfigOptions {
   logFile?: string
 }
 
+/** The account everything of ours lives in. */
+export const ACCOUNT = 'MAIL'
+
 const MIB = 1024 ** 2
 const MAX_PAYLOAD_BYTES = MIB
 const DEFAULT_MAX_MEMORY_BYTES = 64 * MIB
@@ -65,7 +68,7 @@ export function serverConfig(options: ServerConfigOptions): string {
     system_account: 'SYS',
     accounts: {
       SYS: {},
-      MAIL: {
+      [ACCOUNT]: {
         jetstream: { max_file: maxFileBytes, max_mem: maxMemoryBytes },
         users: [...accounts, ...administrators.map((nkey) => ({ nkey }))],
       },

@@ -18,3 +18,4 @@ export {
   type RecipientStatus,
   type TypedValue,
 } from './parse-report.ts'
+export { readReport, type ReceivedReport, type ReturnedHeader } from './read-report.ts'

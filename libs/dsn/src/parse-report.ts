@@ -4,7 +4,7 @@
  *
  * STANDARDS  RFC 3464 §2; RFC 6522 §2; RFC 6533 §3
  */
-import { findPart, headerEnd, mediaTypeOf, type MessagePart, parameter, parseDate, parseHeader } from '@postbus/message'
+import { headerEnd, mediaTypeOf, type MessagePart, parameter, parseDate, parseHeader } from '@postbus/message'
 import { decodeUtf8Address } from '@postbus/smtp'
 
 import type { Action } from './facts.ts'
@@ -39,26 +39,34 @@ export interface DeliveryStatus {
 /** More groups of one report are not read. */
 const MAX_RECIPIENTS = 10_000
 
-/** The part of a multipart/report that `parseDeliveryStatus` reads: the second. Undefined if the message is no such report. */
+/**
+ * The part of a multipart/report that `parseDeliveryStatus` reads: the second by RFC 6522 §3, but some put another in front.
+ * Undefined if the message is no such report.
+ */
 export function findDeliveryStatus(root: MessagePart): MessagePart | undefined {
   const { type, subtype } = mediaTypeOf(root)
   if (type !== 'multipart' || subtype !== 'report') return undefined
   const reportType = parameter(root.contentType?.params ?? [], 'report-type')
   if (reportType !== undefined && reportType.toLowerCase() !== 'delivery-status') return undefined
-  const part = findPart(root, '2')
-  if (part === undefined) return undefined
-  const media = mediaTypeOf(part)
-  const known = media.subtype === 'delivery-status' || media.subtype === 'global-delivery-status'
-  return media.type === 'message' && known ? part : undefined
+  return root.parts?.find((part) => {
+    const media = mediaTypeOf(part)
+    const known = media.subtype === 'delivery-status' || media.subtype === 'global-delivery-status'
+    return media.type === 'message' && known
+  })
 }
 
 /** `body` is the part's body after its transfer encoding was undone. */
 export function parseDeliveryStatus(body: Uint8Array): DeliveryStatus | undefined {
   const groups = fieldGroups(body)
-  const [message, ...recipients] = groups
+  const [message, ...others] = groups
   if (message === undefined) return undefined
+  // Some forget the empty line behind the fields about the message, or those fields.
+  const recipients = isAboutRecipient(message) ? groups : others
   return { ...messageStatus(message), recipients: recipients.map(recipientStatus) }
 }
+
+const isAboutRecipient = (fields: Map<string, string>): boolean =>
+  fields.has('final-recipient') || fields.has('original-recipient')
 
 /** Groups of fields, by name in lower case, between empty lines. Of a repeated field the first counts. */
 function fieldGroups(body: Uint8Array): Map<string, string>[] {
@@ -109,9 +117,17 @@ function typedValue(field: string | undefined): TypedValue | undefined {
 }
 
 function addressValue(field: string | undefined): TypedValue | undefined {
-  const typed = typedValue(field)
-  if (typed?.type !== 'utf-8') return typed
-  return { type: typed.type, value: decodeUtf8Address(typed.value) ?? typed.value }
+  const typed = typedValue(field) ?? untyped(field)
+  if (typed === undefined) return undefined
+  // Some write a path where an address belongs.
+  const value = /^<(.*)>$/.exec(typed.value)?.[1] ?? typed.value
+  return { type: typed.type, value: typed.type === 'utf-8' ? (decodeUtf8Address(value) ?? value) : value }
+}
+
+/** Some leave the type out. */
+function untyped(field: string | undefined): TypedValue | undefined {
+  const value = field?.trim() ?? ''
+  return value.includes('@') ? { type: 'rfc822', value } : undefined
 }
 
 function date(field: string | undefined): Date | undefined {

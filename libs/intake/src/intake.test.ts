@@ -162,6 +162,24 @@ test('a message without a header keeps its first line out of ours', async () => 
   assert.match(world.stored[0] ?? '', /\r\n\r\njust text\r\n$/)
 })
 
+test('a delivery report from the null reverse-path is marked for the books; nothing else is', async () => {
+  const toUs = (reversePath: string) => ({
+    envelope: Envelope.parse({ reversePath, recipients: [{ forwardPath: 'jones@example.org' }] }),
+  })
+  const marked = async (contentType: string, overrides: Partial<Incoming> = toUs('')) => {
+    const world = newWorld()
+    await intakeIn(world).take(incoming(`Content-Type: ${contentType}\r\n\r\nbody\r\n`, overrides))
+    return world.published[0]?.report
+  }
+  assert.equal(await marked('multipart/report; report-type=delivery-status; boundary=b'), true)
+  assert.equal(await marked('Multipart/REPORT;\r\n boundary="b"; Report-Type="Delivery-Status"'), true)
+  assert.equal(await marked('multipart/report; boundary=b'), true)
+  assert.equal(await marked('multipart/report; report-type=disposition-notification; boundary=b'), undefined)
+  assert.equal(await marked('multipart/mixed; boundary=b'), undefined)
+  assert.equal(await marked('multipart/report; boundary=b', toUs('a@example.com')), undefined)
+  assert.equal(await marked('multipart/report; boundary=b', { ...toUs(''), origin: 'submission' }), undefined)
+})
+
 test('loops, long headers and long messages are refused with their own replies', async () => {
   const hops = 'Received: from a by b; Mon, 05 Jan 2026 10:00:00 +0000\r\n'.repeat(101)
   const refusals: [string, Partial<Incoming>, number][] = [

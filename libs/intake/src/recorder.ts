@@ -1,6 +1,6 @@
 /** Makes one message durable: reads its header, asks whether it may pass, and streams it into the spool behind our own lines. */
 import type { MailAccepted, QueueId } from '@postbus/contracts'
-import { type HeaderField, parseHeader, parseMessageIds } from '@postbus/message'
+import { type HeaderField, parameter, parseContentType, parseHeader, parseMessageIds } from '@postbus/message'
 import { replies, SmtpError } from '@postbus/smtp'
 import { SpoolFull } from '@postbus/spool'
 
@@ -30,7 +30,8 @@ export function recorder(
     const received = receivedField(message.client, hostname, queueId, message.envelope, acceptedAt)
     const lines = [received, ...prepend.map(unbroken), ...(headless ? [''] : [])]
     const front = Buffer.from(lines.map((line) => `${line}\r\n`).join(''))
-    const facts = { queueId, acceptedAt, messageId: messageIdIn([...fields, ...parseHeader(front)]) }
+    const messageId = messageIdIn([...fields, ...parseHeader(front)])
+    const facts = { queueId, acceptedAt, messageId, report: isReport(message, fields) }
     return await spool.put(queueId, body.after(front, begin), (size) => describe(message, facts, size))
   }
 
@@ -49,9 +50,16 @@ export function recorder(
   }
 }
 
+interface OwnFacts {
+  queueId: QueueId
+  acceptedAt: Date
+  messageId: string | undefined
+  report: boolean
+}
+
 function describe(
   { origin, account, envelope, client }: Incoming,
-  { queueId, acceptedAt, messageId }: { queueId: QueueId; acceptedAt: Date; messageId: string | undefined },
+  { queueId, acceptedAt, messageId, report }: OwnFacts,
   size: number,
 ): MailAccepted {
   const { body, smtputf8, requireTls, envid, ret } = envelope
@@ -70,7 +78,18 @@ function describe(
     ...(account !== undefined && { account }),
     clientAddress: client.address.slice(0, MAX_CLIENT_ADDRESS),
     ...(messageId !== undefined && { messageId }),
+    ...(report && { report }),
   }
+}
+
+/** RFC 3464 §2: from the null reverse-path, a multipart/report of type delivery-status. Some leave the report-type out. */
+function isReport({ origin, envelope }: Incoming, fields: readonly HeaderField[]): boolean {
+  if (origin !== 'inbound' || envelope.reversePath !== '') return false
+  const field = fields.find(({ name }) => name.toLowerCase() === 'content-type')
+  const content = field && parseContentType(field.value)
+  if (`${content?.type}/${content?.subtype}`.toLowerCase() !== 'multipart/report') return false
+  const reportType = parameter(content?.params ?? [], 'report-type')
+  return reportType === undefined || reportType.toLowerCase() === 'delivery-status'
 }
 
 /** RFC 5321 §6.3: each hop adds one. */

@@ -3,8 +3,8 @@
  * waits; writers take turns (BEGIN IMMEDIATE), so none ever finds at its commit that another one was faster.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Kysely } from 'kysely'
@@ -112,8 +112,23 @@ class SqliteDatabase<DB> implements Database<DB> {
 
 /** What services keep is nobody else's business, password hashes least; SQLite gives its log the mode of the file. */
 function createPrivately(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const directory = resolve(dirname(path))
+  const first = mkdirSync(directory, { recursive: true, mode: 0o700 }) ?? directory
+  // SQLite flushes the names in the directory. Its own name, and those above that are new, are ours to flush.
+  for (let made = directory; ; made = dirname(made)) {
+    syncDirectory(dirname(made))
+    if (made === first) break
+  }
   closeSync(openSync(path, 'a', 0o600))
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
 }
 
 async function complete<DB, R>(writer: Connection, work: (transaction: Transaction<DB>) => Promise<R>): Promise<R> {

@@ -21,30 +21,37 @@ export interface TestCertificate {
 const DAY_MS = 24 * 3600 * 1000
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 
-/** Self-signed, for `localhost`. */
-export async function testCertificate(t: TestContext): Promise<TestCertificate> {
+export interface CertificateOptions {
+  /** Default: localhost. */
+  name?: string
+  /** Its time is over. */
+  expired?: boolean
+}
+
+/** Self-signed. */
+export async function testCertificate(t: TestContext, options: CertificateOptions = {}): Promise<TestCertificate> {
   const directory = await mkdtemp(join(tmpdir(), 'postbus-certificate-'))
   t.after(() => rm(directory, { recursive: true, force: true }))
   const certFile = join(directory, 'cert.pem')
   const keyFile = join(directory, 'key.pem')
   const renew = async (): Promise<string> => {
-    const { cert, key } = await issue()
+    const { cert, key } = await issue(options)
     await Promise.all([writeFile(certFile, cert), writeFile(keyFile, key)])
     return cert
   }
   return { certFile, keyFile, ca: await renew(), renew }
 }
 
-async function issue(): Promise<{ cert: string; key: string }> {
+async function issue({ name = 'localhost', expired }: CertificateOptions): Promise<{ cert: string; key: string }> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
-      name: 'CN=localhost',
-      notBefore: new Date(Date.now() - DAY_MS),
-      notAfter: new Date(Date.now() + DAY_MS),
+      name: `CN=${name}`,
+      notBefore: new Date(Date.now() - 2 * DAY_MS),
+      notAfter: new Date(Date.now() + (expired ? -DAY_MS : DAY_MS)),
       signingAlgorithm: algorithm,
       keys,
-      extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'localhost' }])],
+      extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }])],
     },
     webcrypto,
   )

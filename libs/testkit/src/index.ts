@@ -2,7 +2,17 @@
 export * from './nats-server.ts'
 export { playTranscript, type TranscriptOptions } from './transcript.ts'
 export { Conversation, type ConversationOptions } from './conversation.ts'
-export { smtpLoad, type LoadOptions, type LoadResult } from './smtp-load.ts'
-export { testCertificate, type TestCertificate } from './certificate.ts'
-export { startSmtpSink, type SinkMessage, type SinkOptions, type SmtpSink } from './smtp-sink.ts'
+export {
+  LOAD_SENDER,
+  loadBody,
+  loadMessage,
+  smtpLoad,
+  type LoadMessage,
+  type LoadOptions,
+  type LoadResult,
+} from './smtp-load.ts'
+export { testCertificate, type CertificateOptions, type TestCertificate } from './certificate.ts'
+export { openSmtpSink, startSmtpSink } from './smtp-sink/sink.ts'
+export type { SinkMessage, SinkOptions, SinkSessionFacts, SmtpSink } from './smtp-sink/options.ts'
 export { startDnsServer, type DnsFault, type DnsQuestion, type DnsServer, type DnsServerOptions } from './dns-server.ts'
+export { between, type Draw, seeded } from './seeded.ts'

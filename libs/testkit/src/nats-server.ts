@@ -26,6 +26,8 @@ export interface NatsServerOptions {
 export interface NatsServer {
   readonly url: string
   readonly port: number
+  /** The store on disk: for tests that break it. */
+  readonly storeDir: string
   /** The secret nkey each party logs in with. */
   readonly seeds: Readonly<Record<Identity, string>>
   /** The secret nkey of an administrator: for tests that break things. */
@@ -122,6 +124,7 @@ export async function startNatsServer(t: TestContext, options: NatsServerOptions
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
+    storeDir,
     seeds,
     adminSeed: decoder.decode(admin.getSeed()),
     kill,

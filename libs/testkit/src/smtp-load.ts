@@ -28,6 +28,8 @@ export interface LoadOptions {
   onRefused?: (line: string) => void
   /** Ends the load early, with what was promised until then. */
   signal?: AbortSignal
+  /** Called the moment a 250 is read, before the ledger and everything else: for who wants to know what went before it. */
+  onReply?: (id: string, reply: string) => void
 }
 
 export interface LoadResult {
@@ -40,6 +42,26 @@ export interface LoadResult {
   elapsedMs: number
 }
 
+export interface LoadMessage {
+  id: string
+  sender: string
+  recipient: string
+}
+
+/** What stands behind DATA, without the dot: a server that keeps the message keeps exactly this behind its trace header. */
+export function loadMessage({ id, sender, recipient }: LoadMessage, body: string): string {
+  return `From: ${sender}\r\nTo: ${recipient}\r\nSubject: ${id}\r\nMessage-ID: <${id}@load.test>\r\nX-Load-Id: ${id}\r\n\r\n${body}`
+}
+
+/** Lines of 78 octets, so many that they are at least this long. */
+export function loadBody(bytes: number): string {
+  const line = `${'The quick brown fox jumps over the lazy dog. '.repeat(2).slice(0, 76)}\r\n`
+  return line.repeat(Math.ceil(bytes / line.length))
+}
+
+/** Without a login. */
+export const LOAD_SENDER = 'load@example.com'
+
 /** Pause before a refused or broken session tries again. */
 const RETRY_MS = 100
 
@@ -48,9 +70,7 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
   const unanswered: string[] = []
   const refusals = new Map<string, number>()
   const ledger = options.ledger === null ? null : await open(options.ledger, 'a')
-  const body = `${'The quick brown fox jumps over the lazy dog. '.repeat(2).slice(0, 76)}\r\n`.repeat(
-    Math.ceil(options.bytes / 78),
-  )
+  const body = loadBody(options.bytes)
   let next = 0
   const more = (): boolean => next < options.messages && options.signal?.aborted !== true
   const startedAt = Date.now()
@@ -83,6 +103,7 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
     for (let session: SmtpClient | null = client; ;) {
       const outcome = session === null ? 'again' : await session.send(id, recipient, body)
       if (typeof outcome === 'object') {
+        options.onReply?.(id, outcome.reply)
         await ledger?.appendFile(`${id} ${recipient} ${outcome.reply}\n`)
         await ledger?.datasync()
         promised.set(id, recipient)
@@ -131,7 +152,7 @@ class SmtpClient {
     } catch {
       return null
     }
-    const client = new SmtpClient(socket, login?.user ?? 'load@example.com')
+    const client = new SmtpClient(socket, login?.user ?? LOAD_SENDER)
     const plain = login && Buffer.from(`\0${login.user}\0${login.password}`).toString('base64')
     const expected: [code: string, command: string | null][] = [
       ['220', null],
@@ -153,9 +174,7 @@ class SmtpClient {
     this.#socket.write(`MAIL FROM:<${this.#sender}>\r\nRCPT TO:<${recipient}>\r\nDATA\r\n`)
     const [mail, rcpt, data] = [await this.#reply(), await this.#reply(), await this.#reply()]
     if (!data?.startsWith('354')) return [mail, rcpt, data].find((line) => !line?.startsWith('250')) ?? 'again'
-    this.#socket.write(
-      `From: ${this.#sender}\r\nTo: ${recipient}\r\nSubject: ${id}\r\nMessage-ID: <${id}@load.test>\r\nX-Load-Id: ${id}\r\n\r\n${body}.\r\n`,
-    )
+    this.#socket.write(`${loadMessage({ id, sender: this.#sender, recipient }, body)}.\r\n`)
     const reply = await this.#reply()
     if (reply === null) return 'unanswered'
     return reply.startsWith('250') ? { reply } : reply

@@ -9,12 +9,18 @@ export interface CommandContext {
   /** What stands after the command's name. */
   args: string[]
   options: OptionValues
+  /** Who calls, for the books. */
+  by: string
+  /** How far a long command has come. */
+  progress(text: string): void
 }
 
 /** What a command answers: the value for `--json`, and the same for a person. */
 export interface Answer {
   value: unknown
   text: string
+  /** What was asked could not be done for all; exit code 1. */
+  incomplete?: boolean
 }
 
 export interface Command {
@@ -32,6 +38,13 @@ export interface Command {
 /** The command was called wrongly; exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
+}
+
+/** Whether the arguments can be what `takes` names; `[<recipient>]` may be left out, and what stands behind it too. */
+export function checkArguments(args: readonly string[], takes: string): void {
+  const names = takes.split(' ').filter((name) => name !== '')
+  const needed = names.filter((name) => !name.startsWith('[')).length
+  if (args.length < needed || args.length > names.length) throw new UsageError(`wanted: ${takes || 'no arguments'}`)
 }
 
 /** As many arguments as named, or a usage error; those named in `[brackets]` may be missing at the end. */

@@ -4,11 +4,13 @@ import { parseArgs } from 'node:util'
 import { BusUnavailable, RequestRefused } from '@postbus/bus'
 import { z } from 'zod'
 
-import { type Command, type OptionValues, take, UsageError } from './command.ts'
+import { checkArguments, type Command, type OptionValues, UsageError } from './command.ts'
 import { accountCommands } from './commands/account.ts'
 import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
 import { dkimCommands } from './commands/dkim.ts'
 import { domainCommands } from './commands/domain.ts'
+import { queueCommands } from './commands/queue.ts'
+import { transportCommands } from './commands/transport.ts'
 import { whereCommand } from './commands/where.ts'
 import { connectOperator, NotRunning } from './connect.ts'
 import { commandHelp, generalHelp } from './help.ts'
@@ -32,6 +34,8 @@ const commands: readonly Command[] = [
   ...aliasCommands,
   ...groupCommands,
   ...listCommands,
+  ...queueCommands,
+  ...transportCommands,
   whereCommand,
 ]
 
@@ -46,22 +50,30 @@ export async function postbus(argv: readonly string[], around: Surroundings): Pr
       return 0
     }
     // Before anybody is asked: a call that is wrong is wrong without a bus too.
-    take(args, ...command.takes.split(' ').filter((name) => name !== ''))
+    checkArguments(args, command.takes)
     const data = options['data']
     const bus = await connectOperator(typeof data === 'string' ? data : undefined, around.env)
     try {
-      const { value, text } = await command.run({ bus, args, options })
-      around.stdout.write(options['json'] ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`)
+      const answer = await command.run({
+        ...{ bus, args, options },
+        by: callerOf(around.env),
+        progress: (text) => void around.stderr.write(`${text}\n`),
+      })
+      around.stdout.write(options['json'] ? `${JSON.stringify(answer.value, null, 2)}\n` : `${answer.text}\n`)
+      return answer.incomplete ? REFUSED : 0
     } finally {
       await bus.close()
     }
-    return 0
   } catch (error) {
     const { status, text } = explain(error)
     around.stderr.write(`postbus ${command.name}: ${text}\n`)
     return status
   }
 }
+
+/** The name by which the caller's system knows the caller; the bus knows only the operator's key. */
+const callerOf = ({ USER, LOGNAME }: NodeJS.ProcessEnv): string =>
+  `postbus ${USER ?? LOGNAME ?? ''}`.trim().slice(0, 200)
 
 const wordsOf = (name: string): number => name.split(' ').length
 

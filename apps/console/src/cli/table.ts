@@ -29,6 +29,20 @@ function cell(value: unknown): string {
   return String(value).replaceAll(/\p{Cc}/gu, '?')
 }
 
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+
+/** `3d04h`, `2h05m`, `7m`, `12s`. */
+export function span(ms: number): string {
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0')
+  if (ms < 0) return '0s'
+  if (ms < MINUTE_MS) return `${Math.floor(ms / 1000)}s`
+  if (ms < HOUR_MS) return `${Math.floor(ms / MINUTE_MS)}m`
+  if (ms < DAY_MS) return `${Math.floor(ms / HOUR_MS)}h${two((ms % HOUR_MS) / MINUTE_MS)}m`
+  return `${Math.floor(ms / DAY_MS)}d${two((ms % DAY_MS) / HOUR_MS)}h`
+}
+
 export const bytes = (count: number | null): string | null => {
   if (count === null) return null
   const power = Math.min(4, Math.floor(Math.log2(Math.max(count, 1)) / 10))

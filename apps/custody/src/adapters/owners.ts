@@ -16,7 +16,7 @@ export function ownersOver(bus: Pick<Bus, 'request'>): ReconcilePorts['askOwners
       if (row && status && status.kind !== 'routed') told.set(row, status)
     }
     const local = rows.filter(({ tracked }) => accountOf(tracked) !== null)
-    const remote = rows.filter(({ tracked }) => tracked.listing?.final.destination.kind === 'remote')
+    const remote = rows.filter(({ tracked }) => siteOf(tracked) !== '')
     try {
       for (const page of pages(local)) {
         const keys = page.flatMap(({ queueId, tracked }) => {
@@ -33,7 +33,7 @@ export function ownersOver(bus: Pick<Bus, 'request'>): ReconcilePorts['askOwners
         }
       }
       for (const page of pages(remote)) {
-        const tasks = page.map(({ queueId, tracked }) => ({ queueId, n: tracked.n }))
+        const tasks = page.map(({ queueId, tracked }) => ({ queueId, n: tracked.n, site: siteOf(tracked) }))
         const { outcomes } = await bus.request(findOutcomes, { tasks })
         for (const [index, outcome] of outcomes.entries()) note(page[index], outcome)
       }
@@ -48,6 +48,11 @@ export function ownersOver(bus: Pick<Bus, 'request'>): ReconcilePorts['askOwners
 function accountOf({ listing }: Overdue['tracked']): string | null {
   const destination = listing?.final.destination
   return destination?.kind === 'local' ? destination.account : null
+}
+
+function siteOf({ listing }: Overdue['tracked']): string {
+  const destination = listing?.final.destination
+  return destination?.kind === 'remote' ? destination.site : ''
 }
 
 function* pages<Row>(rows: readonly Row[]): Iterable<Row[]> {

@@ -1,12 +1,19 @@
 /** custody.where: the page of one message as operators read it; from the spool record where the books know nothing yet. */
 import { RequestRefused } from '@postbus/bus'
-import { entryOf, type MailAccepted, type QueueId, type where } from '@postbus/contracts'
+import {
+  entryOf,
+  type LaterReport,
+  type MailAccepted,
+  type QueueId,
+  type RecipientKey,
+  type where,
+} from '@postbus/contracts'
 import type { z } from 'zod'
 
 import { newsOf, whyUnreported } from '../report/should-report.ts'
 import type { Books, MessagePage } from '../tracking/books.ts'
 import type { RecipientStatus } from '../tracking/order.ts'
-import { stateOf, type Tracked } from '../tracking/sheet.ts'
+import { stateOf, type Tracked, withFateOf } from '../tracking/sheet.ts'
 
 type Answer = z.input<typeof where.output>
 
@@ -30,26 +37,25 @@ export function onWhere({ find, record }: WherePorts) {
       originals: accepted.envelope.recipients.map((recipient, index) => ({
         recipient,
         routed: page?.originals[index]?.routed ?? false,
+        report: page?.originals[index]?.report ?? null,
       })),
       recipients: page?.recipients ?? [],
+      laterReports: page?.laterReports ?? new Map<RecipientKey, LaterReport[]>(),
       freedAt: page?.freedAt ?? null,
     })
   }
 }
 
-function answerFrom({
-  queueId,
-  entry,
-  originals,
-  recipients,
-  freedAt,
-}: Omit<MessagePage, 'phase' | 'incarnation'>): Answer {
+function answerFrom(page: Omit<MessagePage, 'phase' | 'incarnation'>): Answer {
+  const { queueId, entry, originals, recipients, freedAt } = page
   const { origin, acceptedAt, reversePath, size, messageId } = entry
   const byKey = new Map(recipients.map((tracked) => [tracked.n, tracked]))
   return {
     ...{ queueId, origin, acceptedAt, reversePath, size, messageId },
-    originals: originals.flatMap(({ recipient, routed }) => (recipient ? [{ recipient, routed }] : [])),
-    recipients: recipients.flatMap((tracked) => describe(tracked, byKey, { originals, entry })),
+    originals: originals.flatMap(({ recipient, routed, report }) =>
+      recipient ? [{ recipient, routed, ...(report !== null && { report }) }] : [],
+    ),
+    recipients: recipients.flatMap((tracked) => describe(tracked, byKey, page)),
     ...(freedAt && { freedAt: freedAt.toISOString() }),
   }
 }
@@ -57,30 +63,27 @@ function answerFrom({
 function describe(
   tracked: Tracked,
   all: ReadonlyMap<string, Tracked>,
-  { originals, entry }: Pick<MessagePage, 'originals' | 'entry'>,
+  page: Pick<MessagePage, 'originals' | 'entry' | 'laterReports'>,
 ): Answer['recipients'] {
-  const { n, listing, status } = tracked
+  const { n, listing } = tracked
   if (listing === null) return []
   const { forwardPath, destination } = listing.final
-  const common = { n, original: listing.original, forwardPath }
-  const standing = (known: RecipientStatus | null) => ({
-    attempt: known?.attempt ?? 0,
-    incarnation: known?.incarnation ?? listing.incarnation,
-    at: known?.at ?? listing.at,
-  })
-  if (destination.kind === 'merged') {
-    const first = all.get(destination.into) ?? tracked
-    return [{ ...common, ...standing(first.status), state: stateOf(first), detail: `merged into ${destination.into}` }]
-  }
+  const into = destination.kind === 'merged' ? destination.into : null
+  const first = into === null ? undefined : all.get(into)
+  const told = first ? withFateOf(tracked, first) : tracked
+  const { status } = told
+  const later = page.laterReports.get(into ?? n)
   return [
     {
-      ...common,
-      ...standing(status),
-      state: stateOf(tracked),
-      detail: detailOf(status)?.slice(0, MAX_DETAIL),
-      ...reportOf(tracked, originals, entry),
+      ...{ n, original: listing.original, forwardPath, state: stateOf(told) },
+      attempt: status?.attempt ?? 0,
+      incarnation: status?.incarnation ?? listing.incarnation,
+      at: status?.at ?? listing.at,
+      detail: into === null ? detailOf(status)?.slice(0, MAX_DETAIL) : `merged into ${into}`,
+      ...reportOf(told, page.originals, page.entry),
       ...(status && 'status' in status && { status: status.status }),
       ...(status?.kind === 'deferred' && { nextAttemptAt: status.nextAttemptAt }),
+      ...(later && { laterReports: later }),
     },
   ]
 }
@@ -96,7 +99,7 @@ function reportOf(
   const news = newsOf(tracked)
   const original = tracked.listing && originals[tracked.listing.original]?.recipient
   if (news !== 'failure' || !tracked.listing || !original) return {}
-  const unreported = whyUnreported(news, tracked.listing.final.reversePath, original, entry)
+  const unreported = whyUnreported(news, tracked.listing.final, original, entry)
   return unreported === null ? {} : { unreported }
 }
 

@@ -26,7 +26,7 @@ const never = new AbortController().signal
 async function world(t: TestContext) {
   let now = Date.parse(time(5))
   const db = await temporaryDatabase<Tables>(t, migrations)
-  const books = sqlBooks(db, { overdueMs: 600_000, gatherMs: 0, delayMs: 0, now: () => now })
+  const books = sqlBooks(db, { overdueMs: 600_000, gatherMs: 0, delayMs: 0, historyKept: 10, now: () => now })
   const writer = await books.lead(1)
   const bus = new Set<string>()
   let streams: KnownStream[] = [{ name: 'MAIL_OUT/0', createdAt: time(0), lastSequence: 10 }]

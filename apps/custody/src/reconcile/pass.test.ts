@@ -5,6 +5,7 @@ import {
   bucketOf,
   type MailAccepted,
   MailAccepted as Accepted,
+  MailHold,
   MailLocal,
   MailOut,
   MailOutLater,
@@ -48,7 +49,7 @@ const limits: PassLimits = { page: 10, pages: 10, gapMs: GAP_MS, againMs: { min:
 async function world(t: TestContext) {
   const clock = { wall: Date.parse(time(0)), monotonic: 0 }
   const db = await temporaryDatabase<Tables>(t, migrations)
-  const books = sqlBooks(db, { overdueMs: 600_000, gatherMs: 0, delayMs: 0, now: () => clock.wall })
+  const books = sqlBooks(db, { overdueMs: 600_000, gatherMs: 0, delayMs: 0, historyKept: 6, now: () => clock.wall })
   const writer = await books.lead(1)
   const bus = new Set<string>()
   const spool = new Map<QueueId, MailAccepted>([[one, accepted]])
@@ -251,6 +252,32 @@ test('a task that runs round while it is looked for is not lost', async (t) => {
   })
   await twice(it)
   assert.deepEqual(it.published, [])
+})
+
+test('a held task is looked for where it is held, and found when it is let go meanwhile', async (t) => {
+  const it = await world(t)
+  await it.writer.record([...routed, statusOf(one, 'jones', 'delivered'), statusOf(one, 'ann', 'held', { attempt: 3 })])
+  it.later(60)
+  const task = { ...acceptedMessage(one, ['x@y.test']), site: 'far.test', shard: 0, n: keyOf('ann') }
+  const hold = MailHold.subject({ task: task as never, heldAt: '', rule: '' })
+  it.bus.add(hold)
+  it.onLook((subject) => {
+    if (subject !== hold) return
+    it.bus.delete(hold)
+    it.bus.add(MailOut.subject(task as never))
+  })
+  const { found, suspects } = await it.pass()
+  assert.deepEqual([found, suspects, it.looks[0]], [1, 0, hold])
+})
+
+test('a held recipient that the bus lost comes back held, on the way that was chosen for it', async (t) => {
+  const it = await world(t)
+  const held = statusOf(one, 'ann', 'held', { attempt: 3, via: 'smtp:relay.test:25' })
+  await it.writer.record([...routed, statusOf(one, 'jones', 'delivered'), held])
+  it.later(60)
+  await twice(it)
+  const [hold] = it.published
+  assert.equal(hold?.kind === 'hold' && hold.event.task.via, 'smtp:relay.test:25')
 })
 
 test('a recipient that moved on between the looks is not lost', async (t) => {

@@ -25,7 +25,8 @@ export interface Place {
 
 /**
  * Every place the task can be at, upstream first: it only moves downstream, so a look at each in this order meets it unless
- * it has ended. An outgoing task goes round between work and schedule; it is looked for where it came from once more.
+ * it has ended. An outgoing task goes round between work and schedule, and an operator may put it into the hold or let it out;
+ * it is looked for where it came from once more.
  */
 export function placesOf(overdue: Overdue): Place[] {
   const task = localTask(overdue) ?? outgoingTask(overdue)
@@ -38,8 +39,15 @@ export function placesOf(overdue: Overdue): Place[] {
   const work: Place = { contract: MailOut, subject: MailOut.subject(task), shard }
   const schedule: Place = { contract: MailOutLater, subject: MailOutLater.subject(task), shard }
   const hold: Place = { contract: MailHold, subject: MailHold.subject({ task, heldAt: '', rule: '' }) }
-  const round = overdue.tracked.status?.kind === 'deferred' ? [schedule, work, schedule] : [work, schedule, work]
-  return [...round, hold, deadPlace(`${MailOut.stream.name}_${shard}`, id)]
+  const dead = deadPlace(`${MailOut.stream.name}_${shard}`, id)
+  switch (overdue.tracked.status?.kind) {
+    case 'held':
+      return [hold, work, schedule, work, hold, dead]
+    case 'deferred':
+      return [schedule, work, schedule, hold, dead]
+    default:
+      return [work, schedule, work, hold, dead]
+  }
 }
 
 /** Where the bus library sets a poisoned task aside, whatever the reason. */
@@ -90,6 +98,7 @@ function outgoingTask({ entry, original, tracked }: Overdue): MailOut | null {
     spills: 0,
     ...(entry.account !== undefined && { submitter: entry.account }),
     ...(via !== undefined && { via }),
+    ...(status?.kind === 'released' && { released: true as const }),
     ...(firstAttemptAt !== null && { firstAttemptAt }),
     ...(lastReply !== undefined && { lastReply }),
   }

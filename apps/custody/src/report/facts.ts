@@ -1,13 +1,14 @@
 /**
  * A plan as libs/dsn wants it told, and as the router gets it.
  *
- * STANDARDS  RFC 3461 §5.2.7.3 (what a list's owner may not see), §6; RFC 3464 §2.3; RFC 8689 §5; RFC 5321 §6.1
+ * STANDARDS  RFC 3461 §5.2.7 (aliases and lists, what a list's owner may not see), §6; RFC 3464 §2.3; RFC 8689 §5; RFC 5321 §6.1
  */
 import { MailAccepted } from '@postbus/contracts'
 import type { Action, RecipientReport, Report, ReportFacts } from '@postbus/dsn'
 import { normalizeAddress } from '@postbus/smtp'
 
-import type { ReportedRecipient, ReportPlan } from './plan.ts'
+import { isAttempt } from '../tracking/order.ts'
+import type { ReportedExpansion, ReportedRecipient, ReportPlan } from './plan.ts'
 
 export function factsOf(plan: ReportPlan): ReportFacts {
   const { queueId, entry, to, from, reportingMta, plannedAt } = plan
@@ -25,7 +26,10 @@ export function factsOf(plan: ReportPlan): ReportFacts {
       // The author's parameters are nothing to the owner of a list.
       ...(isSender && { envid: entry.envid, ret: entry.ret }),
     },
-    recipients: plan.recipients.map((recipient) => recipientReport(recipient, isSender)),
+    recipients: [
+      ...(plan.expansions ?? []).map(expansionReport),
+      ...plan.recipients.map((recipient) => recipientReport(recipient, isSender)),
+    ],
   }
 }
 
@@ -57,11 +61,21 @@ function reasonOf(reason: string, finalRecipient: string, written: string): stri
 
 const messageIdOf = ({ queueId, reportingMta }: ReportPlan): string => `<${queueId}@${reportingMta}>`
 
+/** Only the sender hears of it, so it names the address as he wrote it, and nobody behind it. */
+function expansionReport({ original, action }: ReportedExpansion): RecipientReport {
+  const { forwardPath: finalRecipient, orcpt } = original
+  const reason =
+    action === 'expanded'
+      ? 'The address stands for several recipients, and the message was sent on to all of them.'
+      : 'The list took the message and sends it to its members.'
+  return { finalRecipient, orcpt, action, status: '2.0.0', reason }
+}
+
 function recipientReport({ original, tracked }: ReportedRecipient, isSender: boolean): RecipientReport {
   const { status, listing } = tracked
   const finalRecipient = listing?.final.forwardPath ?? original.forwardPath
   const common = { finalRecipient, ...(isSender && { orcpt: original.orcpt }) }
-  const attempted = status !== null && status.attempt > 0 ? { lastAttemptAt: new Date(status.at) } : {}
+  const attempted = status !== null && isAttempt(status) ? { lastAttemptAt: new Date(status.at) } : {}
   switch (status?.kind) {
     case 'failed':
     case 'expired':

@@ -1,7 +1,7 @@
 /** When a recipient is looked at by whoever plans reports. */
 import type { MessageEntry, Recipient } from '@postbus/contracts'
 
-import type { Tracked } from '../tracking/sheet.ts'
+import type { Original, Tracked } from '../tracking/sheet.ts'
 import { newsOf, whyUnreported } from './should-report.ts'
 
 export interface ReportTimes {
@@ -25,7 +25,16 @@ export function reportDueAt(
   const news = newsOf(tracked)
   if (news === null || tracked.listing === null || (news === 'delay' && delayMs === 0)) return null
   const known = original !== null && entry !== null
-  if (known && whyUnreported(news, tracked.listing.final.reversePath, original, entry) !== null) return null
+  if (known && whyUnreported(news, tracked.listing.final, original, entry) !== null) return null
   if (news !== 'delay') return now() + gatherMs
   return (entry === null ? now() : Date.parse(entry.acceptedAt)) + delayMs
+}
+
+/** The same for an original recipient that may stand for others, or for a list: as soon as it is known, where SUCCESS was asked for. */
+export function expansionDueAt(
+  { recipient, routed, report, reportDueAt }: Original,
+  { gatherMs, now }: Pick<ReportTimes, 'gatherMs' | 'now'>,
+): number | null {
+  if (!routed || report !== null || recipient?.notify?.includes('SUCCESS') !== true) return null
+  return reportDueAt ?? now() + gatherMs
 }

@@ -6,7 +6,17 @@ import { parseStructureOf } from '@postbus/message'
 import fc from 'fast-check'
 
 import { type Death, reportWorld } from '../../test/report-world.ts'
-import { acceptedMessage, finalOf, queueIdOf, remote, routedOf, statusOf, time } from '../../test/samples.ts'
+import {
+  acceptedMessage,
+  finalOf,
+  keyOf,
+  local,
+  queueIdOf,
+  remote,
+  routedOf,
+  statusOf,
+  time,
+} from '../../test/samples.ts'
 
 const one = queueIdOf(1)
 const message = (queueId = one, changes: object = {}) =>
@@ -233,3 +243,195 @@ test('wherever custody dies, and however often: exactly one report, always with 
 async function* bytes(text: string): AsyncGenerator<Buffer> {
   yield Buffer.from(text)
 }
+
+const SUCCESS = { notify: ['SUCCESS' as const] }
+const asked = (...forwardPaths: string[]) =>
+  acceptedMessage(one, [], {
+    recipients: forwardPaths.map((forwardPath) => ({ forwardPath, orcpt: `rfc822;${forwardPath}`, ...SUCCESS })),
+  })
+
+test('an alias with several recipients is told of once, as expanded, and none of them as delivered', async (t) => {
+  const world = await reportWorld(t)
+  const accepted = asked('info@example.org')
+  await world.spoolWriter.put(one, bytes('Subject: x\r\n\r\nhello\r\n'), () => accepted)
+  const members = ['green', 'ann'].map((name) => ({
+    ...finalOf(name, name === 'ann' ? remote : local),
+    expanded: true,
+  }))
+  await world.record([
+    routedOf(accepted, members.slice(0, 1), { page: 1, pages: 2 }),
+    statusOf(one, 'green', 'delivered'),
+    statusOf(one, 'ann', 'relayed', { attempt: 1 }),
+  ])
+  world.clock.minutes = 15
+  await world.live()
+  assert.equal(world.published.length, 0, 'it is not known yet what it stands for')
+  await world.record([routedOf(accepted, members.slice(1), { page: 2, pages: 2 })])
+  await world.live()
+  await world.live()
+  assert.equal(world.published.length, 1)
+  const [event] = world.published
+  assert.ok(event)
+  const report = String(await world.read(event.queueId))
+  assert.deepEqual([...told(Buffer.from(report))], [['info@example.org', 'expanded']])
+  assert.match(report, /^Original-Recipient: rfc822;info@example\.org\r$/m)
+  // Who is behind an alias is nothing to the sender.
+  assert.doesNotMatch(report, /ann@|green@/)
+  assert.equal((await world.books.find(one))?.originals[0]?.report, event.queueId)
+  assert.equal((await world.books.find(one))?.phase, 'settled')
+})
+
+test('an alias with one recipient is told of as that recipient, and by nothing of its own', async (t) => {
+  const world = await reportWorld(t)
+  await world.accept(asked('info@example.org'), ['green'])
+  await world.record([statusOf(one, 'green', 'delivered')])
+  await world.live()
+  const [event, ...others] = world.published
+  assert.ok(event)
+  assert.deepEqual(others, [])
+  assert.deepEqual([...told(await world.read(event.queueId))], [['green@example.org', 'delivered']])
+  assert.equal((await world.books.find(one))?.originals[0]?.report, null)
+})
+
+test('to the author, mail to a list is delivered when the list has it; its owner hears of the members', async (t) => {
+  const world = await reportWorld(t)
+  const accepted = asked('list@example.org')
+  await world.spoolWriter.put(one, bytes('Subject: x\r\n\r\nhello\r\n'), () => accepted)
+  await world.record([
+    routedOf(
+      accepted,
+      ['green', 'ann'].map((name) => finalOf(name, remote, 'list-owner@example.org')),
+    ),
+    statusOf(one, 'green', 'failed', { attempt: 1 }),
+    statusOf(one, 'ann', 'relayed', { attempt: 1 }),
+  ])
+  await world.live()
+  const reports = await Promise.all(
+    world.published.map(async ({ queueId, envelope }) => [
+      envelope.recipients[0]?.forwardPath,
+      ...told(await world.read(queueId)),
+    ]),
+  )
+  assert.deepEqual(
+    reports.toSorted(([one = ''], [other = '']) => (one < other ? -1 : 1)),
+    [
+      ['list-owner@example.org', ['green@example.org', 'failed']],
+      ['smith@example.org', ['list@example.org', 'delivered']],
+    ],
+  )
+})
+
+test('the expansion is told to nobody who did not ask, and never of mail from the null reverse-path', async (t) => {
+  const world = await reportWorld(t)
+  const expanded = ['green', 'ann'].map((name) => ({ ...finalOf(name, local), expanded: true }))
+  const cases = [
+    acceptedMessage(queueIdOf(1), ['info@example.org']),
+    acceptedMessage(queueIdOf(2), [], {
+      recipients: [{ forwardPath: 'info@example.org', notify: ['FAILURE', 'DELAY'] }],
+    }),
+    acceptedMessage(queueIdOf(3), [], {
+      reversePath: '',
+      recipients: [{ forwardPath: 'info@example.org', notify: ['SUCCESS'] }],
+    }),
+  ]
+  for (const accepted of cases) {
+    const { reversePath } = accepted.envelope
+    await world.record([
+      routedOf(
+        accepted,
+        expanded.map((final) => ({ ...final, reversePath })),
+      ),
+      statusOf(accepted.queueId, 'green', 'delivered'),
+      statusOf(accepted.queueId, 'ann', 'delivered'),
+    ])
+  }
+  await world.live()
+  assert.equal(world.published.length, 0)
+  for (const { queueId } of cases) assert.equal((await world.books.find(queueId))?.phase, 'settled')
+})
+
+test('every original recipient is told of, also one that was merged into another, whichever is known first', async (t) => {
+  const accepted = acceptedMessage(one, ['green@example.org', 'verde@example.org', 'silent@example.org'], {
+    recipients: [
+      { forwardPath: 'green@example.org', notify: ['NEVER'] },
+      { forwardPath: 'verde@example.org', orcpt: 'rfc822;verde@example.org', notify: ['FAILURE', 'DELAY'] },
+      { forwardPath: 'silent@example.org', notify: ['SUCCESS'] },
+    ],
+  })
+  const merged = { kind: 'merged' as const, into: keyOf('green') }
+  const steps = [
+    routedOf(accepted, [finalOf('green', remote)], { original: 0 }),
+    routedOf(accepted, [finalOf('verde', merged)], { original: 1 }),
+    routedOf(accepted, [finalOf('silent', merged)], { original: 2 }),
+    statusOf(one, 'green', 'failed', { attempt: 2, at: time(9), mxHost: 'mx.far.test' }),
+  ]
+  for (const order of [steps, steps.toReversed()]) {
+    const world = await reportWorld(t)
+    await world.spoolWriter.put(one, bytes('Subject: x\r\n\r\nhello\r\n'), () => accepted)
+    for (const step of order) await world.record([step])
+    await world.live()
+    await world.live()
+    const [event, ...others] = world.published
+    assert.ok(event)
+    assert.deepEqual(others, [])
+    const report = await world.read(event.queueId)
+    assert.deepEqual([...told(report)], [['verde@example.org', 'failed']])
+    assert.match(String(report), /^Original-Recipient: rfc822;verde@example\.org\r$/m)
+    assert.equal((await world.books.find(one))?.phase, 'settled')
+  }
+})
+
+test('what the next server was not told to report of a merged recipient is reported here', async (t) => {
+  const world = await reportWorld(t)
+  const accepted = asked('green@example.org', 'verde@example.org')
+  await world.spoolWriter.put(one, bytes('Subject: x\r\n\r\nhello\r\n'), () => accepted)
+  await world.record([
+    routedOf(accepted, [finalOf('green', remote)], { original: 0 }),
+    routedOf(accepted, [finalOf('verde', { kind: 'merged', into: keyOf('green') })], { original: 1 }),
+    statusOf(one, 'green', 'relayed', { attempt: 1, dsn: true }),
+  ])
+  await world.live()
+  const [event] = world.published
+  assert.ok(event)
+  assert.deepEqual([...told(await world.read(event.queueId))], [['verde@example.org', 'relayed']])
+})
+
+test('a delay names its last attempt and until when it is tried, to whoever did not say no to delays', async (t) => {
+  const world = await reportWorld(t)
+  const accepted = acceptedMessage(one, ['ann@far.test', 'bob@far.test'], {
+    recipients: [{ forwardPath: 'ann@far.test' }, { forwardPath: 'bob@far.test', notify: ['FAILURE'] }],
+  })
+  await world.spoolWriter.put(one, bytes('Subject: x\r\n\r\nhello\r\n'), () => accepted)
+  await world.record(
+    ['ann', 'bob'].flatMap((name, original) => [
+      routedOf(accepted, [finalOf(name, remote)], { original }),
+      statusOf(one, name, 'deferred', { attempt: 2, at: time(50) }),
+    ]),
+  )
+  world.clock.minutes = 60
+  await world.live()
+  const [event] = world.published
+  assert.ok(event)
+  const report = await world.read(event.queueId)
+  const part = findDeliveryStatus(parseStructureOf(report)) ?? assert.fail()
+  const status = parseDeliveryStatus(report.subarray(part.body.start, part.body.end))
+  assert.deepEqual(
+    status?.recipients.map(({ finalRecipient, lastAttemptAt, willRetryUntil }) => [
+      ...[finalRecipient?.value, lastAttemptAt?.toISOString(), willRetryUntil?.toISOString()],
+    ]),
+    [['ann@example.org', time(50), time(60 * 24 * 5)]],
+  )
+})
+
+test('what an operator cancels with a report is told as a failure, without an attempt nobody made', async (t) => {
+  const world = await reportWorld(t)
+  await world.accept(message(), ['green', 'jones'])
+  const cancelled = { attempt: 3, rule: 'operator', status: '5.7.0', reason: 'The postmaster cancelled it.' }
+  await world.record([statusOf(one, 'green', 'failed', cancelled), statusOf(one, 'jones', 'delivered')])
+  await world.live()
+  const [event] = world.published
+  assert.ok(event)
+  const report = String(await world.read(event.queueId))
+  assert.match(report, /The postmaster cancelled it\./)
+  assert.doesNotMatch(report, /Last-Attempt-Date/)
+})

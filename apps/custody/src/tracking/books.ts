@@ -4,11 +4,21 @@
  * Any replica may read. One writes: who begins to lead makes every earlier leader's writes fail, so that one that was
  * paused and does not know that it lost its lease cannot change anything. All writes are durable when they resolve.
  */
-import type { MailAccepted, MessageEntry, Origin, QueueId, Recipient, RecipientKey, Status } from '@postbus/contracts'
+import type {
+  LaterReport,
+  MailAccepted,
+  MessageEntry,
+  Origin,
+  QueueId,
+  Recipient,
+  RecipientKey,
+  Status,
+} from '@postbus/contracts'
 
 import type { KnownStream } from '../reconcile/census.ts'
 import type { DueMessage, ReportPlan } from '../report/plan.ts'
-import type { Tracked } from './sheet.ts'
+import type { RecipientStatus } from './order.ts'
+import type { Original, Tracked } from './sheet.ts'
 
 /** Somebody else leads now; nothing was written. */
 export class Superseded extends Error {
@@ -34,9 +44,77 @@ export interface MessagePage {
   incarnation: number
   freedAt: Date | null
   /** By index; those nobody has told us about yet are missing at the end, or null. */
-  originals: { recipient: Recipient | null; routed: boolean }[]
+  originals: Pick<Original, 'recipient' | 'routed' | 'report'>[]
   /** Those a `routed` has named. */
   recipients: Tracked[]
+  /** By recipient, oldest first. */
+  laterReports: ReadonlyMap<RecipientKey, LaterReport[]>
+}
+
+export interface RecipientPage {
+  forwardPath: string
+  tracked: Tracked
+  /** Those that do not stand, in their order. */
+  superseded: RecipientStatus[]
+  laterReports: LaterReport[]
+}
+
+/** A place in the list of open outgoing recipients: oldest first, or site by site and then oldest first. */
+export interface QueuePlace {
+  site: string
+  /** Of the message (ms). */
+  acceptedAt: number
+  queueId: QueueId
+  n: RecipientKey
+}
+
+/** Which part of that list; what an index answers. */
+export interface QueueRange {
+  queueId?: QueueId | undefined
+  n?: RecipientKey | undefined
+  site?: string | undefined
+  /** Only those that wait for a person: held or dead. */
+  setAside?: boolean | undefined
+  /** Accepted after and before (ms). */
+  after?: number | undefined
+  before?: number | undefined
+}
+
+export type QueueState = 'routed' | 'deferred' | 'held' | 'dead'
+
+/** What can be counted without looking at the recipient itself. */
+export interface QueueMark extends QueuePlace {
+  state: QueueState
+  nextAttemptAt: number | null
+}
+
+export interface QueueEntry extends QueuePlace {
+  entry: MessageEntry
+  tracked: Tracked
+}
+
+/** What a message is looked for by; every condition given must hold. */
+export interface Wanted {
+  messageId?: string | undefined
+  /** Addresses in any case. */
+  sender?: string | undefined
+  recipient?: string | undefined
+  /** Accepted at or after, and before (ms). */
+  after?: number | undefined
+  before?: number | undefined
+}
+
+export interface Found {
+  entry: MessageEntry
+  recipients: number
+  open: number
+}
+
+/** A later report, and whom it is about. */
+export interface Note {
+  queueId: QueueId
+  n: RecipientKey
+  later: LaterReport
 }
 
 /** A message whose recipients should all be known by now. */
@@ -63,6 +141,16 @@ export interface Books {
   /** Whether there is a page of it, or was. */
   isKnown(queueId: QueueId): Promise<boolean>
   findRecipient(queueId: QueueId, n: RecipientKey): Promise<{ incarnation: number; tracked: Tracked } | null>
+  /** Null: no `routed` has named it. */
+  findHistory(queueId: QueueId, n: RecipientKey): Promise<RecipientPage | null>
+  /** Open outgoing recipients behind `after`, oldest first. */
+  queueEntries(range: QueueRange, after: QueuePlace | null, limit: number): Promise<QueueEntry[]>
+  /** The same, site by site, with what can be counted only. */
+  queueMarks(range: QueueRange, after: QueuePlace | null, limit: number): Promise<QueueMark[]>
+  /** Newest first. */
+  findMessages(wanted: Wanted, limit: number): Promise<Found[]>
+  /** Messages behind `after` that came as delivery reports and have not been read. */
+  unreadReports(after: QueueId | null, limit: number): Promise<QueueId[]>
   /** The incarnation of a message whose recipients are not all known; null of any other. */
   findUnrouted(queueId: QueueId): Promise<number | null>
   /** Numbers of messages whose record is not freed, by phase, and of open recipients; for metrics. */
@@ -108,7 +196,10 @@ export interface BooksWriter {
   /** The report's record is durable and published: its page is begun, and the message it is about need not wait for it. */
   reported(plan: ReportPlan, accepted: MailAccepted, at: Date): Promise<void>
 
-  /** Commits tombstones for settled messages; returns the buried ones whose record is not known to be freed, oldest first. */
+  /** An incoming report was read; what it says is kept beside the recipients it is about, up to `kept` for each. */
+  readReport(report: QueueId, notes: readonly Note[], kept: number): Promise<void>
+
+  /** Commits tombstones for settled messages that nobody has still to read; returns the buried ones whose record is not known to be freed, oldest first. */
   bury(limit: number): Promise<QueueId[]>
   /** Their records are gone. */
   freed(queueIds: readonly QueueId[], at: Date): Promise<void>

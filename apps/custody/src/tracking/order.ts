@@ -28,6 +28,41 @@ const FIRST_END = RANK.cancelled
 /** Nothing more happens to this recipient: an ended recipient never reopens. */
 export const isEnd = ({ kind }: Pick<RecipientStatus, 'kind'>): boolean => RANK[kind] >= FIRST_END
 
+/** A later place supersedes an earlier one; two statuses in one place are the same news. */
+export interface PlaceInOrder {
+  ended: number
+  incarnation: number
+  attempt: number
+  rank: number
+}
+
+export const placeInOrder = ({ kind, incarnation, attempt }: RecipientStatus): PlaceInOrder => ({
+  ended: Number(isEnd({ kind })),
+  incarnation,
+  attempt,
+  rank: RANK[kind],
+})
+
+export const isSameNews = (one: RecipientStatus, other: RecipientStatus): boolean =>
+  one.kind === other.kind && one.attempt === other.attempt && one.incarnation === other.incarnation
+
+/**
+ * Whether somebody spoke, or tried to speak, with where the recipient goes. A hold or a release is no attempt, and neither is
+ * a failure a rule or an operator decided.
+ */
+export function isAttempt(status: RecipientStatus): boolean {
+  switch (status.kind) {
+    case 'relayed':
+    case 'deferred':
+    case 'expired':
+      return status.attempt > 0
+    case 'failed':
+      return status.attempt > 0 && status.rule === undefined
+    default:
+      return false
+  }
+}
+
 /** Whether `status` takes the place of `known`. Never true of a status and itself. */
 export function supersedes(status: RecipientStatus, known: RecipientStatus): boolean {
   return (

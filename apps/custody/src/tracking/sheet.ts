@@ -16,7 +16,7 @@ import {
   type Status,
 } from '@postbus/contracts'
 
-import { isEnd, type RecipientStatus, supersedes } from './order.ts'
+import { isAttempt, isEnd, isSameNews, type RecipientStatus, supersedes } from './order.ts'
 
 export interface TrackedMessage {
   queueId: QueueId
@@ -26,13 +26,25 @@ export interface TrackedMessage {
   originals: number | null
   /** The highest incarnation seen or made. */
   incarnation: number
+  /** Some of its recipients were merged into others. */
+  merges: boolean
+  /** It came as a delivery report, and has not been read for what it says of messages of ours. */
+  unread: boolean
 }
 
 export interface Original {
   recipient: Recipient | null
   /** All pages of one run's `routed` have come. */
   routed: boolean
+  /** The report that told what it stands for: others, or a list. */
+  report: QueueId | null
+  /** When somebody decides whether that must be told (ms). */
+  reportDueAt: number | null
 }
+
+export const newOriginal = (recipient: Recipient | null): Original => ({
+  ...{ recipient, routed: false, report: null, reportDueAt: null },
+})
 
 export interface Page {
   original: number
@@ -71,16 +83,18 @@ export interface Sheet {
     originals: Set<number>
     pages: Set<string>
     recipients: Set<RecipientKey>
+    /** Statuses that do not stand, or no longer. */
+    superseded: RecipientStatus[]
   }
 }
 
 export function emptySheet(queueId: QueueId): Sheet {
   return {
-    message: { queueId, entry: null, originals: null, incarnation: 0 },
+    message: { queueId, entry: null, originals: null, incarnation: 0, merges: false, unread: false },
     originals: new Map(),
     pages: new Map(),
     recipients: new Map(),
-    changed: { message: false, originals: new Set(), pages: new Set(), recipients: new Set() },
+    changed: { message: false, originals: new Set(), pages: new Set(), recipients: new Set(), superseded: [] },
   }
 }
 
@@ -98,11 +112,11 @@ export function applyStatus(sheet: Sheet, status: Status): void {
 
 /** What the spool record says, for a message whose `routed` was not seen. */
 export function applyRecord({ message, originals, changed }: Sheet, accepted: MailAccepted): void {
-  message.entry = { ...entryOf(accepted), incarnation: 0 }
+  learnEntry(message, entryOf(accepted))
   message.originals = accepted.envelope.recipients.length
   changed.message = true
   for (const [index, recipient] of accepted.envelope.recipients.entries()) {
-    originals.set(index, { recipient, routed: originals.get(index)?.routed ?? false })
+    originals.set(index, { ...(originals.get(index) ?? newOriginal(null)), recipient })
     changed.originals.add(index)
   }
 }
@@ -118,6 +132,13 @@ export function recipientsIn(statuses: readonly Status[]): Set<RecipientKey> {
   )
 }
 
+/** The facts, from whoever brings them first. */
+function learnEntry(message: TrackedMessage, entry: MessageEntry): void {
+  // Which run's copy it was must not show; `message.incarnation` counts.
+  message.entry = { ...entry, incarnation: 0 }
+  message.unread = entry.report === true
+}
+
 function applyRouted(sheet: Sheet, routed: Extract<Status, { kind: 'routed' }>): void {
   const { message, changed } = sheet
   if (message.originals === null) {
@@ -125,8 +146,7 @@ function applyRouted(sheet: Sheet, routed: Extract<Status, { kind: 'routed' }>):
     changed.message = true
   }
   if (routed.message && message.entry === null) {
-    // Which run's copy it was must not show; `message.incarnation` counts.
-    message.entry = { ...routed.message, incarnation: 0 }
+    learnEntry(message, routed.message)
     changed.message = true
   }
 
@@ -147,6 +167,7 @@ function applyRouted(sheet: Sheet, routed: Extract<Status, { kind: 'routed' }>):
     if (tracked.listing === null || replacesListing(listing, tracked.listing)) {
       tracked.listing = listing
       changed.recipients.add(final.n)
+      if (final.destination.kind === 'merged' && !message.merges) changed.message = message.merges = true
     }
   }
 }
@@ -154,11 +175,14 @@ function applyRouted(sheet: Sheet, routed: Extract<Status, { kind: 'routed' }>):
 function applyRecipientStatus(sheet: Sheet, status: RecipientStatus): void {
   const tracked = trackedOf(sheet, status.n)
   const { changed } = sheet
-  if (tracked.status === null || supersedes(status, tracked.status)) {
+  const known = tracked.status
+  const stands = known === null || supersedes(status, known)
+  if (known !== null && !isSameNews(status, known)) changed.superseded.push(stands ? known : status)
+  if (stands) {
     tracked.status = status
     changed.recipients.add(status.n)
   }
-  if (status.attempt > 0 && (tracked.firstAttemptAt === null || status.at < tracked.firstAttemptAt)) {
+  if (isAttempt(status) && (tracked.firstAttemptAt === null || status.at < tracked.firstAttemptAt)) {
     tracked.firstAttemptAt = status.at
     changed.recipients.add(status.n)
   }
@@ -167,7 +191,7 @@ function applyRecipientStatus(sheet: Sheet, status: RecipientStatus): void {
 function originalOf({ originals, changed }: Sheet, index: number): Original {
   let original = originals.get(index)
   if (original === undefined) {
-    original = { recipient: null, routed: false }
+    original = newOriginal(null)
     originals.set(index, original)
     changed.originals.add(index)
   }
@@ -222,4 +246,25 @@ export function isOpen({ listing, status }: Tracked): boolean {
 
 export function stateOf({ status }: Pick<Tracked, 'status'>): RecipientState {
   return status === null || status.kind === 'released' ? 'routed' : status.kind
+}
+
+/**
+ * A recipient that was merged into another, as it stands: with what became of the other. Of a server that takes over
+ * NOTIFY only the other's was heard, so it reports nothing of this one.
+ */
+export function withFateOf(copy: Tracked, first: Tracked): Tracked {
+  if (copy.listing === null || first.listing === null) return copy
+  const { destination } = first.listing.final
+  const { status, firstAttemptAt } = first
+  return {
+    ...copy,
+    listing: { ...copy.listing, final: { ...copy.listing.final, destination } },
+    status: status?.kind === 'relayed' ? { ...status, dsn: false } : status,
+    firstAttemptAt,
+  }
+}
+
+/** What is told of the other says everything of the copy too: the same original recipient, and the same person to tell. */
+export function isToldWith({ listing: copy }: Tracked, { listing: first }: Tracked): boolean {
+  return copy?.original === first?.original && copy?.final.reversePath === first?.final.reversePath
 }

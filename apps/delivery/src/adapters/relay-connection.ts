@@ -1,19 +1,30 @@
 /**
  * nodemailer's SMTP connection as a relay needs it. The library knows one set of DSN parameters for all recipients and decides
- * about SMTPUTF8 by the addresses alone; here MAIL and RCPT get the parameters the transaction says. That hangs on a method
- * of the library that is not public: smtp-client.test.ts fails when an upgrade changes it.
+ * about SMTPUTF8 by the addresses alone; here MAIL and RCPT get the parameters the transaction says. Of the replies an LMTP
+ * server gives for each recipient it keeps the refusals; here all are kept. That hangs on methods of the library that are not
+ * public: smtp-client.test.ts fails when an upgrade changes them.
  */
 import SMTPConnection, { type SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection'
 
 type SendCommand = (this: SMTPConnection, line: string, logged?: string) => void
 
-const sendCommand = (SMTPConnection.prototype as unknown as { _sendCommand: SendCommand })._sendCommand // not in its types
+type AnswerForOne = (this: SMTPConnection, recipient: string, final: boolean, reply: string, done: unknown) => void
+
+// Not in its types.
+const { _sendCommand: sendCommand, _actionLMTPStream: answerForOne } = SMTPConnection.prototype as unknown as {
+  _sendCommand: SendCommand
+  _actionLMTPStream: AnswerForOne
+}
 
 export class RelayConnection extends SMTPConnection {
   /** Added to MAIL unless it is there already. */
   mailParameters: readonly string[] = []
   /** Added to RCPT, by forward-path. */
   rcptParameters: ReadonlyMap<string, string> = new Map()
+  /** What an LMTP server answered to the data for each recipient, by forward-path — RFC 2033 §4.2. */
+  readonly lmtpReplies = new Map<string, string>()
+  /** How long the reply to a DATA may take that is sent alone. */
+  dataTimeoutMs: number | null = null
 
   constructor(options: SMTPConnectionOptions) {
     super(options)
@@ -39,7 +50,19 @@ export class RelayConnection extends SMTPConnection {
     })
   }
 
+  /** How long the peer may say and take nothing. */
+  silence(ms: number): void {
+    const { _socket: socket } = this
+    if (socket) socket.setTimeout(ms)
+  }
+
+  _actionLMTPStream(recipient: string, final: boolean, reply: string, done: unknown): void {
+    this.lmtpReplies.set(recipient, reply)
+    answerForOne.call(this, recipient, final, reply, done)
+  }
+
   _sendCommand(line: string, logged?: string): void {
+    if (line === 'DATA' && this.dataTimeoutMs !== null) this.silence(this.dataTimeoutMs)
     sendCommand.call(this, this.#withParameters(line), logged)
   }
 

@@ -1,104 +1,180 @@
 /**
- * SMTP sessions over nodemailer's connection. A session that ended its transaction well is kept a while for the next message
- * to the same host.
+ * SMTP and LMTP sessions over nodemailer's connection. A session that ended its transaction well is kept a while for the next
+ * message that goes the same way to the same host.
  *
- * STANDARDS  RFC 5321 §4.5.3.2 (timeouts), RFC 3207, RFC 7435 (opportunistic TLS), RFC 8689 §4.2.1, RFC 4954 (smarthost)
+ * STANDARDS  RFC 5321 §4.5.3.2 (timeouts), RFC 3207, RFC 7435 (opportunistic TLS), RFC 8314 §3.3 (implicit TLS),
+ *            RFC 8689 §4.2.1, RFC 4954 (credentials), RFC 2033 (LMTP)
  */
 import { connect, isIP, type Socket } from 'node:net'
 
 import type { Host } from '../attempt/destination.ts'
-import { type OpenSession, SessionFailed, TlsMissing } from '../attempt/session.ts'
+import { SessionFailed, TlsMissing } from '../attempt/session.ts'
+import type { Route } from '../routing/route.ts'
 import { RelayConnection } from './relay-connection.ts'
-import { failureOf, SmtpSession } from './smtp-session.ts'
+import { failureOf, peerOf, SmtpSession } from './smtp-session.ts'
+import { sourceFor, type SourcePools } from './source-pools.ts'
 
 export interface SmtpClientOptions {
-  /** Our name in EHLO. */
+  /** Our name in EHLO, unless the way or the source address has its own. */
   hostname: string
-  /** Credentials of a smarthost. Sent over verified TLS only. */
-  auth: { user: string; password: string } | null
+  sources: SourcePools
+  /** Certificates (PEM) to trust; absent: the system's. */
+  ca?: readonly string[]
+  /** To one address. */
   connectTimeoutMs: number
-  /** RFC 5321 §4.5.3.2.1–4: at least 5 minutes for the greeting, MAIL and RCPT, 2 for DATA, 3 for a block of data. */
+  /** RFC 5321 §4.5.3.2.1: at least 5 minutes. Of the TLS handshake too. */
+  greetingTimeoutMs: number
+  /** RFC 5321 §4.5.3.2.2–3: at least 5 minutes for MAIL and RCPT. */
   replyTimeoutMs: number
+  /** RFC 5321 §4.5.3.2.4: at least 2 minutes for DATA. */
+  dataTimeoutMs: number
+  /** RFC 5321 §4.5.3.2.5: at least 3 minutes for a block of data. */
+  blockTimeoutMs: number
   /** RFC 5321 §4.5.3.2.6: at least 10 minutes for the answer to the final dot. */
   dotTimeoutMs: number
   /** A session waits so long for the next message. */
   idleMs: number
-  /** More messages than this do not go over one session. */
+  /** Sessions that wait. */
+  maxIdle: number
+  /** Messages over one session, unless the way says otherwise. */
   maxMessages: number
+  /** A host whose STARTTLS failed is not asked for it again for so long. */
+  tlsRetryMs: number
+  now(): number
 }
 
-type Tls = 'opportunistic' | 'required' | 'none'
+/** How a route wants to be spoken to. */
+export interface SessionWay extends Pick<Route, 'tls' | 'auth'> {
+  protocol: 'smtp' | 'lmtp'
+  source?: string | undefined
+  helo?: string | undefined
+  maxMessages?: number | undefined
+}
+
+interface Connecting extends SessionWay {
+  host: Host
+  /** Null: whatever the system chooses. */
+  localAddress: string | null
+  name: string
+}
+
+/** Hosts with broken STARTTLS that are remembered. */
+const MAX_BROKEN = 10_000
 
 export class SmtpClient {
   readonly #options: SmtpClientOptions
-  /** Sessions that wait, by host; the last one given back is the first one taken. */
+  /** Sessions that wait, by everything that made them; the last one given back is the first one taken. */
   readonly #waiting = new Map<string, SmtpSession[]>()
+  /** All of them, the oldest first. */
+  readonly #idle = new Set<SmtpSession>()
+  /** Until when a host is not asked for STARTTLS, by address and port. */
+  readonly #broken = new Map<string, number>()
 
   constructor(options: SmtpClientOptions) {
     this.#options = options
   }
 
-  readonly open: OpenSession = async (host, { requireTls, fresh }) => {
-    const verified = requireTls || this.#options.auth !== null
-    const key = `${host.name} ${host.address} ${host.port} ${verified}`
+  /** @throws SessionFailed, TlsMissing */
+  async open(
+    host: Host,
+    { requireTls, fresh }: { requireTls: boolean; fresh: boolean },
+    way: SessionWay,
+  ): Promise<SmtpSession> {
+    const tls = requireTls && way.tls !== 'implicit' ? 'required' : way.tls
+    const source = sourceFor(this.#options.sources, way.source, host)
+    if (source.kind === 'none') throw new SessionFailed(`${host.name}: ${source.why}`, {})
+    const localAddress = source.kind === 'from' ? source.address : null
+    const name = way.helo ?? (source.kind === 'from' ? source.helo : null) ?? this.#options.hostname
+    const connecting = { ...way, host, tls, localAddress, name }
+    const key = keyOf(connecting)
     const waiting = fresh ? undefined : this.#take(key)
     if (waiting) return waiting
-    const session = verified ? await this.#connect(host, 'required') : await this.#connectSomehow(host)
+    const session = tls === 'opportunistic' ? await this.#connectSomehow(connecting) : await this.#connect(connecting)
     session.onRelease = () => this.#keep(key, session)
     return session
   }
 
   close(): void {
-    for (const session of [...this.#waiting.values()].flat()) session.close()
-    this.#waiting.clear()
+    for (const session of this.#idle) session.close()
   }
 
   /** Encrypted where the peer can, in the clear where that fails: better than not at all — RFC 7435. */
-  async #connectSomehow(host: Host): Promise<SmtpSession> {
-    try {
-      return await this.#connect(host, 'opportunistic')
-    } catch (error) {
-      if (error instanceof TlsMissing) return this.#connect(host, 'none')
-      throw error
+  async #connectSomehow(connecting: Connecting): Promise<SmtpSession> {
+    const { host, auth } = connecting
+    const place = `${host.address} ${host.port}`
+    // A password in the clear is not better than not at all.
+    if (auth !== null) return this.#connect(connecting)
+    if ((this.#broken.get(place) ?? 0) <= this.#options.now()) {
+      try {
+        return await this.#connect(connecting)
+      } catch (error) {
+        if (!(error instanceof TlsMissing)) throw error
+      }
     }
+    const session = await this.#connect({ ...connecting, tls: 'none' })
+    this.#remember(place)
+    return session
+  }
+
+  #remember(place: string): void {
+    const until = this.#broken.get(place) ?? 0
+    if (until > this.#options.now()) return
+    this.#broken.delete(place)
+    this.#broken.set(place, this.#options.now() + this.#options.tlsRetryMs)
+    const [oldest] = this.#broken.keys()
+    if (this.#broken.size > MAX_BROKEN && oldest !== undefined) this.#broken.delete(oldest)
   }
 
   /** @throws TlsMissing for trouble with TLS only; SessionFailed */
-  async #connect(host: Host, tls: Tls): Promise<SmtpSession> {
-    const { hostname, auth, connectTimeoutMs, replyTimeoutMs, dotTimeoutMs, maxMessages } = this.#options
-    const socket = await dial(host, connectTimeoutMs)
+  async #connect({ host, tls, auth, localAddress, name, protocol, maxMessages }: Connecting): Promise<SmtpSession> {
+    const { connectTimeoutMs, greetingTimeoutMs, replyTimeoutMs, ca } = this.#options
+    const socket = await dial(host, localAddress, connectTimeoutMs)
     const connection = new RelayConnection({
       connection: socket,
       host: host.name,
       port: host.port,
-      name: hostname,
+      name,
+      lmtp: protocol === 'lmtp',
+      secure: tls === 'implicit',
       requireTLS: tls === 'required',
       ignoreTLS: tls === 'none',
       tls: {
-        rejectUnauthorized: tls === 'required',
+        rejectUnauthorized: tls === 'required' || tls === 'implicit',
+        ...(ca !== undefined && { ca: [...ca] }),
         ...(isIP(host.name) === 0 && { servername: host.name }),
       },
-      greetingTimeout: replyTimeoutMs,
+      greetingTimeout: greetingTimeoutMs,
       // Of everything up to the end of STARTTLS; it must not cut the greeting's time short.
-      connectionTimeout: 3 * replyTimeoutMs,
-      socketTimeout: replyTimeoutMs,
+      connectionTimeout: 2 * greetingTimeoutMs + replyTimeoutMs,
+      socketTimeout: Math.max(greetingTimeoutMs, replyTimeoutMs),
     })
     try {
       await connection.established()
-      if (auth) await connection.logIn(auth)
+      // What it offers stands in the reply to EHLO, and the one to AUTH comes after it.
+      const peer = peerOf(connection)
+      if (auth !== null) {
+        if (!connection.secure) throw new TlsMissing(`${host.name} has no TLS: credentials are not sent in the clear`)
+        if (!peer.offers('AUTH')) throw new SessionFailed(`${host.name} takes no credentials`, {})
+        await connection.logIn(auth)
+      }
+      return new SmtpSession(connection, peer, {
+        ...this.#options,
+        maxMessages: maxMessages ?? this.#options.maxMessages,
+      })
     } catch (cause) {
       connection.close()
+      if (cause instanceof TlsMissing || cause instanceof SessionFailed) throw cause
       const { code, message, response } = failureOf(cause)
       if (code === 'ETLS' || connection.upgrading) throw new TlsMissing(message, { cause })
       throw new SessionFailed(message, { cause, reply: response })
     }
-    return new SmtpSession(connection, { replyTimeoutMs, dotTimeoutMs, maxMessages })
   }
 
   #take(key: string): SmtpSession | undefined {
     for (;;) {
-      const session = this.#waiting.get(key)?.pop()
+      const session = this.#waiting.get(key)?.at(-1)
       if (session === undefined) return undefined
+      this.#forget(key, session)
       if (session.wake()) return session
     }
   }
@@ -107,18 +183,28 @@ export class SmtpClient {
     const list = this.#waiting.get(key) ?? []
     this.#waiting.set(key, list)
     list.push(session)
-    session.wait(this.#options.idleMs, () => {
-      const rest = (this.#waiting.get(key) ?? []).filter((other) => other !== session)
-      if (rest.length > 0) this.#waiting.set(key, rest)
-      else this.#waiting.delete(key)
-    })
+    this.#idle.add(session)
+    session.wait(this.#options.idleMs, () => this.#forget(key, session))
+    const [oldest] = this.#idle
+    if (this.#idle.size > this.#options.maxIdle) oldest?.close()
+  }
+
+  #forget(key: string, session: SmtpSession): void {
+    this.#idle.delete(session)
+    const rest = (this.#waiting.get(key) ?? []).filter((other) => other !== session)
+    if (rest.length > 0) this.#waiting.set(key, rest)
+    else this.#waiting.delete(key)
   }
 }
 
+/** Sessions with the same key are alike for whoever sends over them. */
+const keyOf = ({ host, protocol, tls, auth, localAddress, name }: Connecting): string =>
+  JSON.stringify([host.name, host.address, host.port, protocol, tls, auth, localAddress, name])
+
 /** @throws SessionFailed */
-function dial({ name, address, port }: Host, timeoutMs: number): Promise<Socket> {
+function dial({ name, address, port }: Host, localAddress: string | null, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: address, port })
+    const socket = connect({ host: address, port, ...(localAddress !== null && { localAddress }) })
     const fail = (why: string, cause?: unknown): void => {
       socket.destroy()
       reject(new SessionFailed(`${name}: ${why}`, { cause }))

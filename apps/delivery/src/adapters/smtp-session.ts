@@ -3,17 +3,17 @@ import { Readable } from 'node:stream'
 
 import type { SMTPConnectionEnvelope, SMTPConnectionSendInfo, SMTPEnvelope } from 'nodemailer/lib/smtp-connection'
 
-import type { PeerReply } from '../attempt/reply.ts'
+import { type PeerReply, replyText } from '../attempt/reply.ts'
 import type { Answer, Peer, Session, Transaction } from '../attempt/session.ts'
 import type { RelayConnection } from './relay-connection.ts'
 
 export interface SmtpSessionOptions {
   replyTimeoutMs: number
+  dataTimeoutMs: number
+  blockTimeoutMs: number
   dotTimeoutMs: number
   maxMessages: number
 }
-
-const MAX_REPLY = 2000
 
 export class SmtpSession implements Session {
   readonly peer: Peer
@@ -26,10 +26,12 @@ export class SmtpSession implements Session {
   #reused = false
   #waiting: { timer: NodeJS.Timeout; gone(): void } | undefined
 
-  constructor(connection: RelayConnection, options: SmtpSessionOptions) {
+  constructor(connection: RelayConnection, peer: Peer, options: SmtpSessionOptions) {
     this.#connection = connection
     this.#options = options
-    this.peer = peerOf(connection)
+    this.peer = peer
+    // Pipelined, DATA is sent while replies to MAIL and RCPT are still due, which may take longer.
+    connection.dataTimeoutMs = peer.offers('PIPELINING') ? null : options.dataTimeoutMs
     connection.once('end', () => this.#end())
   }
 
@@ -43,7 +45,9 @@ export class SmtpSession implements Session {
     this.#messages++
     connection.mailParameters = smtputf8 ? ['SMTPUTF8'] : []
     connection.rcptParameters = new Map(recipients.map(({ forwardPath, parameters }) => [forwardPath, parameters]))
-    const message = Readable.from(body, { objectMode: false })
+    connection.lmtpReplies.clear()
+    connection.silence(this.#options.replyTimeoutMs)
+    const message = Readable.from(this.#blocks(body), { objectMode: false })
     let unreadable: Error | undefined
     let afterDot = false
     message.once('error', (error) => {
@@ -51,7 +55,7 @@ export class SmtpSession implements Session {
     })
     message.once('end', () => {
       afterDot = true
-      this.#silence(this.#options.dotTimeoutMs)
+      connection.silence(this.#options.dotTimeoutMs)
     })
     // The library notes on the envelope what each recipient was answered, also when the message fails afterwards.
     const envelope: SMTPEnvelope & Partial<Pick<SMTPConnectionEnvelope, 'rejectedErrors'>> = {
@@ -66,19 +70,28 @@ export class SmtpSession implements Session {
       connection.send(envelope, message, (error, info) => resolve(error ? failureOf(error) : info))
     })
     message.destroy()
-    this.#silence(this.#options.replyTimeoutMs)
+    connection.silence(this.#options.replyTimeoutMs)
     if (unreadable !== undefined) {
       // Without the final dot nothing was sent; the session cannot be brought back in step.
       this.#usable = false
       throw unreadable
     }
     if (outcome instanceof Failure) this.#usable = false
-    const refused = new Map((envelope.rejectedErrors ?? []).map((error) => [error.recipient, failureOf(error)]))
+    // RFC 2920 §3.1: with MAIL refused, what is said to the pipelined RCPTs (503) is about the order of commands only.
+    const said = outcome instanceof Failure && outcome.command === 'MAIL FROM' ? [] : (envelope.rejectedErrors ?? [])
+    const refused = new Map(said.map((error) => [error.recipient, failureOf(error)]))
     return recipients.map(({ forwardPath }) => {
+      const own = connection.lmtpReplies.get(forwardPath)
+      if (own !== undefined) {
+        const text = replyText(own)
+        return text.startsWith('2')
+          ? { kind: 'accepted', reply: text }
+          : { kind: 'refused', reply: { to: 'DATA', text } }
+      }
       const reply = refused.get(forwardPath)?.response
       if (reply !== undefined) return { kind: 'refused', reply: { to: 'RCPT', text: reply } }
       if (outcome instanceof Failure) return outcome.answer(afterDot)
-      return { kind: 'accepted', reply: outcome.response.slice(0, MAX_REPLY) }
+      return { kind: 'accepted', reply: replyText(outcome.response) }
     })
   }
 
@@ -105,7 +118,7 @@ export class SmtpSession implements Session {
     if (!this.#usable) return this.#connection.close()
     this.#end()
     // RFC 5321 §4.1.1.10: not without QUIT; but nobody waits long for its answer.
-    this.#silence(QUIT_TIMEOUT_MS)
+    this.#connection.silence(QUIT_TIMEOUT_MS)
     this.#connection.quit()
   }
 
@@ -116,10 +129,10 @@ export class SmtpSession implements Session {
     this.#waiting = undefined
   }
 
-  /** How long the peer may say nothing. */
-  #silence(ms: number): void {
-    const { _socket: socket } = this.#connection
-    if (socket) socket.setTimeout(ms)
+  /** Asked for its first octet when the peer has said that it takes data. */
+  async *#blocks(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    this.#connection.silence(this.#options.blockTimeoutMs)
+    yield* body
   }
 }
 
@@ -134,8 +147,9 @@ export class Failure {
 
   constructor(error: { code?: unknown; message: string; response?: unknown; command?: unknown }) {
     this.code = typeof error.code === 'string' ? error.code : ''
-    this.message = error.message
-    this.response = typeof error.response === 'string' ? error.response.slice(0, MAX_REPLY) : undefined
+    // The library puts the peer's words into its own.
+    this.message = replyText(error.message)
+    this.response = typeof error.response === 'string' ? replyText(error.response) : undefined
     this.command = typeof error.command === 'string' ? error.command : undefined
   }
 
@@ -155,7 +169,7 @@ export const failureOf = (error: unknown): Failure =>
   new Failure(error instanceof Error ? error : new Error(String(error)))
 
 /** RFC 5321 §4.1.1.1: the name on the first line, a keyword with its parameters on each of the others. */
-function peerOf({ lastServerResponse, secure }: RelayConnection): Peer {
+export function peerOf({ lastServerResponse, secure }: RelayConnection): Peer {
   const [greeting = '', ...lines] = lastServerResponse ? lastServerResponse.split(/\r?\n/) : []
   const offers = new Map<string, string>()
   for (const line of lines) {

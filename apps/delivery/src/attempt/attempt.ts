@@ -1,58 +1,64 @@
 /**
- * One attempt for the tasks of one message that go to one site: the transaction, then the ledger, and only then the outcomes.
+ * One attempt for the tasks of one message that have one route: the transaction, or what a rule says instead of it; then the
+ * ledger, and only then the outcomes.
  */
 import type { MailOut } from '@postbus/contracts'
 
-import { deliver, type DeliverPorts, type RecipientOutcome } from './deliver.ts'
-import type { Ledger } from './ledger.ts'
+import type { Transacted } from '../lanes/scheduler.ts'
+import type { NextHopWay, Route } from '../routing/route.ts'
+import type { Delivered } from './deliver.ts'
 import type { Outcome } from './outcome.ts'
-import { nextAttemptAt, type RetrySchedule } from './retry-schedule.ts'
+import type { RetrySchedule } from './retry-schedule.ts'
+import { commitOutcome, type Ended, outcomeOf, type SettlePorts } from './settle.ts'
 
-export interface AttemptPorts extends DeliverPorts {
-  ledger: Pick<Ledger, 'commit'>
-  now(): Date
-  random(): number
+export interface AttemptPorts extends SettlePorts {
+  /** The transaction. */
+  deliver(tasks: readonly [MailOut, ...MailOut[]], route: HostRoute): Promise<Delivered>
 }
+
+/** A route that leads to hosts. */
+export type HostRoute = Route & { way: NextHopWay }
 
 /** Tasks with the same group can be one transaction: whatever MAIL says is the same for all of them. */
 export function groupOf({ queueId, reversePath, envid, ret }: MailOut): string {
   return JSON.stringify([queueId, reversePath, envid, ret])
 }
 
-/** @returns an outcome per task, in order, each in the ledger. */
+/** Whose turn it is inside a site. */
+export const submitterOf = ({ submitter, reversePath }: MailOut): string => submitter ?? reversePath
+
+/** @returns an outcome per task, in order, each in the ledger; and what was learned of the site. */
 export async function attempt(
   tasks: readonly MailOut[],
+  route: Route,
   ports: AttemptPorts,
   schedule: RetrySchedule,
-): Promise<Outcome[]> {
+): Promise<Transacted<Outcome>> {
   const [first, ...rest] = tasks
-  if (first === undefined) return []
-  const results = await deliver([first, ...rest], ports)
+  if (first === undefined) return { outcomes: [], news: { kind: 'well' } }
+  const decided = decidedBy(route)
+  const { outcomes: results, news } =
+    'way' in decided ? await ports.deliver([first, ...rest], decided) : sameForAll(tasks, decided)
   const now = ports.now()
-  return Promise.all(
+  const outcomes = await Promise.all(
     tasks.map(async (task) => {
       const result = results.get(task)
       if (result === undefined) throw new Error(`no outcome for ${task.queueId} ${task.n}`)
-      const outcome = outcomeOf(task, result, now, ports.random(), schedule)
-      const { queueId, n, attempt, incarnation } = task
-      // Before anything on the bus: from here on a repeated task is answered, not delivered again.
-      await ports.ledger.commit({ queueId, n, attempt, incarnation, outcome })
-      return outcome
+      const times = { now, random: ports.random(), expiresAt: ports.expiryOf(task) }
+      return commitOutcome(task, outcomeOf(task, result, times, schedule), ports.ledger)
     }),
   )
+  return { outcomes, news }
 }
 
-function outcomeOf(
-  { attempt, expiresAt }: MailOut,
-  result: RecipientOutcome,
-  now: Date,
-  random: number,
-  schedule: RetrySchedule,
-): Outcome {
-  const at = now.toISOString()
-  if (result.kind !== 'deferred') return { ...result, at }
-  const next = nextAttemptAt(schedule, { attempt, expiresAt: new Date(expiresAt) }, now, random)
-  // RFC 3463 §3.5: 4.4.7, delivery time expired. What was said last stays with it.
-  if (next === null) return { ...result, kind: 'expired', at, status: '4.4.7' }
-  return { ...result, at, nextAttemptAt: next.toISOString() }
+/** What the rule says without asking any host, or the route to the hosts. */
+function decidedBy({ way, ...route }: Route): Ended | HostRoute {
+  const rule = `transport ${route.rule}`
+  if (way.kind === 'discard') return { kind: 'discarded', rule }
+  if (way.kind === 'hold') return { kind: 'held', rule: `${rule}: ${way.reason}` }
+  if (way.kind === 'fail') return { kind: 'failed', status: way.status, reason: way.reason, rule }
+  return { ...route, way }
 }
+
+const sameForAll = (tasks: readonly MailOut[], ended: Ended) =>
+  ({ outcomes: new Map(tasks.map((task) => [task, ended])), news: { kind: 'well' } }) as const

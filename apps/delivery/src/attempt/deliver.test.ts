@@ -4,10 +4,11 @@ import { test } from 'node:test'
 import type { MailOut } from '@postbus/contracts'
 
 import { taskTo } from '../../test/samples.ts'
+import { classifier } from './classify.ts'
 import { deliver, type RecipientOutcome } from './deliver.ts'
 import type { Destination, Host } from './destination.ts'
-import type { Content } from './fit.ts'
-import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing, type Transaction } from './session.ts'
+import type { Content, Form } from './fit.ts'
+import { type Answer, type Session, SessionFailed, TlsMissing, type Transaction } from './session.ts'
 
 const host = (name: string): Host => ({ name, address: '192.0.2.1', port: 25 })
 const accepted: Answer = { kind: 'accepted', reply: '250 ok' }
@@ -29,7 +30,15 @@ interface FakeHost {
 }
 
 /** Hosts by name, in the order of preference. */
-function world(hosts: Record<string, FakeHost>, content: Content = { header8bit: false, body8bit: false }) {
+function world(
+  hosts: Record<string, FakeHost>,
+  content: Content = { header8bit: false, body8bit: false },
+  /** Octets of the seven-bit form; null: there is none. */
+  sevenBit: number | null = null,
+  maxHosts = Infinity,
+) {
+  const forms: Form[] = []
+  let size = NaN
   const sent: { host: string; transaction: Transaction }[] = []
   const opened: string[] = []
   const destination: Destination = { kind: 'hosts', hosts: Object.keys(hosts).map(host) }
@@ -54,17 +63,26 @@ function world(hosts: Record<string, FakeHost>, content: Content = { header8bit:
         release() {},
       }
     },
-    body: () => (async function* () {})(),
-    content: async () => content,
-    signature: async () => '',
+    message: {
+      content: async () => content,
+      sevenBit: async () => (sevenBit === null ? { impossible: 'signed' } : null),
+      sizeOf: async (form: Form) => (form === 'asIs' ? size : (sevenBit ?? NaN)),
+      read(form: Form) {
+        forms.push(form)
+        return (async function* () {})()
+      },
+    },
+    classify: classifier(),
+    hasTime: () => opened.length < maxHosts,
     isOurselves: (name: string) => name === 'mx.example.org',
   }
   const run = async (...tasks: [MailOut, ...MailOut[]]) => {
-    const outcomes = await deliver(tasks, ports)
+    size = tasks[0].size
+    const { outcomes } = await deliver(tasks, ports)
     assert.equal(outcomes.size, tasks.length)
     return tasks.map((task) => brief(outcomes.get(task)))
   }
-  return { sent, opened, ports, run }
+  return { sent, opened, forms, ports, run }
 }
 
 function brief(outcome: RecipientOutcome | undefined): string {
@@ -113,10 +131,18 @@ test('when no host can be spoken to the message waits', async () => {
   const cases: [FakeHost, string][] = [
     [{ fails: new SessionFailed('refused', {}) }, 'deferred 4.4.1'],
     // RFC 5321 §4.2.1 is about replies to commands; a host that greets with 5yz may do better tomorrow.
-    [{ fails: new SessionFailed('greeting', { reply: '554 5.3.2 go away' }) }, 'deferred 4.0.0'],
+    [{ fails: new SessionFailed('greeting', { reply: '554 5.3.2 go away' }) }, 'deferred 4.3.2'],
+    [{ transactions: [{ '*': refused('421 4.3.2 closing') }] }, 'deferred 4.3.2'],
     [{ transactions: [{ '*': broken(false) }] }, 'deferred 4.4.2'],
   ]
   for (const [fake, outcome] of cases) assert.deepEqual(await world({ a: fake }).run(taskTo('x@far.test')), [outcome])
+})
+
+test('a site with many dead hosts is given up for now when the time for it is over', async () => {
+  const dead = { fails: new SessionFailed('no connection in time', {}) }
+  const { run, opened } = world({ a: dead, b: dead, c: dead, d: {} }, undefined, undefined, 2)
+  assert.deepEqual(await run(taskTo('x@far.test')), ['deferred 4.4.1'])
+  assert.deepEqual(opened, ['a', 'b'])
 })
 
 test('after the final dot without an answer no other host is tried', async () => {
@@ -129,6 +155,8 @@ test('a session that was closed while it waited is opened anew, once', async () 
   const stale = world({ a: { reused: true, transactions: [{ '*': broken(false) }] } })
   assert.deepEqual(await stale.run(taskTo('x@far.test')), ['relayed a'])
   assert.deepEqual(stale.opened, ['a', 'a anew'])
+  const told = world({ a: { reused: true, transactions: [{ '*': refused('421 4.4.2 idle too long', 'MAIL') }] } })
+  assert.deepEqual(await told.run(taskTo('x@far.test')), ['relayed a'])
   const taken = world({ a: { reused: true, transactions: [{ '*': broken(true) }] } })
   assert.deepEqual(await taken.run(taskTo('x@far.test')), ['deferred 4.4.2'])
   assert.deepEqual(taken.opened, ['a'])
@@ -162,7 +190,7 @@ test('what names alone decide needs no host', async () => {
   ]
   for (const [destination, outcome] of cases) {
     const task = taskTo('x@far.test')
-    const outcomes = await deliver([task], { ...ports, destination })
+    const { outcomes } = await deliver([task], { ...ports, destination })
     assert.equal(brief(outcomes.get(task)), outcome)
   }
 })
@@ -189,45 +217,43 @@ test('nothing is sent that the peer does not take', async () => {
   }
 })
 
-test('a signature is made once there is a session, once for all hosts, and counts in the size', async () => {
-  const { ports, sent } = world({
-    a: { fails: new SessionFailed('refused', {}) },
-    b: { transactions: [{ '*': refused('451 4.3.0 later') }] },
-    c: {},
-  })
-  const signatures: string[] = []
-  const bodies: string[] = []
-  const open: OpenSession = async (host, options) => {
-    const session = await ports.open(host, options)
-    return {
-      ...session,
-      async send(transaction, body) {
-        bodies.push((await Array.fromAsync(body)).map(String).join(''))
-        return session.send(transaction, body)
-      },
-    }
-  }
-  const signature = async (): Promise<string> => {
-    signatures.push('made')
-    return 'DKIM-Signature: x\r\n'
-  }
-  const task = taskTo('x@far.test', { size: 100 })
-  const body = async function* () {
-    yield Buffer.from('hello')
-  }
-  const outcomes = await deliver([task], { ...ports, open, signature, body })
-  assert.equal(brief(outcomes.get(task)), 'relayed c')
-  assert.deepEqual(signatures, ['made'])
-  assert.deepEqual(bodies, ['DKIM-Signature: x\r\nhello', 'DKIM-Signature: x\r\nhello'])
+test('nothing is said to anybody while nobody can say how to sign it', async () => {
+  const { ports, sent } = world({ a: {} })
+  const message = { ...ports.message, sizeOf: () => Promise.reject(new Error('no keys to be had')) }
+  await assert.rejects(deliver([taskTo('x@far.test')], { ...ports, message }), /no keys/)
+  assert.deepEqual(sent, [])
+})
+
+test('what is known of some recipients is told though the message cannot be read for the others', async () => {
+  const { ports } = world({ a: { transactions: [{ 'later@far.test': refused('451 4.3.0 later') }] }, b: {} })
+  let asked = 0
+  const sizeOf = () => (asked++ === 0 ? Promise.resolve(100) : Promise.reject(new Error('the disk is gone')))
+  const tasks = [taskTo('x@far.test'), taskTo('later@far.test')] as const
+  const { outcomes } = await deliver(tasks, { ...ports, message: { ...ports.message, sizeOf } })
   assert.deepEqual(
-    sent.map(({ transaction }) => transaction.size),
-    [119, 119],
+    tasks.map((task) => brief(outcomes.get(task))),
+    ['relayed a', 'deferred 4.3.0'],
   )
-  const nobody = world({ a: { fails: new SessionFailed('refused', {}) } })
-  await deliver([task], { ...nobody.ports, signature })
-  assert.equal(signatures.length, 1)
-  const missing = () => Promise.reject(new Error('no keys to be had'))
-  await assert.rejects(deliver([task], { ...world({ a: {} }).ports, signature: missing }), /no keys/)
+})
+
+test('eight bits go to a seven-bit host converted, with the size that they have then', async () => {
+  const eightBit = { header8bit: false, body8bit: true }
+  const task = taskTo('x@far.test', { body: '8BITMIME', size: 100 })
+  const { run, sent, forms } = world(
+    { a: { offers: [], transactions: [{ '*': refused('450 w') }] }, b: {} },
+    eightBit,
+    150,
+  )
+  assert.deepEqual(await run(task), ['relayed b'])
+  assert.deepEqual(
+    sent.map(({ transaction }) => [transaction.size, transaction.body8bit]),
+    [
+      [150, false],
+      [100, true],
+    ],
+  )
+  assert.deepEqual(forms, ['sevenBit', 'asIs'])
+  assert.deepEqual(await world({ a: { offers: [], maxSize: 149 } }, eightBit, 150).run(task), ['failed 5.3.4'])
 })
 
 test('a host that lacks something leaves the others to try', async () => {
@@ -263,4 +289,51 @@ test('parameters go to those who take them', async () => {
     [poor?.transaction.envid, poor?.transaction.smtputf8, poor?.transaction.body8bit],
     [undefined, false, false],
   )
+})
+
+test('a host that says for good before MAIL that it takes none leaves the others to try', async () => {
+  const never = { fails: new SessionFailed('greeting', { reply: '521 5.3.2 no mail here' }) }
+  assert.deepEqual(await world({ a: never, b: {} }).run(taskTo('x@far.test')), ['relayed b'])
+  assert.deepEqual(await world({ a: never }).run(taskTo('x@far.test')), ['failed 5.3.2'])
+  const away = { fails: new SessionFailed('refused', {}) }
+  assert.deepEqual(await world({ a: away, b: never }).run(taskTo('x@far.test')), ['deferred 4.4.1'])
+})
+
+test('what a transaction found out of its site is told with the outcomes', async () => {
+  const away = { fails: new SessionFailed('refused', {}) }
+  const crowd = { fails: new SessionFailed('greeting', { reply: '421 4.7.0 too many connections' }) }
+  const cases: [string, Record<string, FakeHost>, string, object?][] = [
+    ['accepted', { a: {} }, 'well'],
+    ['a recipient refused', { a: { transactions: [{ '*': refused('550 5.1.1 no') }] } }, 'well'],
+    ['greylisted', { a: { transactions: [{ '*': refused('450 4.7.1 greylisted') }] } }, 'well'],
+    ['one host of two is away', { a: away, b: {} }, 'well'],
+    ['all are away', { a: away, b: away }, 'trouble'],
+    ['lost in the middle', { a: { transactions: [{ '*': broken(false) }] } }, 'trouble'],
+    ['421', { a: { transactions: [{ '*': refused('421 4.3.2 closing') }] } }, 'trouble'],
+    ['a greeting of 554', { a: { fails: new SessionFailed('', { reply: '554 5.7.1 listed' }) } }, 'trouble'],
+    ['too many connections', { a: crowd }, 'busy'],
+    ['too many connections, then taken by another', { a: crowd, b: {} }, 'busy'],
+    ['throttled', { a: { transactions: [{ '*': refused('451 4.7.500 Server busy') }] } }, 'busy'],
+    [
+      'no TLS to be had, and the message wants it',
+      { a: { fails: new TlsMissing('none') } },
+      'well',
+      { requireTls: true },
+    ],
+    ['no TLS to be had, and the way there wants it', { a: { fails: new TlsMissing('none') } }, 'trouble'],
+  ]
+  for (const [name, hosts, kind, changes] of cases) {
+    const { news } = await deliver([taskTo('x@far.test', changes)], world(hosts).ports)
+    assert.equal(news.kind, kind, name)
+  }
+})
+
+test('a site that DNS cannot tell is in trouble; a name that cannot be is an answer', async () => {
+  const { ports } = world({})
+  const task = taskTo('x@far.test')
+  const fails = await deliver([task], { ...ports, destination: () => Promise.reject(new Error('SERVFAIL')) })
+  assert.equal(fails.news.kind, 'trouble')
+  const impossible: Destination = { kind: 'impossible', status: '5.1.10', reason: 'null MX' }
+  const never = await deliver([task], { ...ports, destination: async () => impossible })
+  assert.equal(never.news.kind, 'well')
 })

@@ -1,5 +1,5 @@
 /**
- * One message, one site, the recipients still open: hosts are tried in order until every recipient has a final word.
+ * One message, one next hop, the recipients still open: hosts are tried in order until every recipient has a final word.
  *
  * A host that cannot be spoken to, or says "later", leaves the next one to try; what it says for good is believed. After the
  * final dot without an answer no other host is tried: the message may have been taken, and a second copy helps nobody.
@@ -8,50 +8,68 @@
  */
 import type { MailOut } from '@postbus/contracts'
 
+import type { SiteNews } from '../lanes/site-news.ts'
+import type { Classify, Retry, Verdict } from './classify.ts'
 import type { Destination, Host } from './destination.ts'
-import { type Content, fitToPeer } from './fit.ts'
-import { meansTooMany, verdictOf } from './reply.ts'
+import { fitToPeer, type Message } from './fit.ts'
 import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
+import { SiteReport } from './site-report.ts'
 
 export interface DeliverPorts {
-  destination(site: string): Promise<Destination>
+  destination(): Promise<Destination>
   open: OpenSession
-  body(): AsyncIterable<Uint8Array>
-  content(): Promise<Content>
-  /** Header fields that go in front of the message, each with its CRLF; asked when there is a session to send it over. */
-  signature(): Promise<string>
+  message: Message
+  classify: Classify
+  /** Whether another host may still be tried. */
+  hasTime(): boolean
   /** Whether a peer that calls itself this is ourselves. */
   isOurselves(name: string): boolean
 }
 
 export type RecipientOutcome =
   | { kind: 'relayed'; mxHost: string; reply: string; dsn: boolean }
-  | { kind: 'deferred'; status: `4.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
-  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; reply?: string; mxHost?: string }
+  | {
+      kind: 'deferred'
+      status: `4.${number}.${number}`
+      reason: string
+      reply?: string
+      mxHost?: string
+      retry?: Retry
+    }
+  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string; reply?: string; mxHost?: string; rule?: string }
 
 type Outcomes = Map<MailOut, RecipientOutcome>
 
-/**
- * @param tasks all of one message, site and reverse-path. Never throws for what a peer or DNS did: that is an outcome.
- * @throws what `signature` throws, before anything was said of the message; what `body` throws
- */
-export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Outcomes> {
-  const [{ site, requireTls, size }] = tasks
-  const destination = await lookUp(site, ports)
-  if (destination.kind !== 'hosts') return new Map(tasks.map((task) => [task, destination]))
+export interface Delivered {
+  /** One for every task. */
+  outcomes: ReadonlyMap<MailOut, RecipientOutcome>
+  news: SiteNews
+}
 
+/**
+ * @param tasks all of one message, route and reverse-path. Never throws for what a peer or DNS did: that is an outcome.
+ * @throws what `message` throws: before anything was said of it, or with the session cut off
+ */
+export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: DeliverPorts): Promise<Delivered> {
+  const [{ requireTls }] = tasks
+  const destination = await lookUp(ports)
+  if (destination.kind !== 'hosts') {
+    // Without DNS nobody gets there; a name that cannot be is an answer.
+    const news: SiteNews = destination.kind === 'deferred' ? { ...destination, kind: 'trouble' } : { kind: 'well' }
+    return { outcomes: new Map(tasks.map((task) => [task, destination])), news }
+  }
+
+  const report = new SiteReport()
   const final: Outcomes = new Map()
   /** What was said last about a recipient that another host may still take. */
   const noted: Outcomes = new Map()
-  /** Once for all hosts: a second one could not be had when the first recipients are already through. */
-  let signature: string | undefined
   const open = (): MailOut[] => tasks.filter((task) => !final.has(task))
   const noteAll = (outcome: RecipientOutcome): void => {
     for (const task of open()) note(noted, task, outcome)
   }
 
   for (const host of destination.hosts) {
-    if (open().length === 0) break
+    if (open().length === 0 || (host !== destination.hosts[0] && !ports.hasTime())) break
     try {
       let session = await ports.open(host, { requireTls, fresh: false })
       if ((await converse(session, host)) === 'stale') {
@@ -59,13 +77,25 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
         await converse(session, host)
       }
     } catch (error) {
-      if (error instanceof SessionFailed) noteAll(unreachable(error, host))
-      else if (error instanceof TlsMissing) noteAll(tlsMissing(error, host))
-      else throw error
+      if (error instanceof SessionFailed) {
+        const { site, outcome } = unreachable(error, host, ports.classify)
+        report.heard(site, outcome)
+        noteAll(outcome)
+      } else if (error instanceof TlsMissing) {
+        const outcome = tlsMissing(error, host)
+        // Where only this message asks for TLS, others fare better.
+        if (requireTls) report.answered()
+        else report.heard('trouble', outcome)
+        noteAll(outcome)
+      } else if (final.size > 0) {
+        // What is known of the others must reach the ledger; RFC 3463 §3.4: 4.3.0, other or undefined mail system status.
+        const reason = error instanceof Error ? error.message : String(error)
+        noteAll({ kind: 'deferred', status: '4.3.0', reason })
+      } else throw error
     }
   }
   for (const task of open()) final.set(task, noted.get(task) ?? nobodyThere)
-  return final
+  return { outcomes: final, news: report.news }
 
   /** `stale`: the session had been closed while it waited; nothing was said about the message. */
   async function converse(session: Session, host: Host): Promise<'stale' | 'done'> {
@@ -77,20 +107,21 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
           reason: 'The next host is ourselves',
           mxHost: host.name,
         } as const
+        report.answered()
         for (const task of open()) final.set(task, loop)
         return 'done'
       }
-      signature ??= await ports.signature()
-      const message = { size: size + Buffer.byteLength(signature), content: ports.content }
       for (;;) {
         const [first, ...rest] = open()
         if (first === undefined) return 'done'
-        const { transaction, tasks: fitting, unfit } = await fitToPeer([first, ...rest], session.peer, message)
+        const fitted = await fitToPeer([first, ...rest], session.peer, ports.message)
+        const { transaction, form, tasks: fitting, unfit } = fitted
         // Another host of the site may offer what this one lacks.
+        if (unfit.size > 0) report.answered()
         for (const [task, reason] of unfit) note(noted, task, { kind: 'failed', ...reason, mxHost: host.name })
         if (transaction === null) return 'done'
-        const answers = await session.send(transaction, withFront(signature, ports.body()))
-        if (session.reused && answers.every((answer) => answer.kind === 'broken' && !answer.afterDot)) return 'stale'
+        const answers = await session.send(transaction, ports.message.read(form))
+        if (session.reused && answers.every(isGoodbye)) return 'stale'
         const { accepted, crowdedOut } = settle(fitting, answers, host, session)
         // RFC 5321 §4.5.3.1.10: those who did not fit go into a transaction of their own, at once.
         if (accepted === 0 || crowdedOut === 0) return 'done'
@@ -108,16 +139,19 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
       const answer = answers[index]
       if (answer?.kind === 'accepted') {
         accepted++
+        report.answered()
         final.set(task, { kind: 'relayed', mxHost, reply: answer.reply, dsn: peer.offers('DSN') })
       } else if (answer?.kind === 'refused') {
-        if (meansTooMany(answer.reply)) crowdedOut++
-        const verdict = { ...verdictOf(answer.reply), reply: answer.reply.text, mxHost }
-        if (verdict.kind === 'failed') final.set(task, verdict)
-        else note(noted, task, verdict)
+        const { site, crowded, outcome } = read(ports.classify(answer.reply, mxHost), answer.reply.text, mxHost)
+        report.heard(site, outcome)
+        if (crowded) crowdedOut++
+        if (outcome.kind === 'failed' && answer.reply.to !== 'session') final.set(task, outcome)
+        else note(noted, task, outcome)
       } else {
         // RFC 3463 §3.5: 4.4.2, bad connection.
         const reason = answer?.reason ?? 'The next host gave no answer'
-        const broken: RecipientOutcome = { kind: 'deferred', status: '4.4.2', reason, mxHost }
+        const broken = { kind: 'deferred', status: '4.4.2', reason, mxHost } as const
+        report.heard('trouble', broken)
         if (answer?.afterDot) final.set(task, broken)
         else note(noted, task, broken)
       }
@@ -127,11 +161,10 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
 }
 
 async function lookUp(
-  site: string,
   ports: DeliverPorts,
 ): Promise<Extract<Destination, { kind: 'hosts' }> | Extract<RecipientOutcome, { reason: string }>> {
   try {
-    const destination = await ports.destination(site)
+    const destination = await ports.destination()
     if (destination.kind === 'hosts') return destination
     if (destination.kind === 'impossible') return { ...destination, kind: 'failed' }
     return { ...destination, kind: 'deferred' }
@@ -141,10 +174,9 @@ async function lookUp(
   }
 }
 
-async function* withFront(front: string, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  if (front !== '') yield Buffer.from(front)
-  yield* body
-}
+/** RFC 5321 §3.8: a session that waited may be closed with a 421 or without one. */
+const isGoodbye = (answer: Answer): boolean =>
+  answer.kind === 'broken' ? !answer.afterDot : answer.kind === 'refused' && answer.reply.text.startsWith('421')
 
 /** A host that may do better later outweighs one that never will: it keeps the recipient open. */
 function note(noted: Outcomes, task: MailOut, outcome: RecipientOutcome): void {
@@ -154,14 +186,19 @@ function note(noted: Outcomes, task: MailOut, outcome: RecipientOutcome): void {
 
 const nobodyThere: RecipientOutcome = { kind: 'deferred', status: '4.4.4', reason: 'No host could be tried' }
 
-function unreachable({ message, reply }: SessionFailed, { name }: Host): RecipientOutcome {
-  const verdict = reply === undefined ? null : verdictOf({ to: 'session', text: reply })
-  if (reply !== undefined && verdict?.kind === 'deferred') return { ...verdict, reply, mxHost: name }
+/** A verdict as the recipient's outcome, and what goes beyond the recipient. */
+function read({ site, crowded, rule: _, ...said }: Verdict, reply: string, mxHost: string) {
+  return { site, crowded, outcome: { ...said, reply, mxHost } }
+}
+
+/** What was said before MAIL may be for good, but for this host only: another one may still take it. */
+function unreachable({ message, reply }: SessionFailed, { name }: Host, classify: Classify) {
+  if (reply !== undefined) return read(classify({ to: 'session', text: reply }, name), reply, name)
   // RFC 3463 §3.5: 4.4.1, no answer from host.
-  return { kind: 'deferred', status: '4.4.1', reason: message, mxHost: name }
+  const outcome = { kind: 'deferred', status: '4.4.1', reason: message, mxHost: name } as const
+  return { site: 'trouble', outcome } as const
 }
 
 /** RFC 8689 §4.2.1: no less safe way may be taken. Certificates are repaired, so this is not for good. */
-function tlsMissing({ message }: TlsMissing, { name }: Host): RecipientOutcome {
-  return { kind: 'deferred', status: '4.7.10', reason: message, mxHost: name }
-}
+const tlsMissing = ({ message }: TlsMissing, { name }: Host) =>
+  ({ kind: 'deferred', status: '4.7.10', reason: message, mxHost: name }) as const

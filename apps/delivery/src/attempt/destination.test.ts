@@ -6,11 +6,11 @@ import { dnsResolver } from '@postbus/dns'
 import { startDnsServer } from '@postbus/testkit'
 
 import { isAddress } from '../adapters/addresses.ts'
-import { type DestinationRules, destinationOf, fixedHost } from './destination.ts'
+import type { NextHopWay } from '../routing/route.ts'
+import { type DestinationRules, destinationOf } from './destination.ts'
 
 const rules: DestinationRules = {
   port: 25,
-  smarthost: null,
   allowPrivate: false,
   families: 'both',
   ourselves: new Set(['mx.example.org', '198.51.100.9']),
@@ -78,12 +78,14 @@ $ORIGIN example.org.
 mx            A     192.0.2.77
 `
 
+const mxOf = (domain: string): NextHopWay => ({ kind: 'mx', domain, port: null, named: false })
+
 async function world(t: TestContext) {
   const server = await startDnsServer(t, zone)
   const dns = dnsResolver({ servers: [{ address: server.host, port: server.port }], timeoutMs: 1000, rounds: 1 })
   t.after(() => dns.close())
   const find = (site: string, changes: Partial<DestinationRules> = {}) =>
-    destinationOf(site, dns, { ...rules, ...changes })
+    destinationOf(mxOf(site), dns, { ...rules, ...changes })
   return { server, dns, find, brief: async (...asked: Parameters<typeof find>) => text(await find(...asked)) }
 }
 
@@ -163,24 +165,34 @@ test('mail never goes to ourselves, by name, alias or address, nor to hosts behi
   assert.match(await brief('before-us.test'), /^temporary 4\.4\.3: DNS cannot tell: .*c\.far\.test/)
 })
 
-test('private addresses are no next hop unless allowed; a smarthost is what the operator says', async (t) => {
+test('private addresses are no next hop unless allowed', async (t) => {
   const { brief } = await world(t)
   const refused = 'temporary 4.4.4: The next hop has only private addresses'
   assert.equal(await brief('private.test'), refused)
   assert.equal(await brief('half-private.test'), b)
   assert.equal(await brief('private.test', { allowPrivate: true }), 'inside.test/::1:25 inside.test/10.0.0.1:25')
   assert.equal(await brief('[127.0.0.1]'), refused)
-  assert.equal(await brief('far.test', { smarthost: { host: 'smart.test', port: 2525 } }), 'smart.test/127.0.0.1:2525')
 })
 
 test('a fixed host that cannot be found is never for good: it may be a slip of the operator', async (t) => {
   const { dns } = await world(t)
-  const fixed = async (host: string) => text(await fixedHost({ host, port: 2525 }, dns, rules))
+  const fixed = async (host: string, kind: 'hosts' | 'lmtp' = 'hosts') =>
+    text(await destinationOf({ kind, host, port: 2525 }, dns, rules))
   assert.equal(await fixed('Smart.test'), 'smart.test/127.0.0.1:2525')
   assert.equal(await fixed('127.0.0.1'), '127.0.0.1/127.0.0.1:2525')
   assert.equal(await fixed('gone.test'), 'temporary 4.4.4: gone.test has no address')
   assert.equal(await fixed('not a name'), 'temporary 4.4.4: Not a host name: not a name')
   assert.equal(await fixed('localhost'), 'localhost/::1:2525 localhost/127.0.0.1:2525')
+  assert.equal(await fixed('also-us.test', 'lmtp'), 'also-us.test/198.51.100.9:2525', 'another program of ours')
+})
+
+test("the MX of a domain that an operator names; what is wrong with it is no fault of the recipient's", async (t) => {
+  const { dns } = await world(t)
+  const named = async (domain: string, port: number | null = null) =>
+    text(await destinationOf({ kind: 'mx', domain, port, named: true }, dns, rules))
+  assert.equal(await named('private.test', 587), 'inside.test/::1:587 inside.test/10.0.0.1:587')
+  assert.equal(await named('implicit.test'), 'implicit.test/192.0.2.3:25')
+  for (const domain of ['gone.test', 'null.test']) assert.match(await named(domain), /^temporary 4\.3\.5: /)
 })
 
 test('address literals need no names', async (t) => {

@@ -1,5 +1,5 @@
 /**
- * Which hosts to try for a site, in order.
+ * Which hosts to try on a way, in order.
  *
  * For good only what DNS or the site itself says for good: no such domain (5.1.2), no mail (5.1.10), every MX host without an
  * address (5.4.4, as RFC 5321 §5.1 asks: "MUST be reported as an error"), back to us (5.4.6). What DNS cannot tell, and whatever may be
@@ -10,6 +10,8 @@
  */
 import { type Answer, type Dns, DnsUnavailable, type MxRecord } from '@postbus/dns'
 import { normalizeDomain } from '@postbus/smtp'
+
+import type { NextHopWay } from '../routing/route.ts'
 
 /** What is asked of DNS. "None" is an answer; it throws DnsUnavailable when it cannot tell. */
 export type DnsPorts = Pick<Dns, 'mx' | 'a' | 'aaaa'>
@@ -31,8 +33,8 @@ export type Destination =
 export const ADDRESS_FAMILIES = ['both', 'ipv4', 'ipv6'] as const
 
 export interface DestinationRules {
+  /** Of MX hosts. */
   port: number
-  smarthost: { host: string; port: number } | null
   /** Loopback, private and other special addresses may be next hops. */
   allowPrivate: boolean
   /** Which addresses are asked for. With both, those of one host take turns, IPv6 first. */
@@ -59,8 +61,17 @@ interface Exchange {
   name: string
 }
 
-export async function destinationOf(site: string, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
-  if (rules.smarthost !== null) return fixedHost(rules.smarthost, dns, rules)
+/** What an operator names may be private, and may be another program on our own host. */
+export async function destinationOf(way: NextHopWay, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
+  if (way.kind !== 'mx') return fixedHost(way, dns, rules)
+  if (!way.named) return mxHostsOf(way.domain, dns, rules)
+  const trusting = { ...rules, allowPrivate: true, ourselves: new Set<string>() }
+  const destination = await mxHostsOf(way.domain, dns, { ...trusting, port: way.port ?? rules.port })
+  // RFC 3463 §3.4: x.3.5, system incorrectly configured. A slip of the operator's says nothing about the recipient.
+  return destination.kind === 'impossible' ? { ...destination, kind: 'temporary', status: '4.3.5' } : destination
+}
+
+async function mxHostsOf(site: string, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
   if (site.startsWith('[')) return literal(site.slice(1, -1).replace(/^ipv6:/i, ''), rules)
   const domain = normalizeDomain(site)
   if (domain === null) return impossible('5.1.2', 'Not a domain name')
@@ -89,7 +100,7 @@ export async function destinationOf(site: string, dns: DnsPorts, rules: Destinat
 }
 
 /** The one host that the operator names. Whatever is wrong with it may be a slip of theirs: nothing here is for good. */
-export async function fixedHost(
+async function fixedHost(
   { host, port }: { host: string; port: number },
   dns: DnsPorts,
   rules: DestinationRules,

@@ -1,6 +1,6 @@
 /**
  * Fits a message to what the peer offers, lawfully or not at all: nothing is sent that the peer did not say it takes, and
- * nothing is changed that we may not change.
+ * nothing is changed that we may not change. Of a message only the encoding of parts may be.
  *
  * STANDARDS  RFC 6152 §3 (8BITMIME), RFC 6531 §3.2, §3.7 (SMTPUTF8), RFC 1870 §6.1 (SIZE), RFC 3461 §4, §5.2 (DSN),
  *            RFC 8689 §4.2.1 (REQUIRETLS); statuses: RFC 3463, RFC 6531 §4.3, RFC 8689 §5
@@ -16,6 +16,23 @@ export interface Content {
   body8bit: boolean
 }
 
+/** As it stands in the spool, or with its parts encoded for a host that takes seven bits only. */
+export type Form = 'asIs' | 'sevenBit'
+
+/** The message, looked into only when a peer lacks something. */
+export interface Message {
+  content(): Promise<Content>
+  /** Why there is no seven-bit form of it; null: there is one. */
+  sevenBit(): Promise<{ impossible: string } | null>
+  /**
+   * Octets as it is sent, with what we put in front: our signature, made now.
+   * @throws when nobody can say how to sign it; nothing is sent then
+   */
+  sizeOf(form: Form): Promise<number>
+  /** As it is sent. Only after `sizeOf` of the same form. */
+  read(form: Form): AsyncIterable<Uint8Array>
+}
+
 export interface Unfit {
   status: `5.${number}.${number}`
   reason: string
@@ -24,41 +41,39 @@ export interface Unfit {
 export interface Fitted {
   /** Null: nobody is left to send it to. */
   transaction: Transaction | null
+  /** What is to be sent in it. */
+  form: Form
   /** The tasks of its recipients, in its order. */
   tasks: MailOut[]
   unfit: Map<MailOut, Unfit>
-}
-
-/** The message as it will be sent. */
-export interface Sendable {
-  /** Octets, with what delivery puts in front. */
-  size: number
-  /** Looks into it; asked only when the peer lacks something. */
-  content(): Promise<Content>
 }
 
 /** @param tasks all of one message and reverse-path */
 export async function fitToPeer(
   tasks: readonly [MailOut, ...MailOut[]],
   peer: Peer,
-  { size, content }: Sendable,
+  { content, sevenBit, sizeOf }: Pick<Message, 'content' | 'sevenBit' | 'sizeOf'>,
 ): Promise<Fitted> {
   const [{ reversePath, requireTls, body, smtputf8: declaredUtf8, ret, envid }] = tasks
   const unfit = new Map<MailOut, Unfit>()
   const nobody = (status: Unfit['status'], reason: string): Fitted => {
     for (const task of tasks) unfit.set(task, { status, reason })
-    return { transaction: null, tasks: [], unfit }
+    return { transaction: null, form, tasks: [], unfit }
   }
 
-  if (peer.maxSize > 0 && size > peer.maxSize) return nobody('5.3.4', 'The message is larger than the next host takes')
+  let form: Form = 'asIs'
   if (requireTls && !(peer.secure && peer.offers('REQUIRETLS'))) {
     return nobody('5.7.30', 'The next host does not support REQUIRETLS')
   }
   const body8bit = body === '8BITMIME' && peer.offers('8BITMIME')
-  // RFC 6152 §3 leaves converting or refusing to us; converting would break signatures.
+  // RFC 6152 §3: converted, or returned where that cannot be.
   if (body === '8BITMIME' && !body8bit && (await content()).body8bit) {
-    return nobody('5.6.3', 'The next host takes seven-bit messages only')
+    const refused = await sevenBit()
+    if (refused) return nobody('5.6.3', refused.impossible)
+    form = 'sevenBit'
   }
+  const size = await sizeOf(form)
+  if (peer.maxSize > 0 && size > peer.maxSize) return nobody('5.3.4', 'The message is larger than the next host takes')
   const internationalized =
     declaredUtf8 || !isAscii(reversePath) || tasks.some(({ forwardPath }) => !isAscii(forwardPath))
   const smtputf8 = internationalized && peer.offers('SMTPUTF8')
@@ -81,9 +96,9 @@ export async function fitToPeer(
       recipients.push({ forwardPath, parameters: dsn ? dsnParameters(task) : '' })
     }
   }
-  if (fitting.length === 0) return { transaction: null, tasks: [], unfit }
+  if (fitting.length === 0) return { transaction: null, form, tasks: [], unfit }
   const common = { reversePath: sender, recipients, size, body8bit, smtputf8, requireTls }
-  return { transaction: { ...common, ...(dsn && { ret, envid }) }, tasks: fitting, unfit }
+  return { transaction: { ...common, ...(dsn && { ret, envid }) }, form, tasks: fitting, unfit }
 }
 
 /** With the domain in A-labels, which every host takes; null when the local part needs SMTPUTF8 — RFC 6531 §3.2. */

@@ -5,7 +5,7 @@
  */
 import type { QueueId, RecipientKey } from '@postbus/contracts'
 
-import type { Outcome } from './outcome.ts'
+import { isEnd, type Outcome } from './outcome.ts'
 
 /** The ledger cannot be read or written now: a full, busy or damaged disk. Nothing is wrong with any task. */
 export class LedgerUnavailable extends Error {
@@ -27,7 +27,8 @@ export interface Ledger {
   /** @throws LedgerUnavailable */
   find(key: LedgerKey): Promise<LedgerEntry | null>
   /**
-   * Durable when it resolves. Replaces the entry of an earlier attempt; an ended one is never replaced.
+   * Durable when it resolves. Replaces the entry of an earlier attempt. An ended one stays, but for mail that did arrive: what
+   * the next host took is not undone by what was decided meanwhile.
    * @throws LedgerUnavailable nothing was stored, or nobody knows
    */
   commit(entry: LedgerEntry): Promise<void>
@@ -35,3 +36,7 @@ export interface Ledger {
   prune(before: Date, limit: number): Promise<number>
   close(): Promise<void>
 }
+
+/** The task comes too late to be attempted: what follows from the entry is said again. */
+export const answers = ({ outcome, attempt }: LedgerEntry, task: { attempt: number }): boolean =>
+  isEnd(outcome) || attempt >= task.attempt

@@ -1,48 +1,38 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { meansTooMany, type PeerReply, verdictOf } from './reply.ts'
+import fc from 'fast-check'
 
-const cases: [PeerReply['to'], string, string][] = [
-  ['RCPT', '550 5.1.1 nobody', 'failed 5.1.1'],
-  ['RCPT', '550-5.7.26 not\n550 5.7.26 authenticated', 'failed 5.7.26'],
-  ['RCPT', '550 nobody', 'failed 5.0.0'],
-  ['RCPT', '450 4.2.0 greylisted', 'deferred 4.2.0'],
-  ['RCPT', '451 busy', 'deferred 4.0.0'],
-  // The code decides, not an enhanced status of another class — RFC 3463 §2.
-  ['RCPT', '550 4.2.0 mixed up', 'failed 5.0.0'],
-  ['RCPT', '450 5.1.1 mixed up', 'deferred 4.0.0'],
-  // RFC 5321 §4.5.3.1.10.
-  ['RCPT', '552 too many recipients', 'deferred 4.0.0'],
-  ['RCPT', '552 5.5.3 too many recipients', 'deferred 4.0.0'],
-  ['RCPT', '552 5.2.2 mailbox full', 'failed 5.2.2'],
-  ['DATA', '552 message too large', 'failed 5.0.0'],
-  ['DATA', '554 5.6.0 no', 'failed 5.6.0'],
-  ['MAIL', '530 5.7.0 authenticate first', 'failed 5.7.0'],
-  // Nothing said before MAIL is about the message: the next host, or later.
-  ['session', '554 5.3.2 go away', 'deferred 4.0.0'],
-  ['session', '421 4.3.2 later', 'deferred 4.3.2'],
-  // What is no reply at all says nothing for good.
-  ['RCPT', '5xx what', 'deferred 4.0.0'],
-  ['DATA', 'Connection closed unexpectedly', 'deferred 4.0.0'],
-  ['RCPT', '', 'deferred 4.0.0'],
-]
-test('a reply is permanent only where it clearly says so about this recipient or message', () => {
-  for (const [to, text, verdict] of cases) {
-    const { kind, status } = verdictOf({ to, text })
-    assert.equal(`${kind} ${status}`, verdict, `${to}: ${text}`)
-  }
+import { MAX_REPLY, readReply, replyText } from './reply.ts'
+
+test('all lines of a reply are read as one', () => {
+  const cases: [string, string, string | undefined, string][] = [
+    ['550 5.1.1 nobody', '550', '5.1.1', '550 5.1.1 nobody'],
+    [
+      '421-4.7.28 an unusual\n421-4.7.28 rate\n421 4.7.28 of mail',
+      '421',
+      '4.7.28',
+      '421 4.7.28 an unusual rate of mail',
+    ],
+    ['554-mx.far.test\n554-No SMTP service\n554 listed', '554', undefined, '554 mx.far.test No SMTP service listed'],
+    ['550-first\n550 5.7.1 last', '550', '5.7.1', '550 5.7.1 first last'],
+    ['550', '550', undefined, '550'],
+    ['550 4.2.0 mixed up', '550', undefined, '550 4.2.0 mixed up'],
+    ['5500 no code', '', undefined, '5500 no code'],
+    ['', '', undefined, ''],
+  ]
+  for (const [text, code, status, line] of cases) assert.deepEqual(readReply(text), { code, status, line }, text)
 })
 
-test('too many recipients is told from a full mailbox', () => {
-  const many = ['452 4.5.3 too many', '452 too many', '552 5.5.3 too many', '552 too many']
-  const others = ['452 4.2.2 full', '452 4.3.1 disk', '450 4.5.3 no', '552 5.2.2 full', '250 ok']
-  assert.deepEqual(
-    many.filter((text) => !meansTooMany({ to: 'RCPT', text })),
-    [],
-  )
-  assert.deepEqual(
-    others.filter((text) => meansTooMany({ to: 'RCPT', text })),
-    [],
+test('whatever a peer sends is bounded, and can be printed', () => {
+  assert.equal(replyText('250-one\r\n250 two\r\n'), '250-one\n250 two')
+  assert.equal(replyText('550 \u001b[2Jcleared\u0000\u202eback'), '550 \ufffd[2Jcleared\ufffd\ufffdback')
+  assert.equal(replyText('550 Größe überschritten'), '550 Größe überschritten')
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 3 * MAX_REPLY }), (raw) => {
+      const text = replyText(raw)
+      assert.ok(text.length <= MAX_REPLY && text.isWellFormed())
+      assert.doesNotMatch(text, /[^\n\P{Cc}]/u)
+    }),
   )
 })

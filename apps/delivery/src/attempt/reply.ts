@@ -1,41 +1,53 @@
 /**
- * What a peer's reply means for one recipient.
+ * A peer's reply as a value: bounded, printable, and read where SMTP says where to look. What it means is decided in classify.ts.
  *
- * A 5yz is believed only where it is about this recipient or this message; what we did not expect is temporary, because a
- * wrong permanent failure destroys mail.
- *
- * STANDARDS  RFC 5321 §4.2.1 (first digit), §4.5.3.1.10 (too many recipients); RFC 3463, RFC 2034 (enhanced status)
+ * STANDARDS  RFC 5321 §4.2.1 (multi-line replies); RFC 2034 (enhanced status)
  */
 export interface PeerReply {
   /** As received; several lines are parted by line feeds. */
   text: string
   /** What it answered. Before MAIL nothing said is about the message. */
-  to: 'session' | 'MAIL' | 'RCPT' | 'DATA'
+  to: ReplyTo
 }
 
-export type Verdict =
-  | { kind: 'deferred'; status: `4.${number}.${number}`; reason: string }
-  | { kind: 'failed'; status: `5.${number}.${number}`; reason: string }
+export const REPLY_TO = ['session', 'MAIL', 'RCPT', 'DATA'] as const
+export type ReplyTo = (typeof REPLY_TO)[number]
 
-const MAX_REASON = 2000
-
-export function verdictOf(reply: PeerReply): Verdict {
-  const { text, to } = reply
-  const [, said] = /^\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})(?![\d.])/.exec(text) ?? []
-  const reason = text.slice(0, MAX_REASON)
-  if (/^5\d\d(?!\d)/.test(text) && to !== 'session' && !meansTooMany(reply)) {
-    return { kind: 'failed', status: isClass5(said) ? said : '5.0.0', reason }
-  }
-  return { kind: 'deferred', status: isClass4(said) ? said : '4.0.0', reason }
-}
+/** RFC 5321 §4.5.3.1.5 allows 512 octets a line; what a peer says beyond a screenful tells nobody anything. */
+export const MAX_REPLY = 2000
 
 /**
- * The recipient may go into another transaction at once. A 552 to RCPT is to be taken for the 452 it should have been, unless
- * its enhanced status says that it is about the mailbox or the message.
+ * What a peer sent, fit for logs, statuses and reports: line ends become line feeds; control characters, bidirectional overrides
+ * and halves of surrogate pairs become U+FFFD; no longer than MAX_REPLY UTF-16 units, never cut inside a character.
  */
-export function meansTooMany({ text, to }: PeerReply): boolean {
-  return to === 'RCPT' && /^(?:452|552)[ -](?:[45]\.5\.3(?!\d)|(?![45]\.\d))/.test(text)
+export function replyText(raw: string): string {
+  const text = raw
+    .slice(0, MAX_REPLY)
+    .replace(/\r\n?/g, '\n')
+    .replace(/\t/g, ' ')
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (char) =>
+      char === '\n' ? char : '\ufffd',
+    )
+    .trim()
+  return text.toWellFormed()
 }
 
-const isClass4 = (status: string | undefined): status is `4.${number}.${number}` => status?.startsWith('4.') === true
-const isClass5 = (status: string | undefined): status is `5.${number}.${number}` => status?.startsWith('5.') === true
+export interface ReadReply {
+  /** Three digits; empty when the peer's words are no reply. */
+  code: string
+  /** Its enhanced status when that agrees with the code's first digit — RFC 3463 §2. */
+  status: string | undefined
+  /** `550 5.1.1 all words of all lines`: what patterns are matched against. */
+  line: string
+}
+
+export function readReply(text: string): ReadReply {
+  const lines = text.split('\n').map((line) => REPLY_LINE.exec(line.trim())?.groups ?? { words: line.trim() })
+  const code = lines[0]?.['code'] ?? ''
+  const said = lines.find(({ status }) => status !== undefined)?.['status']
+  const status = said?.[0] === code[0] ? said : undefined
+  const words = lines.map(({ words }) => words).filter(Boolean)
+  return { code, status, line: [code, said, ...words].filter(Boolean).join(' ') }
+}
+
+const REPLY_LINE = /^(?<code>[2-5]\d\d)(?!\d)[ -]?(?:(?<status>[245]\.\d{1,3}\.\d{1,3})(?![\d.])\s*)?(?<words>.*)$/

@@ -37,7 +37,7 @@ function world(domains: readonly string[], maxRemembered = 10) {
   /** The domains that sign a new message. */
   const signing = async (header: string, changes: object = {}): Promise<string[]> => {
     const queueId = `01J9ZK3V8Q6X4T2M7N5R1${String(++messages).padStart(5, '0')}`
-    const fields = await sign(taskTo('x@far.test', { queueId, ...changes }), body(header))
+    const fields = await sign(taskTo('x@far.test', { queueId, ...changes }), 'asIs', body(header))
     return [...fields.matchAll(/\bd=([^;]+);/g)].map(([, domain]) => domain ?? '')
   }
   return { asked, counted, state, sign, body, signing, reads: () => read }
@@ -73,14 +73,14 @@ test('a message to many sites is signed once, until keys may have changed', asyn
   const { sign, body, reads, state, counted } = world(['example.org'])
   const message = taskTo('x@far.test')
   const from = body('From: smith@example.org\r\n')
-  const [one, two] = await Promise.all([sign(message, from), sign(message, from)])
+  const [one, two] = await Promise.all([sign(message, 'asIs', from), sign(message, 'asIs', from)])
   assert.equal(one, two)
-  await sign(message, from)
+  await sign(message, 'asIs', from)
   assert.equal(reads(), 1)
-  await sign({ ...message, reversePath: 'owner@example.org' }, from)
+  await sign({ ...message, reversePath: 'owner@example.org' }, 'asIs', from)
   assert.equal(reads(), 2)
   state.generation++
-  await sign(message, from)
+  await sign(message, 'asIs', from)
   assert.equal(reads(), 3)
   assert.deepEqual(counted, ['signed', 'signed', 'signed'])
 })
@@ -89,12 +89,12 @@ test('what is remembered is bounded, and a failure is not', async () => {
   const { sign, body, reads, state } = world(['example.org'], 1)
   const [one, two] = [taskTo('x@far.test'), taskTo('x@far.test', { reversePath: 'b@example.org' })]
   const from = body('From: smith@example.org\r\n')
-  for (const message of [one, two, one]) await sign(message, from)
+  for (const message of [one, two, one]) await sign(message, 'asIs', from)
   assert.equal(reads(), 3)
   state.failing = new Error('no directory')
-  await assert.rejects(sign(two, from), /no directory/)
+  await assert.rejects(sign(two, 'asIs', from), /no directory/)
   state.failing = null
-  assert.match(await sign(two, from), /^DKIM-Signature/)
+  assert.match(await sign(two, 'asIs', from), /^DKIM-Signature/)
 })
 
 test('authors’ domains that sign are bounded', async () => {

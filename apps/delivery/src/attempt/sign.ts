@@ -12,6 +12,8 @@ import { signatureOf, type SigningKey } from '@postbus/mail-auth'
 import { type AddressGroup, type HeaderField, type MailboxAddress, parseAddressList } from '@postbus/message'
 import { normalizeDomain } from '@postbus/smtp'
 
+import type { Form } from './fit.ts'
+
 /** More authors' domains than this do not sign; each costs a signature. */
 const MAX_AUTHOR_DOMAINS = 5
 
@@ -27,6 +29,7 @@ export interface SignPorts {
 /** @returns fields to put in front of the message, each ending with CRLF; '' where nothing is signed */
 export type Sign = (
   message: Pick<MailOut, 'queueId' | 'origin' | 'reversePath'>,
+  form: Form,
   body: () => AsyncIterable<Uint8Array>,
 ) => Promise<string>
 
@@ -41,10 +44,10 @@ export function signer(ports: SignPorts, maxRemembered: number): Sign {
     return signature
   }
 
-  return async ({ queueId, origin, reversePath }, body) => {
+  return async ({ queueId, origin, reversePath }, form, body) => {
     if (origin === 'inbound') return ''
     // A list has its members' copies sent in its owner's name.
-    const key = JSON.stringify([ports.generation(), queueId, reversePath])
+    const key = JSON.stringify([ports.generation(), queueId, reversePath, form])
     const signature = remembered.get(key) ?? signed(reversePath, body)
     remembered.delete(key)
     remembered.set(key, signature)

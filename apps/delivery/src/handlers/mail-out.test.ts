@@ -9,6 +9,8 @@ import { pino } from 'pino'
 import { taskTo, time } from '../../test/samples.ts'
 import { type LedgerEntry, LedgerUnavailable } from '../attempt/ledger.ts'
 import type { Outcome } from '../attempt/outcome.ts'
+import { Turns } from '../attempt/turns.ts'
+import type { Submission } from '../lanes/scheduler.ts'
 import { onMailOut } from './mail-out.ts'
 
 const relayed: Outcome = { kind: 'relayed', at: time(1), mxHost: 'mx.far.test', reply: '250 ok', dsn: true }
@@ -18,33 +20,40 @@ const deferred: Outcome = {
 }
 const context = { log: pino({ level: 'silent' }), deliveries: 1, signal: new AbortController().signal }
 
-function world(outcome: Outcome | Error) {
+function world(outcome: Outcome | Error, submissions: Submission<Outcome>[] = []) {
   const ledger = new Map<string, LedgerEntry>()
   const statuses: Status[] = []
   const retries: { task: MailOut; at: Date | undefined; target: string | undefined }[] = []
+  const holds: unknown[] = []
   let attempts = 0
   let failing: Error | null = null
   const handler = onMailOut({
     ledger: { find: async ({ queueId, n }) => ledger.get(`${queueId}${n}`) ?? null },
     async attempt({ queueId, n, attempt, incarnation }) {
       attempts++
+      const submission = submissions.shift()
+      if (submission) return submission
       if (outcome instanceof Error) throw outcome
       await new Promise((resolve) => setImmediate(resolve))
       ledger.set(`${queueId}${n}`, { queueId, n, attempt, incarnation, outcome })
-      return outcome
+      return { kind: 'done', outcome }
     },
     async writeStatuses(all) {
       if (failing) throw failing
       statuses.push(...all)
     },
-    async publish(_contract, task, options) {
+    async publish(contract, task, options) {
+      if (failing) throw failing
+      if (contract.name === 'mail.hold') return void holds.push(task)
       const { schedule } = options ?? {}
       retries.push({ task: task as MailOut, at: schedule?.at, target: schedule?.target })
     },
+    turns: new Turns(),
+    async clearHold() {},
     counted: () => {},
   })
   return {
-    ...{ statuses, retries, ledger },
+    ...{ statuses, retries, holds, ledger },
     run: (task: MailOut) => handler(task, context),
     attempts: () => attempts,
     breakBus: (error: Error | null) => {
@@ -88,6 +97,13 @@ test('a deferred recipient becomes the next attempt, scheduled into its own work
   assert.equal(statuses[0]?.kind === 'deferred' && statuses[0].attempt, 1)
 })
 
+test('the last reply stays with the task when a later attempt cannot even connect', async () => {
+  const { reply: _, ...away } = deferred
+  const { run, retries } = world(away)
+  await run({ ...task, attempt: 2, lastReply: '450 4.7.1 greylisted' })
+  assert.equal(retries[0]?.task.lastReply, '450 4.7.1 greylisted')
+})
+
 test('a later attempt is made even if an earlier one was deferred', async () => {
   const { run, attempts, retries } = world(deferred)
   await run(task)
@@ -103,6 +119,19 @@ test('an older copy that custody brought back continues where the ledger is, und
   assert.equal(attempts(), 1)
   assert.deepEqual([retries[1]?.task.attempt, retries[1]?.task.incarnation, retries[1]?.at], [5, 1, new Date(time(6))])
   assert.deepEqual([statuses[1]?.incarnation, statuses[1] && 'attempt' in statuses[1] && statuses[1].attempt], [1, 4])
+})
+
+test('a held recipient is kept whole for an operator', async () => {
+  const held: Outcome = { kind: 'held', at: time(1), rule: 'transport careful: look at it' }
+  const { run, statuses, holds, attempts } = world(held)
+  await run(task)
+  await run(task)
+  assert.equal(attempts(), 1)
+  assert.deepEqual(holds[1], holds[0])
+  assert.deepEqual(holds[0], { task, heldAt: time(1), rule: held.rule })
+  assert.deepEqual(statuses[0], {
+    ...{ ...held, queueId: task.queueId, n: task.n, incarnation: 0, attempt: 1, site: 'far.test' },
+  })
 })
 
 test('a bus that does not confirm costs no second delivery', async () => {
@@ -124,4 +153,20 @@ test('a message without a readable record goes to an operator, and anything unex
     assert.equal((await world(error).run(task)).kind, 'reject')
   }
   await assert.rejects(world(new Error('disk')).run(task), /disk/)
+})
+
+test('a task that is put back is the same again later, and nobody is told', async () => {
+  const until = new Date(time(3))
+  const { run, retries, statuses, ledger } = world(relayed, [{ kind: 'spill', until }])
+  assert.deepEqual(await run({ ...task, spills: 1, attempt: 2 }), { kind: 'done' })
+  const [later] = retries
+  assert.deepEqual([later?.task.attempt, later?.task.spills, later?.at], [2, 2, until])
+  assert.match(later?.target ?? '', /\.q\./)
+  assert.deepEqual([statuses.length, ledger.size], [0, 0])
+})
+
+test('a task that cannot be put back stays in hand', async () => {
+  const { run, breakBus } = world(relayed, [{ kind: 'spill', until: new Date(time(3)) }])
+  breakBus(new BusUnavailable('away'))
+  await assert.rejects(run(task), DependencyUnavailable)
 })

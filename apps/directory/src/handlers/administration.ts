@@ -10,6 +10,7 @@ import { aliasView, deleteAlias, insertAlias, updateAlias } from '../administrat
 import { activateKey, deleteKey, dkimKeyView, insertKeys, newKeyPairs, retireKey } from '../administration/dkim-keys.ts'
 import { deleteDomain, domainView, insertDomain, updateDomain } from '../administration/domains.ts'
 import { domainField, nameField } from '../administration/fields.ts'
+import { deleteTransport, insertTransport, transportView, updateTransport } from '../administration/transports.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 import type { DirectoryStore, DirectoryWriter, DkimKeyName, Name } from '../store.ts'
 import type { Answer } from './answer.ts'
@@ -46,6 +47,7 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
   const { addAccount, changeAccount, removeAccount, listAccounts } = contracts
   const { addAlias, changeAlias, removeAlias, listAliases } = contracts
   const { addSigningKey, listSigningKeys, activateSigningKey, retireSigningKey, removeSigningKey } = contracts
+  const { addTransport, changeTransport, removeTransport, listTransports } = contracts
 
   return [
     answer(addDomain, (input, { log }) =>
@@ -125,6 +127,21 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
       const rows = await store.dkimKeyPage(optionalDomain(domain), after ?? firstKey, limit + 1)
       const { items, more } = pageOf(rows, limit)
       return { keys: items.map(dkimKeyView), more }
+    }),
+    answer(addTransport, (input, { log }) =>
+      changed(addTransport, log, { transport: input.name }, (writer) => insertTransport(input, writer, new Date())),
+    ),
+    answer(changeTransport, (input, { log }) =>
+      changed(changeTransport, log, { transport: input.name }, (writer) => updateTransport(input, writer)),
+    ),
+    answer(removeTransport, ({ name }, { log }) =>
+      changed(removeTransport, log, { transport: name }, (writer) => deleteTransport(name, writer)),
+    ),
+    answer(listTransports, async ({ name, after = '', limit }) => {
+      const rows =
+        name === undefined ? await store.transportPage(after, limit + 1) : present(await store.transport(name))
+      const { items, more } = pageOf(rows, limit)
+      return { transports: items.map(transportView), more }
     }),
   ]
 }

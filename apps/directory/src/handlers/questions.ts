@@ -1,6 +1,6 @@
 /**
  * What services ask about addresses, accounts and domains: resolve, checkSender, spendSending, describeAccount, localDomains,
- * signingKeys.
+ * signingKeys, transports.
  */
 import type { Stoppable } from '@postbus/bus'
 import {
@@ -10,6 +10,7 @@ import {
   resolveAddresses,
   signingKeys,
   spendSending,
+  transports,
 } from '@postbus/contracts'
 
 import { deniedSenders } from '../addresses/check-sender.ts'
@@ -64,6 +65,13 @@ export function answerQuestions(answer: Answer, { store, settings, spend, metric
       return {
         keys: keys.map(({ domain, selector, algorithm, privateKey }) => ({ domain, selector, algorithm, privateKey })),
       }
+    }),
+    answer(transports, async ({ after = '', limit }) => {
+      // Before the page: a reader that sees the same revision on every page has seen no half of a change.
+      const revision = await store.revision()
+      const rows = await store.transportPage(after, limit + 1)
+      const page = rows.slice(0, limit).map(({ createdAt: _, ...transport }) => transport)
+      return { transports: page, more: rows.length > limit, revision }
     }),
   ]
 }

@@ -3,89 +3,15 @@
  * RET are honoured; and killing custody while it reports neither loses a report nor makes one twice.
  */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 
 import { startSmtpSink } from '@postbus/testkit'
-import { createTransport, type SendMailOptions } from 'nodemailer'
 
 import { messages } from '../mailboxes.ts'
-import { startPlatform, until, type Platform, type Ready } from '../platform.ts'
-import { addAccounts, postbus, type Account } from '../postbus.ts'
-import { piped, queueIdOf } from '../sending.ts'
-
-/** RFC 3464 as Python's email package reads it. */
-const READ_REPORT = `
-import email, email.policy, json, sys
-message = email.message_from_binary_file(sys.stdin.buffer, policy=email.policy.default)
-text, status, original = message.iter_parts()
-groups = [dict(group.items()) for group in status.get_payload()]
-print(json.dumps({
-    'from': message['From'], 'to': message['To'], 'returnPath': message['Return-Path'], 'auto': message['Auto-Submitted'],
-    'type': message.get_content_type(), 'reportType': message.get_param('report-type'),
-    'types': [part.get_content_type() for part in message.iter_parts()],
-    'text': text.get_content(), 'message': groups[0], 'recipients': groups[1:], 'original': original.as_string(),
-}))
-`
-
-interface Report {
-  from: string
-  to: string
-  returnPath: string
-  auto: string
-  type: string
-  reportType: string
-  types: string[]
-  text: string
-  message: Record<string, string>
-  recipients: Record<string, string>[]
-  original: string
-}
-
-interface Where {
-  recipients: { forwardPath: string; state: string; report?: string; unreported?: string }[]
-  freedAt?: string
-}
-
-async function send(ready: Ready, from: Account, to: string[], dsn?: SendMailOptions['dsn']): Promise<string> {
-  const transport = createTransport({
-    host: 'localhost',
-    port: ready.ports['submission'],
-    requireTLS: true,
-    tls: { ca: await readFile(ready.ca, 'utf8') },
-    auth: { user: from.address, pass: from.password },
-  })
-  try {
-    const text = 'The body of the message.\r\n'
-    const { response } = await transport.sendMail({
-      from: from.address,
-      to,
-      subject: 'hello',
-      text,
-      ...(dsn && { dsn }),
-    })
-    return queueIdOf(response)
-  } finally {
-    transport.close()
-  }
-}
-
-const reportOf = async (bytes: Buffer): Promise<Report> =>
-  JSON.parse(await piped('python3', ['-c', READ_REPORT], bytes)) as Report // The script above makes it.
-
-/** What became of it, once its record was given back: everything that had to be told was told. */
-async function settled(platform: Platform, queueId: string): Promise<Where> {
-  let known: Where = { recipients: [] }
-  await until(
-    async () => {
-      known = await postbus<Where>(platform.ready(), 'where', queueId)
-      return known.freedAt !== undefined
-    },
-    60_000,
-    () => `${JSON.stringify(known)}\n${platform.output()}`,
-  )
-  return known
-}
+import { startPlatform } from '../platform.ts'
+import { addAccounts, postbus } from '../postbus.ts'
+import { reportOf, settled } from '../reports.ts'
+import { submit } from '../sending.ts'
 
 test('what cannot be delivered comes back', async (t) => {
   const sink = await startSmtpSink(t)
@@ -102,7 +28,9 @@ test('what cannot be delivered comes back', async (t) => {
   assert.ok(jones)
 
   await t.test('an unknown remote user: three parts that Python reads', async () => {
-    const queueId = await send(ready, senders.one, ['permfail@far.test'], { id: 'QQ314159', notify: ['failure'] })
+    const queueId = await submit(ready, senders.one, ['permfail@far.test'], {
+      dsn: { id: 'QQ314159', notify: ['failure'] },
+    })
     const report = await reportOf((await messages(ready, senders.one, 1))[0] ?? assert.fail())
     assert.deepEqual(
       [report.type, report.reportType, report.types],
@@ -126,7 +54,7 @@ test('what cannot be delivered comes back', async (t) => {
 
   await t.test('one good recipient and two bad ones: one report about the bad ones', async () => {
     const to = [jones.address, 'permfail-1@far.test', 'permdata@away.test', 'fine@far.test']
-    const queueId = await send(ready, senders.mixed, to)
+    const queueId = await submit(ready, senders.mixed, to)
     await settled(platform, queueId)
     const found = await messages(ready, senders.mixed, 1)
     assert.equal(found.length, 1)
@@ -138,7 +66,7 @@ test('what cannot be delivered comes back', async (t) => {
   })
 
   await t.test('RET=HDRS: the header and no more', async () => {
-    await send(ready, senders.headers, ['permfail@far.test'], { return: 'headers', notify: ['failure'] })
+    await submit(ready, senders.headers, ['permfail@far.test'], { dsn: { return: 'headers', notify: ['failure'] } })
     const report = await reportOf((await messages(ready, senders.headers, 1))[0] ?? assert.fail())
     assert.equal(report.types[2], 'text/rfc822-headers')
     assert.match(report.original, /Subject: hello/)
@@ -146,7 +74,7 @@ test('what cannot be delivered comes back', async (t) => {
   })
 
   await t.test('NOTIFY=NEVER: nothing comes back, and the books say why', async () => {
-    const queueId = await send(ready, senders.never, ['permfail@far.test'], { notify: ['never'] })
+    const queueId = await submit(ready, senders.never, ['permfail@far.test'], { dsn: { notify: ['never'] } })
     assert.deepEqual(
       (await settled(platform, queueId)).recipients.map(({ state, report, unreported }) => [state, report, unreported]),
       [['failed', undefined, 'NOTIFY=NEVER']],
@@ -156,7 +84,7 @@ test('what cannot be delivered comes back', async (t) => {
 
   await t.test('an alias that leads nowhere: the router’s failure is told as well', async () => {
     await postbus(ready, 'alias', 'add', 'nowhere@example.org', '--member', 'nobody@example.org')
-    await send(ready, senders.local, ['nowhere@example.org'])
+    await submit(ready, senders.local, ['nowhere@example.org'])
     const { recipients, text } = await reportOf((await messages(ready, senders.local, 1))[0] ?? assert.fail())
     assert.match(text, /<nobody@example\.org>[\s\S]*<nowhere@example\.org>/)
     assert.deepEqual([recipients.length, recipients[0]?.['Status']], [1, '5.1.1'])
@@ -165,7 +93,7 @@ test('what cannot be delivered comes back', async (t) => {
   await t.test('kill -9 of custody while it reports: one report for each message', async () => {
     const count = 10
     const sending = Array.fromAsync({ length: count }, (_, index) =>
-      send(ready, senders.many, [`permfail-${index}@far.test`]),
+      submit(ready, senders.many, [`permfail-${index}@far.test`]),
     )
     for (let kills = 0; kills < 3; kills++) {
       await platform.kill('custody')

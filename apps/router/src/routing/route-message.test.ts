@@ -147,6 +147,36 @@ test('a list sets its own reverse-path, and what the author asked to be told end
   }
 })
 
+test('of an alias with several recipients the sender hears once, so none of them is asked for success', async () => {
+  const notify = async (...words: string[]) => {
+    const { local, out, statuses } = await routeMessage(
+      accepted(
+        { forwardPath: 'mixed@example.org', notify: words },
+        { forwardPath: 'jones@example.org', notify: words },
+      ),
+      ports,
+      limits,
+    )
+    return {
+      asked: [...out, ...local].map(({ forwardPath, original }) => [forwardPath, original.notify?.join()]),
+      expanded: statuses
+        .flatMap((status) => (status.kind === 'routed' ? status.recipients : []))
+        .map((r) => r.expanded),
+    }
+  }
+  // RFC 3461 §5.2.7.2 (c); the list behind the alias sends messages of its own.
+  const { asked, expanded } = await notify('SUCCESS', 'FAILURE')
+  assert.deepEqual(asked, [
+    ['ann@far.test', 'FAILURE'],
+    ['ann@far.test', undefined],
+    ['brown@example.org', undefined],
+    ['jones@example.org', 'SUCCESS,FAILURE'],
+  ])
+  assert.deepEqual(expanded, [true, undefined, undefined, undefined])
+  assert.equal((await notify('SUCCESS')).asked[0]?.[1], 'NEVER')
+  assert.equal((await notify('NEVER')).asked[0]?.[1], 'NEVER')
+})
+
 test('a list never makes a report answerable', async () => {
   const event = accepted('list@example.org')
   const route = await routed({ ...event, envelope: { ...event.envelope, reversePath: '' } })

@@ -73,19 +73,28 @@ export async function routeMessage(event: MailAccepted, ports: RoutePorts, limit
     room = Math.max(0, room - finals.length)
 
     const name = mention(recipient.forwardPath, mentions)
-    const recipients = new Map<RecipientKey, FinalRecipient>()
+    const numbered = new Map<RecipientKey, Final>()
     for (const final of finals) {
       const n = recipientKey(name, finalName(final, envelope.reversePath))
-      if (!recipients.has(n)) recipients.set(n, settle(n, final, recipient))
+      if (!numbered.has(n)) numbered.set(n, final)
     }
-    route.statuses.push(...pages(index, recipient, [...recipients.values()]))
+    const several = numbered.size > 1
+    const recipients = [...numbered].map(([n, final]) => settle(n, final, recipient, several))
+    route.statuses.push(...pages(index, recipient, recipients))
   }
   route.statuses.push(...ends)
   return route
 
   /** Where one final recipient goes; its work or its end is noted on the way. */
-  function settle(n: RecipientKey, { forwardPath, reversePath, end }: Final, original: Recipient): FinalRecipient {
-    const final = { n, forwardPath, reversePath }
+  function settle(
+    n: RecipientKey,
+    { forwardPath, reversePath, end }: Final,
+    original: Recipient,
+    several: boolean,
+  ): FinalRecipient {
+    // What a list does with its members is told to its owner — RFC 3461 §5.2.7.3.
+    const expanded = several && reversePath === envelope.reversePath
+    const final = { n, forwardPath, reversePath, ...(expanded && { expanded }) }
     const task = () => taskOf(message, original, final)
     switch (end.kind) {
       case 'local': {

@@ -1,4 +1,7 @@
-import type { Migration } from '@postbus/sql'
+import type { MessageEntry, Recipient } from '@postbus/contracts'
+import type { Migration, Transaction } from '@postbus/sql'
+
+import { hashOfAddress, hashOfMessageId, hourOf } from './hashes.ts'
 
 /**
  * `phase`: 0 open, 1 report due, 2 settled, 3 buried, 4 freed. Times are milliseconds. Every index serves one paged
@@ -91,6 +94,74 @@ export const migrations: readonly Migration[] = [
     `,
   },
   {
+    name: '0003-queue-and-look-ups',
+    async sqlite(transaction) {
+      await transaction.exec(`
+        alter table recipient add column site text;
+        alter table recipient add column accepted_at integer;
+        alter table recipient add column next_attempt_at integer;
+        alter table recipient add column merged_into text;
+        alter table message add column merges integer not null default 0;
+        alter table message add column unread integer not null default 0;
+        alter table message add column accepted_hour integer;
+        alter table message add column message_id_hash integer;
+        alter table message add column sender_hash integer;
+        alter table original add column accepted_hour integer;
+        alter table original add column address_hash integer;
+        alter table original add column report text;
+        alter table original add column report_due_at integer;
+
+        create table history (
+          queue_id text not null,
+          n text not null,
+          ended integer not null,
+          incarnation integer not null,
+          attempt integer not null,
+          rank integer not null,
+          at text not null,
+          status text not null,
+          primary key (queue_id, n, ended, incarnation, attempt, rank)
+        ) strict, without rowid;
+
+        create table later_report (
+          queue_id text not null,
+          n text not null,
+          report text not null,
+          at text not null,
+          note text not null,
+          primary key (queue_id, n, report)
+        ) strict, without rowid;
+
+        update recipient set merged_into = json_extract(listing, '$.final.destination.into')
+          where json_extract(listing, '$.final.destination.kind') = 'merged';
+        update message set merges = 1 where queue_id in (select queue_id from recipient where merged_into is not null);
+        update recipient set
+          site = json_extract(listing, '$.final.destination.site'),
+          accepted_at = (
+            select cast(round((julianday(json_extract(entry, '$.acceptedAt')) - 2440587.5) * 86400000) as integer)
+            from message where message.queue_id = recipient.queue_id
+          ),
+          next_attempt_at = case state when 'deferred' then
+            cast(round((julianday(json_extract(status, '$.nextAttemptAt')) - 2440587.5) * 86400000) as integer) end
+          where open = 1 and json_extract(listing, '$.final.destination.kind') = 'remote';
+      `)
+      await fillLookUps(transaction as Transaction<LookUps>)
+      await transaction.exec(`
+        create index recipient_queue on recipient (accepted_at, queue_id, n) where accepted_at is not null;
+        create index recipient_queue_by_site on recipient (site, accepted_at, queue_id, n, state, next_attempt_at)
+          where accepted_at is not null;
+        create index recipient_set_aside on recipient (accepted_at, queue_id, n)
+          where accepted_at is not null and state in ('held', 'dead');
+        create index recipient_copies on recipient (queue_id, merged_into) where merged_into is not null;
+        create index message_unread on message (queue_id) where unread = 1;
+        create index message_by_id on message (accepted_hour, message_id_hash) where message_id_hash is not null;
+        create index message_by_sender on message (accepted_hour, sender_hash) where sender_hash is not null;
+        create index original_by_address on original (accepted_hour, address_hash) where accepted_hour is not null;
+        create index original_report_due on original (report_due_at) where report_due_at is not null;
+      `)
+    },
+  },
+  {
     name: '0004-streams',
     sqlite: `
       create table stream (
@@ -101,3 +172,66 @@ export const migrations: readonly Migration[] = [
     `,
   },
 ]
+
+/** The tables as step 3 knows them. */
+interface LookUps {
+  message: {
+    queue_id: string
+    entry: string | null
+    accepted_hour: number | null
+    message_id_hash: number | null
+    sender_hash: number | null
+  }
+  original: {
+    queue_id: string
+    original: number
+    recipient: string | null
+    accepted_hour: number | null
+    address_hash: number | null
+  }
+}
+
+async function fillLookUps({ query }: Transaction<LookUps>): Promise<void> {
+  const PAGE = 1000
+  for (let after = '', more = true; more;) {
+    const messages = await query
+      .selectFrom('message')
+      .select(['queue_id', 'entry'])
+      .where('queue_id', '>', after)
+      .orderBy('queue_id')
+      .limit(PAGE)
+      .execute()
+    for (const { queue_id, entry } of messages) {
+      after = queue_id
+      if (entry === null) continue
+      // Written by an earlier version from parsed values.
+      const { acceptedAt, messageId, reversePath } = JSON.parse(entry) as MessageEntry
+      const accepted_hour = hourOf(acceptedAt)
+      await query
+        .updateTable('message')
+        .set({
+          accepted_hour,
+          message_id_hash: messageId === undefined ? null : hashOfMessageId(messageId),
+          sender_hash: hashOfAddress(reversePath),
+        })
+        .where('queue_id', '=', queue_id)
+        .execute()
+      const originals = await query
+        .selectFrom('original')
+        .select(['original', 'recipient'])
+        .where('queue_id', '=', queue_id)
+        .execute()
+      for (const { original, recipient } of originals) {
+        if (recipient === null) continue
+        const { forwardPath } = JSON.parse(recipient) as Recipient
+        await query
+          .updateTable('original')
+          .set({ accepted_hour, address_hash: hashOfAddress(forwardPath) })
+          .where('queue_id', '=', queue_id)
+          .where('original', '=', original)
+          .execute()
+      }
+    }
+    more = messages.length === PAGE
+  }
+}

@@ -1,11 +1,14 @@
 /** What any replica may ask of the books. */
-import type { QueueId } from '@postbus/contracts'
+import type { LaterReport, QueueId, RecipientKey } from '@postbus/contracts'
 import type { Database } from '@postbus/sql'
 import { sql } from 'kysely'
 
-import type { Books, MessagePage } from '../../tracking/books.ts'
+import type { Books, MessagePage, RecipientPage } from '../../tracking/books.ts'
+import type { RecipientStatus } from '../../tracking/order.ts'
 import { knownStreams, openMessages, openTasks } from './census.ts'
-import { entryIn, recipientIn, TRACKED, trackedIn } from './rows.ts'
+import { lookUps } from './look-ups.ts'
+import { readingQueue } from './queue.ts'
+import { entryIn, originalIn, parsed, TRACKED, trackedIn } from './rows.ts'
 import { FREED, PHASES, type Tables } from './tables.ts'
 
 export function readingBooks(db: Database<Tables>): Omit<Books, 'lead' | 'close'> {
@@ -13,7 +16,21 @@ export function readingBooks(db: Database<Tables>): Omit<Books, 'lead' | 'close'
     knownStreams: () => knownStreams(db),
     openTasks: (after, limit) => openTasks(db, after, limit),
     openMessages: (after, limit) => openMessages(db, after, limit),
+    ...readingQueue(db),
     find: (queueId) => find(db, queueId),
+    findMessages: lookUps(db),
+    findHistory: (queueId, n) => findHistory(db, queueId, n),
+    async unreadReports(after, limit) {
+      const rows = await db.query
+        .selectFrom('message')
+        .select('queue_id')
+        .where('unread', '=', sql.lit(1))
+        .where('queue_id', '>', after ?? '')
+        .orderBy('queue_id')
+        .limit(limit)
+        .execute()
+      return rows.map(({ queue_id }) => queue_id as QueueId)
+    },
     async isKnown(queueId) {
       for (const table of ['message', 'tombstone'] as const) {
         const row = await db.query
@@ -83,13 +100,67 @@ async function find(db: Database<Tables>, queueId: QueueId): Promise<MessagePage
     .where('listing', 'is not', null)
     .orderBy('n')
     .execute()
+  const later = await db.query
+    .selectFrom('later_report')
+    .select(['n', 'note'])
+    .where('queue_id', '=', queueId)
+    .execute()
   return {
     queueId,
     entry,
     phase: PHASES[row.phase] ?? 'open',
     incarnation: row.incarnation,
     freedAt: row.freed_at === null ? null : new Date(row.freed_at),
-    originals: originals.map(({ recipient, routed }) => ({ recipient: recipientIn(recipient), routed: routed === 1 })),
+    originals: originals.map((row) => {
+      const { recipient, routed, report } = originalIn(row)
+      return { recipient, routed, report }
+    }),
     recipients: recipients.map(trackedIn),
+    laterReports: new Map(
+      [...Map.groupBy(later, ({ n }) => n as RecipientKey)].map(([n, notes]) => [n, inOrder(notes)]),
+    ),
   }
+}
+
+async function findHistory(
+  { query }: Database<Tables>,
+  queueId: QueueId,
+  n: RecipientKey,
+): Promise<RecipientPage | null> {
+  const row = await query
+    .selectFrom('recipient')
+    .select(TRACKED)
+    .where('queue_id', '=', queueId)
+    .where('n', '=', n)
+    .where('listing', 'is not', null)
+    .executeTakeFirst()
+  const tracked = row && trackedIn(row)
+  if (!tracked?.listing) return null
+  const superseded = await query
+    .selectFrom('history')
+    .select('status')
+    .where('queue_id', '=', queueId)
+    .where('n', '=', n)
+    .orderBy('ended')
+    .orderBy('incarnation')
+    .orderBy('attempt')
+    .orderBy('rank')
+    .execute()
+  const later = await query
+    .selectFrom('later_report')
+    .select('note')
+    .where('queue_id', '=', queueId)
+    .where('n', '=', n)
+    .execute()
+  return {
+    ...{ tracked, forwardPath: tracked.listing.final.forwardPath },
+    superseded: superseded.flatMap(({ status }) => parsed<RecipientStatus>(status) ?? []),
+    laterReports: inOrder(later),
+  }
+}
+
+function inOrder(rows: readonly Pick<Tables['later_report'], 'note'>[]): LaterReport[] {
+  return rows
+    .flatMap(({ note }) => parsed<LaterReport>(note) ?? [])
+    .toSorted((one, other) => Date.parse(one.at) - Date.parse(other.at))
 }

@@ -1,11 +1,12 @@
 /** Plans of reports in the books: committed before anything of a report exists, done when it is in custody. */
-import type { MailAccepted, QueueId } from '@postbus/contracts'
+import type { MailAccepted, MessageEntry, QueueId } from '@postbus/contracts'
 import type { Database, Transaction } from '@postbus/sql'
 
-import type { DueMessage, ReportedRecipient, ReportPlan } from '../../report/plan.ts'
-import { applyRecord } from '../../tracking/sheet.ts'
-import { entryIn, recipientIn, TRACKED, trackedIn } from './rows.ts'
-import { loadSheet, phaseOf, saveSheet, type SheetOptions } from './sheets.ts'
+import type { DueMessage, ReportedExpansion, ReportedRecipient, ReportPlan } from '../../report/plan.ts'
+import { expansionOf } from '../../report/should-report.ts'
+import { applyRecord, type Listing } from '../../tracking/sheet.ts'
+import { entryIn, parsed, recipientIn, OF_RECIPIENT, trackedIn } from './rows.ts'
+import { loadSheet, phaseOf, saveSheet, type SheetOptions, standing } from './sheets.ts'
 import type { Statements } from './statements.ts'
 import { REPORT_DUE, type Tables } from './tables.ts'
 
@@ -13,14 +14,19 @@ import { REPORT_DUE, type Tables } from './tables.ts'
 const MAX_RECIPIENTS = 1000
 
 export async function hasNews({ query }: Database<Tables>, now: Date): Promise<boolean> {
-  const row = await query
-    .selectFrom('recipient')
-    .select('queue_id')
-    .where('report_due_at', '<=', now.getTime())
-    .limit(1)
-    .executeTakeFirst()
-  return row !== undefined
+  for (const table of WITH_NEWS) {
+    const row = await query
+      .selectFrom(table)
+      .select('queue_id')
+      .where('report_due_at', '<=', now.getTime())
+      .limit(1)
+      .executeTakeFirst()
+    if (row !== undefined) return true
+  }
+  return false
 }
+
+const WITH_NEWS = ['recipient', 'original'] as const
 
 interface Planning {
   now: Date
@@ -34,25 +40,21 @@ export async function planReports(
   options: SheetOptions,
   { now, limit, decide }: Planning,
 ): Promise<QueueId[]> {
-  const { query } = transaction
-  const due = await query
-    .selectFrom('recipient')
-    .select('queue_id')
-    .where('report_due_at', '<=', now.getTime())
-    .orderBy('report_due_at')
-    .limit(limit)
-    .execute()
   const decided: QueueId[] = []
-  for (const queueId of new Set(due.map(({ queue_id }) => queue_id as QueueId))) {
+  for (const queueId of await messagesWithNews(transaction, now, limit)) {
     const message = await transaction.first(statements.message, { queueId })
     const entry = entryIn(message?.entry ?? null)
-    const recipients = entry === null ? null : await newsOfMessage(transaction, queueId, now)
+    const recipients = entry === null ? null : await newsOfMessage(transaction, statements, queueId, now)
     if (message === undefined || entry === null || recipients === null) {
       await postponeNews(transaction, queueId, now, options.overdueMs)
       continue
     }
-    const plans = decide({ entry, recipients })
-    for (const { tracked } of recipients) await settle(transaction, queueId, tracked.n, {})
+    const { told, plain } = await expansionsOf(transaction, entry)
+    const plans = decide({ entry, recipients: recipients.flatMap(({ news }) => news ?? []), expansions: told })
+    for (const { n } of recipients) await settle(transaction, queueId, n, {})
+    for (const index of [...plain, ...told.map(({ index }) => index)]) {
+      await settleOriginal(transaction, queueId, index, {})
+    }
     for (const plan of plans) await commit(transaction, plan)
     if (message.phase === REPORT_DUE) {
       await transaction.run(statements.setPhase, {
@@ -64,48 +66,107 @@ export async function planReports(
   return decided
 }
 
+/** Longest due first; as many of either kind as `limit`. */
+async function messagesWithNews({ query }: Transaction<Tables>, now: Date, limit: number): Promise<Set<QueueId>> {
+  const found = new Set<QueueId>()
+  for (const table of WITH_NEWS) {
+    const due = await query
+      .selectFrom(table)
+      .select('queue_id')
+      .where('report_due_at', '<=', now.getTime())
+      .orderBy('report_due_at')
+      .limit(limit)
+      .execute()
+    for (const { queue_id } of due) found.add(queue_id as QueueId)
+  }
+  return found
+}
+
+interface Due {
+  n: string
+  /** Absent: what there is to tell of it is told of another. */
+  news?: ReportedRecipient
+}
+
 /**
  * Ends are told of together, also those whose time has not come; a delay only when it is one. Null: it is not known yet what
  * the sender asked for.
  */
 async function newsOfMessage(
-  { query }: Transaction<Tables>,
+  transaction: Transaction<Tables>,
+  statements: Statements,
   queueId: QueueId,
   now: Date,
-): Promise<ReportedRecipient[] | null> {
-  const rows = await query
+): Promise<Due[] | null> {
+  const rows = await transaction.query
     .selectFrom('recipient')
     .leftJoin('original', (join) =>
       join.onRef('original.queue_id', '=', 'recipient.queue_id').onRef('original.original', '=', 'recipient.original'),
     )
-    .select([...TRACKED, 'original.recipient'])
+    .select([...OF_RECIPIENT, 'original.recipient', 'recipient.report_due_at'])
     .where('recipient.queue_id', '=', queueId)
-    .where('report_due_at', 'is not', null)
-    .where(({ or, eb }) => or([eb('report_due_at', '<=', now.getTime()), eb('state', '!=', 'deferred')]))
-    .orderBy('report_due_at')
+    .where('recipient.report_due_at', 'is not', null)
+    .where(({ or, eb }) => or([eb('recipient.report_due_at', '<=', now.getTime()), eb('state', '!=', 'deferred')]))
+    .orderBy('recipient.report_due_at')
     .orderBy('n')
     .limit(MAX_RECIPIENTS)
     .execute()
-  const recipients: ReportedRecipient[] = []
+  const due: Due[] = []
   for (const row of rows) {
     const original = recipientIn(row.recipient)
     if (original === null) return null
-    recipients.push({ original, tracked: trackedIn(row) })
+    const tracked = await standing(transaction, statements, queueId, trackedIn(row))
+    // A copy has no state of its own.
+    if (tracked?.status?.kind === 'deferred' && (row.report_due_at ?? 0) > now.getTime()) continue
+    due.push({ n: row.n, ...(tracked && { news: { original, tracked } }) })
   }
-  return recipients
+  return due
+}
+
+/** `told`: originals that turned out to be more than their one final recipient; `plain`: those that did not. */
+async function expansionsOf(
+  { query }: Transaction<Tables>,
+  { queueId, reversePath }: MessageEntry,
+): Promise<{ told: ReportedExpansion[]; plain: number[] }> {
+  const rows = await query
+    .selectFrom('original')
+    .select(['original', 'recipient'])
+    .where('queue_id', '=', queueId)
+    .where('report_due_at', 'is not', null)
+    .orderBy('original')
+    .limit(MAX_RECIPIENTS)
+    .execute()
+  const told: ReportedExpansion[] = []
+  const plain: number[] = []
+  for (const { original: index, recipient } of rows) {
+    const listed = await query
+      .selectFrom('recipient')
+      .select('listing')
+      .where('queue_id', '=', queueId)
+      .where('original', '=', index)
+      .execute()
+    const finals = listed.flatMap(({ listing }) => parsed<Listing>(listing)?.final ?? [])
+    const action = expansionOf(finals, reversePath)
+    const original = recipientIn(recipient)
+    if (action === null || original === null) plain.push(index)
+    else told.push({ index, original, action })
+  }
+  return { told, plain }
 }
 
 async function postponeNews({ query }: Transaction<Tables>, queueId: QueueId, now: Date, ms: number): Promise<void> {
-  await query
-    .updateTable('recipient')
-    .set({ report_due_at: now.getTime() + ms })
-    .where('queue_id', '=', queueId)
-    .where('report_due_at', '<=', now.getTime())
-    .execute()
+  for (const table of WITH_NEWS) {
+    await query
+      .updateTable(table)
+      .set({ report_due_at: now.getTime() + ms })
+      .where('queue_id', '=', queueId)
+      .where('report_due_at', '<=', now.getTime())
+      .execute()
+  }
 }
 
 async function commit(transaction: Transaction<Tables>, plan: ReportPlan): Promise<void> {
-  const { queueId, entry, kind, recipients, plannedAt } = plan
+  const { queueId, entry, kind, recipients, expansions = [], plannedAt } = plan
   await transaction.query
     .insertInto('report')
     .values({
@@ -118,6 +179,7 @@ async function commit(transaction: Transaction<Tables>, plan: ReportPlan): Promi
     .execute()
   const told = kind === 'delay' ? { delay_report: queueId } : { report: queueId }
   for (const { tracked } of recipients) await settle(transaction, entry.queueId, tracked.n, told)
+  for (const { index } of expansions) await settleOriginal(transaction, entry.queueId, index, { report: queueId })
 }
 
 async function settle(
@@ -131,6 +193,20 @@ async function settle(
     .set({ ...told, report_due_at: null })
     .where('queue_id', '=', queueId)
     .where('n', '=', n)
+    .execute()
+}
+
+async function settleOriginal(
+  { query }: Transaction<Tables>,
+  queueId: QueueId,
+  index: number,
+  told: { report?: QueueId },
+): Promise<void> {
+  await query
+    .updateTable('original')
+    .set({ ...told, report_due_at: null })
+    .where('queue_id', '=', queueId)
+    .where('original', '=', index)
     .execute()
 }
 

@@ -4,13 +4,20 @@ import type { Database, Transaction } from '@postbus/sql'
 import { sql } from 'kysely'
 
 import type { DueMessage, ReportPlan } from '../../report/plan.ts'
-import { type Books, type BooksWriter, type Overdue, type OverdueMessage, Superseded } from '../../tracking/books.ts'
+import {
+  type Books,
+  type BooksWriter,
+  type Note,
+  type Overdue,
+  type OverdueMessage,
+  Superseded,
+} from '../../tracking/books.ts'
 import { applyRecord, applyStatus, originalsIn, recipientsIn } from '../../tracking/sheet.ts'
 import type { KnownStream } from '../../reconcile/census.ts'
 import { noteStreams } from './census.ts'
 import { readingBooks } from './reading.ts'
 import { hasNews, planReports, plannedReports, postponeReport, reported } from './reports.ts'
-import { entryIn, recipientIn, TRACKED, trackedIn } from './rows.ts'
+import { entryIn, OF_RECIPIENT, recipientIn, trackedIn } from './rows.ts'
 import { loadSheet, saveSheet, type SheetOptions } from './sheets.ts'
 import { type Statements, statements } from './statements.ts'
 import { BURIED, FREED, SETTLED, type Tables } from './tables.ts'
@@ -64,8 +71,9 @@ class SqlBooksWriter implements BooksWriter {
         const loaded = await loadSheet(transaction, this.#statements, queueId, originalsIn(group), recipientsIn(group))
         if (loaded === 'buried') continue
         for (const status of group) applyStatus(loaded.sheet, status)
-        const { message, originals, pages, recipients } = loaded.sheet.changed
-        if (!message && originals.size + pages.size + recipients.size === 0 && loaded.row !== null) continue
+        const { message, originals, pages, recipients, superseded } = loaded.sheet.changed
+        const changes = originals.size + pages.size + recipients.size + superseded.length
+        if (!message && changes === 0 && loaded.row !== null) continue
         await saveSheet(transaction, this.#statements, loaded, this.#options)
         changed.push(queueId)
       }
@@ -124,6 +132,39 @@ class SqlBooksWriter implements BooksWriter {
     return this.#write((transaction) => reported(transaction, this.#statements, this.#options, { plan, accepted, at }))
   }
 
+  readReport(report: QueueId, notes: readonly Note[], kept: number): Promise<void> {
+    return this.#write(async ({ query }) => {
+      for (const { queueId, n, later } of notes) {
+        const { count } = await query
+          .selectFrom('later_report')
+          .select((select) => select.fn.countAll<number>().as('count'))
+          .where('queue_id', '=', queueId)
+          .where('n', '=', n)
+          .executeTakeFirstOrThrow()
+        if (count >= kept) continue
+        await query
+          .insertInto('later_report')
+          .columns(['queue_id', 'n', 'report', 'at', 'note'])
+          // Pages are forgotten in time: a note about one that is gone would stay for ever.
+          .expression((select) =>
+            select
+              .selectFrom('recipient')
+              .select(['queue_id', 'n'])
+              .select((eb) => [
+                eb.val<string>(report).as('report'),
+                eb.val(later.at).as('at'),
+                eb.val(JSON.stringify(later)).as('note'),
+              ])
+              .where('queue_id', '=', queueId)
+              .where('n', '=', n),
+          )
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
+      }
+      await query.updateTable('message').set({ unread: 0 }).where('queue_id', '=', report).execute()
+    })
+  }
+
   bury(limit: number): Promise<QueueId[]> {
     return this.#write(async ({ query }) => {
       const waiting = await query
@@ -138,6 +179,7 @@ class SqlBooksWriter implements BooksWriter {
         .select('queue_id')
         .where('phase', '=', sql.lit(SETTLED))
         .where('phase', '<', sql.lit(FREED))
+        .where('unread', '=', 0)
         // As long as its plan is not noted as done, a report may be put once more: not beside one that is gone.
         .where(({ not, exists, selectFrom }) =>
           not(
@@ -196,7 +238,7 @@ class SqlBooksWriter implements BooksWriter {
         .execute()
       const ids = messages.map(({ queue_id }) => queue_id)
       if (ids.length > 0) {
-        for (const table of ['message', 'original', 'routed_page', 'recipient'] as const) {
+        for (const table of ['message', 'original', 'routed_page', 'recipient', 'history', 'later_report'] as const) {
           await query.deleteFrom(table).where('queue_id', 'in', ids).execute()
         }
         await query.deleteFrom('report').where('about', 'in', ids).execute()
@@ -240,7 +282,7 @@ class SqlBooksWriter implements BooksWriter {
           .onRef('original.queue_id', '=', 'recipient.queue_id')
           .onRef('original.original', '=', 'recipient.original'),
       )
-      .select(['recipient.queue_id', ...TRACKED])
+      .select(['recipient.queue_id', ...OF_RECIPIENT])
       .select(['message.entry', 'message.incarnation', 'original.recipient'])
       .where('due_at', '<=', now.getTime())
       // Where the facts are missing the message is overdue as a whole.

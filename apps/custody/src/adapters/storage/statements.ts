@@ -2,8 +2,8 @@
 import type { Database, Param } from '@postbus/sql'
 import { sql } from 'kysely'
 
-import { TRACKED } from './rows.ts'
-import type { Tables } from './tables.ts'
+import { type LookUpFields, TRACKED } from './rows.ts'
+import { PLACE, type Tables } from './tables.ts'
 
 export type Statements = ReturnType<typeof statements>
 
@@ -53,6 +53,11 @@ export function statements(db: Database<Tables>) {
           seen_at: param('seen_at'),
           unrouted_due_at: param('unrouted_due_at'),
           freed_at: null,
+          merges: param('merges'),
+          unread: param('unread'),
+          accepted_hour: param('accepted_hour'),
+          message_id_hash: param('message_id_hash'),
+          sender_hash: param('sender_hash'),
         })
         .onConflict((conflict) =>
           conflict.column('queue_id').doUpdateSet((row) => ({
@@ -61,6 +66,9 @@ export function statements(db: Database<Tables>) {
             originals: row.ref('excluded.originals'),
             entry: row.ref('excluded.entry'),
             unrouted_due_at: row.ref('excluded.unrouted_due_at'),
+            merges: row.ref('excluded.merges'),
+            unread: row.ref('excluded.unread'),
+            // What it is looked up by stays out of this: setting it, even to the same, costs as much as its indexes.
           })),
         ),
     ),
@@ -72,11 +80,16 @@ export function statements(db: Database<Tables>) {
           original: param('original'),
           recipient: param('recipient'),
           routed: param('routed'),
+          accepted_hour: param('accepted_hour'),
+          address_hash: param('address_hash'),
+          report: param('report'),
+          report_due_at: param('report_due_at'),
         })
         .onConflict((conflict) =>
           conflict.columns(['queue_id', 'original']).doUpdateSet((row) => ({
             recipient: row.ref('excluded.recipient'),
             routed: row.ref('excluded.routed'),
+            report_due_at: row.ref('excluded.report_due_at'),
           })),
         ),
     ),
@@ -107,6 +120,10 @@ export function statements(db: Database<Tables>) {
           report: param('report'),
           delay_report: param('delay_report'),
           report_due_at: param('report_due_at'),
+          site: param('site'),
+          accepted_at: param('accepted_at'),
+          next_attempt_at: param('next_attempt_at'),
+          merged_into: param('merged_into'),
         })
         .onConflict((conflict) =>
           conflict.columns(['queue_id', 'n']).doUpdateSet((row) => ({
@@ -117,12 +134,120 @@ export function statements(db: Database<Tables>) {
             state: row.ref('excluded.state'),
             open: row.ref('excluded.open'),
             due_at: row.ref('excluded.due_at'),
+            site: row.ref('excluded.site'),
+            accepted_at: row.ref('excluded.accepted_at'),
+            next_attempt_at: row.ref('excluded.next_attempt_at'),
+            merged_into: row.ref('excluded.merged_into'),
             // The earlier time stands while there is something to tell. Of null and another value, min gives null.
             report_due_at: sql<
               number | null
             >`min(coalesce(${row.ref('recipient.report_due_at')}, ${row.ref('excluded.report_due_at')}), ${row.ref('excluded.report_due_at')})`,
           })),
         ),
+    ),
+    /** The facts came after those who need them. */
+    dateRecipients: db.prepare((query, param: Param<OfMessage & { acceptedAt: number }>) =>
+      query
+        .updateTable('recipient')
+        .set({ accepted_at: param('acceptedAt') })
+        .where('queue_id', '=', param('queueId'))
+        .where('site', 'is not', null),
+    ),
+    lookUpMessage: db.prepare((query, param: Param<LookUpFields & { queue_id: string }>) =>
+      query
+        .updateTable('message')
+        .set({
+          accepted_hour: param('accepted_hour'),
+          message_id_hash: param('message_id_hash'),
+          sender_hash: param('sender_hash'),
+        })
+        .where('queue_id', '=', param('queue_id')),
+    ),
+    lookUpOriginals: db.prepare((query, param: Param<OfMessage & { hour: number }>) =>
+      query
+        .updateTable('original')
+        .set({ accepted_hour: param('hour') })
+        .where('queue_id', '=', param('queueId')),
+    ),
+    lookUpOriginal: db.prepare((query, param: Param<OfOriginal & { hash: number }>) =>
+      query
+        .updateTable('original')
+        .set({ address_hash: param('hash') })
+        .where('queue_id', '=', param('queueId'))
+        .where('original', '=', param('original'))
+        .where('address_hash', 'is', null),
+    ),
+    moveMessage: db.prepare((query, param: Param<OfMessage & { phase: number; unroutedDueAt: number | null }>) =>
+      query
+        .updateTable('message')
+        .set({ phase: param('phase'), unrouted_due_at: param('unroutedDueAt') })
+        .where('queue_id', '=', param('queueId')),
+    ),
+    putHistory: db.prepare((query, param: Param<Tables['history']>) =>
+      query
+        .insertInto('history')
+        .values({
+          queue_id: param('queue_id'),
+          n: param('n'),
+          ended: param('ended'),
+          incarnation: param('incarnation'),
+          attempt: param('attempt'),
+          rank: param('rank'),
+          at: param('at'),
+          status: param('status'),
+        })
+        // The same news with two clocks: the earlier one, as among those that stand.
+        .onConflict((conflict) =>
+          conflict
+            .columns(['queue_id', 'n', ...PLACE])
+            .doUpdateSet((row) => ({ at: row.ref('excluded.at'), status: row.ref('excluded.status') }))
+            .where(sql<boolean>`(excluded.at, history.status) < (history.at, excluded.status)`),
+        ),
+    ),
+    countHistory: db.prepare((query, param: Param<OfRecipient>) =>
+      query
+        .selectFrom('history')
+        .select((select) => select.fn.countAll<number>().as('count'))
+        .where('queue_id', '=', param('queueId'))
+        .where('n', '=', param('n')),
+    ),
+    historyAt: db.prepare((query, param: Param<OfRecipient & { index: number }>) =>
+      query
+        .selectFrom('history')
+        .select(PLACE)
+        .where('queue_id', '=', param('queueId'))
+        .where('n', '=', param('n'))
+        .orderBy('ended')
+        .orderBy('incarnation')
+        .orderBy('attempt')
+        .orderBy('rank')
+        .limit(1)
+        .offset(param('index')),
+    ),
+    dropHistory: db.prepare((query, param: Param<Omit<Tables['history'], 'at' | 'status'>>) =>
+      query
+        .deleteFrom('history')
+        .where('queue_id', '=', param('queue_id'))
+        .where('n', '=', param('n'))
+        .where('ended', '=', param('ended'))
+        .where('incarnation', '=', param('incarnation'))
+        .where('attempt', '=', param('attempt'))
+        .where('rank', '=', param('rank')),
+    ),
+    copies: db.prepare((query, param: Param<OfRecipient>) =>
+      query
+        .selectFrom('recipient')
+        .select(TRACKED)
+        .where('queue_id', '=', param('queueId'))
+        .where('merged_into', '=', param('n'))
+        .where('merged_into', 'is not', null),
+    ),
+    setReportDue: db.prepare((query, param: Param<OfRecipient & { dueAt: number | null }>) =>
+      query
+        .updateTable('recipient')
+        .set({ report_due_at: param('dueAt') })
+        .where('queue_id', '=', param('queueId'))
+        .where('n', '=', param('n')),
     ),
     routedOriginals: db.prepare((query, param: Param<OfMessage>) =>
       query
@@ -145,12 +270,26 @@ export function statements(db: Database<Tables>) {
         .select('queue_id')
         .where('queue_id', '=', param('queueId'))
         .where('report_due_at', 'is not', null)
+        .unionAll(
+          query
+            .selectFrom('original')
+            .select('queue_id')
+            .where('queue_id', '=', param('queueId'))
+            .where('report_due_at', 'is not', null),
+        )
         .limit(1),
     ),
     /** Nothing more will come that could share the report. */
     hastenReports: db.prepare((query, param: Param<OfMessage & { now: number }>) =>
       query
         .updateTable('recipient')
+        .set({ report_due_at: param('now') })
+        .where('queue_id', '=', param('queueId'))
+        .where('report_due_at', '>', param('now')),
+    ),
+    hastenExpansions: db.prepare((query, param: Param<OfMessage & { now: number }>) =>
+      query
+        .updateTable('original')
         .set({ report_due_at: param('now') })
         .where('queue_id', '=', param('queueId'))
         .where('report_due_at', '>', param('now')),

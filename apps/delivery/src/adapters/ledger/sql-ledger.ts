@@ -12,7 +12,7 @@ import {
 } from '@postbus/sql'
 
 import { type Ledger, type LedgerEntry, LedgerUnavailable } from '../../attempt/ledger.ts'
-import { Outcome } from '../../attempt/outcome.ts'
+import { isEnd, Outcome } from '../../attempt/outcome.ts'
 
 export interface Tables {
   attempt: {
@@ -21,6 +21,7 @@ export interface Tables {
     attempt: number
     incarnation: number
     outcome: string
+    /** 0 open, 1 ended, 2 relayed: a higher one takes the place of a lower. */
     ended: number
     at: string
   }
@@ -76,7 +77,9 @@ export async function sqlLedger(db: Database<Tables>): Promise<Ledger> {
             ended: row.ref('excluded.ended'),
             at: row.ref('excluded.at'),
           }))
-          .where('attempt.ended', '=', 0),
+          .where(({ eb, ref }) =>
+            eb.or([eb('attempt.ended', '=', 0), eb('attempt.ended', '<', ref('excluded.ended'))]),
+          ),
       ),
   )
   const commits = gather<LedgerEntry, undefined>(
@@ -121,7 +124,7 @@ function rowOf({ queueId, n, attempt, incarnation, outcome }: LedgerEntry): Tabl
     attempt,
     incarnation,
     outcome: JSON.stringify(outcome),
-    ended: outcome.kind === 'deferred' ? 0 : 1,
+    ended: outcome.kind === 'relayed' ? 2 : Number(isEnd(outcome)),
     at: outcome.at,
   }
 }

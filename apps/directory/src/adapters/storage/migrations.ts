@@ -93,4 +93,18 @@ export const migrations: readonly Migration[] = [
       ) strict, without rowid;
       create unique index dkim_key_active on dkim_key (domain, algorithm) where state = 'active';`,
   },
+  {
+    name: '0003-transport',
+    sqlite: `
+      create table transport (
+        name text primary key,
+        domain text not null,
+        sender text not null,
+        action text not null,
+        policy text not null,
+        password text,
+        created_at text not null,
+        unique (domain, sender)
+      ) strict, without rowid;`,
+  },
 ]

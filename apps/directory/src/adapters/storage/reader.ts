@@ -1,4 +1,5 @@
 /** Reading the tables; the same statements inside a change and outside. */
+import { TransportAction, TransportPolicy } from '@postbus/contracts'
 import type { Database, Param, Reader } from '@postbus/sql'
 import { sql } from 'kysely'
 
@@ -10,6 +11,7 @@ import type {
   DomainRecord,
   Name,
   NameRecord,
+  TransportRecord,
 } from '../../store.ts'
 import type { Tables } from './tables.ts'
 
@@ -165,6 +167,29 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
       if (domain !== null) rows = rows.where('domain', '=', domain)
       return (await rows.orderBy('domain').orderBy('selector').limit(limit).execute()).map(dkimKeyOf)
     },
+
+    async transport(name) {
+      const row = await db.query.selectFrom('transport').selectAll().where('name', '=', name).executeTakeFirst()
+      return row && transportOf(row)
+    },
+
+    async transportFor({ domain, sender = '' }) {
+      const rows = db.query.selectFrom('transport').select('name').where('domain', '=', domain)
+      return (await rows.where('sender', '=', sender).executeTakeFirst())?.name
+    },
+
+    async transportCount() {
+      const { count } = await db.query
+        .selectFrom('transport')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+      return count
+    },
+
+    async transportPage(after, limit) {
+      const rows = db.query.selectFrom('transport').selectAll().where('name', '>', after)
+      return (await rows.orderBy('name').limit(limit).execute()).map(transportOf)
+    },
   }
 }
 
@@ -246,5 +271,24 @@ function dkimKeyOf(row: Tables['dkim_key']): DkimKeyRecord {
     createdAt: row.created_at,
     activatedAt: row.activated_at,
     retiredAt: row.retired_at,
+  }
+}
+
+function transportOf({
+  name,
+  domain,
+  sender,
+  action,
+  policy,
+  password,
+  created_at,
+}: Tables['transport']): TransportRecord {
+  const secret = password === null ? {} : { password }
+  return {
+    name,
+    match: { domain, ...(sender === '' ? {} : { sender }) },
+    action: TransportAction.parse({ ...JSON.parse(action), ...secret }),
+    policy: TransportPolicy.parse(JSON.parse(policy)),
+    createdAt: created_at,
   }
 }

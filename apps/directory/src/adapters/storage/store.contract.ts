@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
-import type { AccountRecord, AliasRecord, DirectoryStore, DkimKeyRecord, DomainRecord, Spending } from '../../store.ts'
+import type {
+  AccountRecord,
+  AliasRecord,
+  DirectoryStore,
+  DkimKeyRecord,
+  DomainRecord,
+  Spending,
+  TransportRecord,
+} from '../../store.ts'
 
 /** Opens the same storage again at each call: several processes. Cleans up after the test. */
 export type OpenStores = (t: TestContext) => Promise<() => Promise<DirectoryStore>>
@@ -316,6 +324,35 @@ export function storeContract(open: OpenStores): void {
     assert.deepEqual(await store.spend([spend(300, 11)]), [{ kind: 'refused', limit: 'recipients', untilMinute: 360 }])
     const messages = await store.spend(Array.from({ length: 5 }, () => spend(400, 1)))
     assert.deepEqual(messages.at(-1), { kind: 'refused', limit: 'messages', untilMinute: 460 })
+  })
+
+  test('a transport rule is found by its name and by its match, and comes back as it was written', async (t) => {
+    const store = await opened(t)
+    const smarthost: TransportRecord = {
+      name: 'bulk',
+      match: { domain: '*', sender: '@example.org' },
+      action: { kind: 'smarthost', host: 'smart.test', port: 587, username: 'us', password: 'secret' },
+      policy: { tls: 'required', concurrency: 3 },
+      createdAt,
+    }
+    const hold: TransportRecord = {
+      ...{ name: 'a', match: { domain: '.far.test' }, action: { kind: 'hold', reason: 'why' }, policy: {}, createdAt },
+    }
+    await store.change(async (writer) => {
+      await writer.insertTransport(smarthost)
+      await writer.insertTransport(hold)
+    })
+    assert.deepEqual(await store.transport('bulk'), smarthost)
+    assert.equal(await store.transportFor(smarthost.match), 'bulk')
+    assert.equal(await store.transportFor({ domain: '*' }), undefined)
+    assert.equal(await store.transportCount(), 2)
+    assert.deepEqual(await store.transportPage('', 1), [hold])
+    assert.deepEqual(await store.transportPage('a', 10), [smarthost])
+    const changed: TransportRecord = { ...smarthost, action: { kind: 'discard' }, policy: {} }
+    await store.change((writer) => writer.updateTransport(changed))
+    assert.deepEqual(await store.transport('bulk'), changed)
+    await store.change((writer) => writer.deleteTransport('bulk'))
+    assert.equal(await store.transport('bulk'), undefined)
   })
 
   test("an account's own limits come before the platform's, and 0 means none at all", async (t) => {

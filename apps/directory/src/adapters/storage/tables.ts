@@ -53,5 +53,15 @@ export type Tables = {
     activated_at: string | null
     retired_at: string | null
   }
+  /** `sender` is '' for everybody's; `action` and `policy` are JSON, `action` without the password. */
+  transport: {
+    name: string
+    domain: string
+    sender: string
+    action: string
+    policy: string
+    password: string | null
+    created_at: string
+  }
   revision: { value: number }
 }

@@ -1,7 +1,14 @@
 /** Changing the tables, inside one transaction. */
 import type { Transaction } from '@postbus/sql'
 
-import type { AccountRecord, AliasRecord, DirectoryWriter, DkimKeyRecord, DomainRecord } from '../../store.ts'
+import type {
+  AccountRecord,
+  AliasRecord,
+  DirectoryWriter,
+  DkimKeyRecord,
+  DomainRecord,
+  TransportRecord,
+} from '../../store.ts'
 import { type Reads, readerOver } from './reader.ts'
 import type { Tables } from './tables.ts'
 
@@ -98,6 +105,15 @@ export function writerOver(transaction: Transaction<Tables>, reads: Reads): Dire
     async deleteDkimKey({ domain, selector }) {
       await query.deleteFrom('dkim_key').where('domain', '=', domain).where('selector', '=', selector).execute()
     },
+    async insertTransport(transport) {
+      await query.insertInto('transport').values(transportRow(transport)).execute()
+    },
+    async updateTransport(transport) {
+      await query.updateTable('transport').set(transportRow(transport)).where('name', '=', transport.name).execute()
+    },
+    async deleteTransport(name) {
+      await query.deleteFrom('transport').where('name', '=', name).execute()
+    },
   }
 }
 
@@ -148,5 +164,18 @@ function dkimKeyRow(key: DkimKeyRecord) {
     created_at: key.createdAt,
     activated_at: key.activatedAt,
     retired_at: key.retiredAt,
+  }
+}
+
+function transportRow({ name, match, action, policy, createdAt }: TransportRecord) {
+  const { password = null, ...open } = { password: undefined, ...action }
+  return {
+    name,
+    domain: match.domain,
+    sender: match.sender ?? '',
+    action: JSON.stringify(open),
+    policy: JSON.stringify(policy),
+    password,
+    created_at: createdAt,
   }
 }

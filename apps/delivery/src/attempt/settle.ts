@@ -1,0 +1,48 @@
+/** From what happened to a recipient to its outcome, and from there into the ledger. */
+import type { MailOut } from '@postbus/contracts'
+
+import type { RecipientOutcome } from './deliver.ts'
+import type { Ledger } from './ledger.ts'
+import type { Outcome } from './outcome.ts'
+import { nextAttemptAt, type RetrySchedule } from './retry-schedule.ts'
+
+/** Without any host: what a rule decides. */
+export type Ended = { kind: 'held' | 'discarded'; rule: string } | Extract<RecipientOutcome, { kind: 'failed' }>
+
+export interface SettlePorts {
+  ledger: Pick<Ledger, 'commit'>
+  /** When the recipient has waited long enough. */
+  expiryOf(task: MailOut): Date
+  now(): Date
+  random(): number
+}
+
+/** @param at when it happened; a deferred one is not tried again before `notBefore`, unless it expires sooner */
+export function outcomeOf(
+  { attempt, lastReply, via }: MailOut,
+  result: RecipientOutcome | Ended,
+  { now, random, expiresAt, notBefore = now }: { now: Date; random: number; expiresAt: Date; notBefore?: Date },
+  schedule: RetrySchedule,
+): Outcome {
+  const at = now.toISOString()
+  if (result.kind !== 'deferred') return { ...result, at }
+  const { retry, ...said } = result
+  const next = nextAttemptAt(schedule, { attempt, expiresAt, retry }, now, random)
+  if (next === null) {
+    // RFC 3463 §3.5: 4.4.7, delivery time expired. What was said last stays with it, also when nobody could be spoken to since.
+    const earlier = said.reply === undefined && lastReply !== undefined ? { reply: lastReply } : {}
+    return { ...said, ...earlier, kind: 'expired', at, status: '4.4.7' }
+  }
+  const due = Math.min(expiresAt.getTime(), Math.max(next.getTime(), notBefore.getTime()))
+  return { ...said, at, nextAttemptAt: new Date(due).toISOString(), ...(via !== undefined && { via }) }
+}
+
+/** Before anything on the bus: from here on a repeated task is answered, not delivered again. */
+export async function commitOutcome(
+  { queueId, n, attempt, incarnation }: MailOut,
+  outcome: Outcome,
+  ledger: Pick<Ledger, 'commit'>,
+): Promise<Outcome> {
+  await ledger.commit({ queueId, n, attempt, incarnation, outcome })
+  return outcome
+}

@@ -1,0 +1,44 @@
+/**
+ * How many transactions a site gets at once: few at first, more while it answers, fewer when it does not. Never below one.
+ *
+ * A success adds one part in as many as are allowed now, so that the window grows by one when a whole cohort went well; and only
+ * while it is used, because an idle site proves nothing. Trouble takes one away; a site that says it is busy halves it.
+ */
+export class Concurrency {
+  #window: number
+  readonly #initial: number
+
+  /** @param initial what a site begins with, and again when it came back from the dead */
+  constructor(initial: number) {
+    this.#initial = initial
+    this.#window = initial
+  }
+
+  /** @param limit the policy's, which may have changed since */
+  allowed(limit: number): number {
+    return Math.max(1, Math.min(limit, Math.floor(this.#window)))
+  }
+
+  /** @param running how many there were, with the one that went well */
+  well(running: number, limit: number): void {
+    if (this.#window >= limit) this.#window = limit
+    else if (running + this.#initial > this.#window) this.#window += 1 / this.allowed(limit)
+  }
+
+  trouble(): void {
+    this.#window = Math.max(1, this.#window - 1)
+  }
+
+  busy(): void {
+    this.#window = Math.max(1, this.#window / 2)
+  }
+
+  /** It has not been learned to be anything but what a site begins with. */
+  get initial(): boolean {
+    return Math.floor(this.#window) === this.#initial
+  }
+
+  restart(): void {
+    this.#window = this.#initial
+  }
+}

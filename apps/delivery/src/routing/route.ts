@@ -1,0 +1,28 @@
+/** Where one recipient's mail goes and how: what rules, an operator's reroute and the settings come to. */
+import type { TransportPolicy, TransportTls } from '@postbus/contracts'
+
+/** A way that leads to hosts. */
+export type NextHopWay =
+  /** `port` null: that of MX hosts. `named`: by an operator; it is not the recipient's own domain. */
+  | { kind: 'mx'; domain: string; port: number | null; named: boolean }
+  /** A host by name or address, no MX looked up. */
+  | { kind: 'hosts' | 'lmtp'; host: string; port: number }
+
+export type Way =
+  | NextHopWay
+  | { kind: 'discard' }
+  | { kind: 'hold'; reason: string }
+  | { kind: 'fail'; status: `5.${number}.${number}`; reason: string }
+
+export interface Route {
+  /** Limits and trouble are shared by everything with this key; one key, one policy. */
+  key: string
+  /** Sites of several lanes have this key: what is counted by it holds for one process, not for the cluster. */
+  shared: boolean
+  /** The transport rule that decided; null: none did. */
+  rule: string | null
+  way: Way
+  tls: TransportTls
+  auth: { user: string; password: string } | null
+  policy: TransportPolicy
+}

@@ -1,0 +1,52 @@
+/**
+ * Which of the tasks that came together can be one transaction: those of one route, as many as its next hop takes at once.
+ * They were gathered by key; a rule may have changed since.
+ */
+import type { MailOut } from '@postbus/contracts'
+
+import type { Transacted } from '../lanes/scheduler.ts'
+import type { SiteNews } from '../lanes/site-news.ts'
+import type { Route } from './route.ts'
+
+export interface Shared {
+  route: Route
+  tasks: MailOut[]
+}
+
+export function shareTransaction(tasks: readonly MailOut[], routeOf: (task: MailOut) => Route): Shared[] {
+  const byKey = new Map<string, Shared>()
+  for (const task of tasks) {
+    const route = routeOf(task)
+    const shared = byKey.get(route.key)
+    if (shared) shared.tasks.push(task)
+    else byKey.set(route.key, { route, tasks: [task] })
+  }
+  return [...byKey.values()].flatMap(({ route, tasks: all }) =>
+    chunks(all, route.policy.maxRecipients ?? all.length).map((chunk) => ({ route, tasks: chunk })),
+  )
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  )
+}
+
+/** Each of them its own transaction. @returns outcomes in the order of the tasks; the news of the first that is not well */
+export async function attemptEach<Outcome>(
+  tasks: readonly MailOut[],
+  routeOf: (task: MailOut) => Route,
+  attempt: (tasks: readonly MailOut[], route: Route) => Promise<Transacted<Outcome>>,
+): Promise<Transacted<Outcome>> {
+  const outcomes = new Map<MailOut, Outcome>()
+  let news: SiteNews = { kind: 'well' }
+  for (const { route, tasks: shared } of shareTransaction(tasks, routeOf)) {
+    const done = await attempt(shared, route)
+    if (news.kind === 'well') news = done.news
+    for (const [index, outcome] of done.outcomes.entries()) {
+      const task = shared[index]
+      if (task) outcomes.set(task, outcome)
+    }
+  }
+  return { outcomes: tasks.flatMap((task) => outcomes.get(task) ?? []), news }
+}

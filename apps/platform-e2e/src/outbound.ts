@@ -1,0 +1,56 @@
+/** A platform whose mail goes out by MX to sinks on loopback addresses, all on one port, as a name server of its own says. */
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import type { TestContext } from 'node:test'
+
+import { type DnsServer, type SinkOptions, type SmtpSink, startDnsServer, startSmtpSink } from '@postbus/testkit'
+
+import { type Platform, startPlatform } from './platform.ts'
+
+export interface Outbound<Name extends string> {
+  platform: Platform
+  dns: DnsServer
+  sinks: Record<Name, SmtpSink>
+}
+
+export interface World<Name extends string> {
+  zone: string
+  /** Each on a loopback address of its own. */
+  sinks: Record<Name, SinkOptions & { host: `127.0.0.${number}` }>
+  settings?: Record<string, string>
+}
+
+/** Retries come after a second, the longest pause is two: what takes days takes as long as a test may. */
+const SETTINGS = {
+  DELIVERY_ALLOW_PRIVATE: 'true',
+  DELIVERY_RETRY_FIRST_MS: '1000',
+  DELIVERY_RETRY_LONGEST_MS: '2000',
+  DELIVERY_RETRY_GREYLIST_MS: '1000',
+  CUSTODY_REPORT_GATHER_MS: '1000',
+}
+
+export async function startOutbound<Name extends string>(t: TestContext, world: World<Name>): Promise<Outbound<Name>> {
+  const port = await freePort()
+  const sinks = {} as Record<Name, SmtpSink> // Filled below, name by name.
+  for (const name in world.sinks)
+    sinks[name] = await startSmtpSink(t, { name: `${name}.test`, ...world.sinks[name], port })
+  const dns = await startDnsServer(t, world.zone)
+  const settings = { ...SETTINGS, DNS_SERVERS: dns.address, DELIVERY_PORT: String(port), ...world.settings }
+  const args = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
+  return { platform: await startPlatform(t, { args }), dns, sinks }
+}
+
+/** Free on every loopback address, as far as anybody can tell. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '0.0.0.0')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo // Listening on TCP.
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Forward-paths of all messages a sink took, in order. */
+export const takenBy = ({ messages }: SmtpSink): string[] =>
+  messages.flatMap(({ recipients }) => recipients.map(({ forwardPath }) => forwardPath))
