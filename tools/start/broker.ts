@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { serverConfig, type Identity } from '@postbus/contracts'
 
 import { findNatsServer } from '../nats/find-server.mjs'
+import { watchBrokerDisk } from './broker-disk.ts'
 import type { Key } from './keys.ts'
 import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
 
@@ -61,7 +62,8 @@ export async function startBroker({
     }),
     { mode: 0o600 },
   )
-  return supervise(
+  const logFile = join(data, 'logs', 'nats.log')
+  const server = supervise(
     {
       name: 'nats',
       command: '/bin/sh',
@@ -74,11 +76,29 @@ export async function startBroker({
         config,
       ],
       env: {},
-      logFile: join(data, 'logs', 'nats.log'),
+      logFile,
       lifeline: 'stdin',
       pidFile,
       stopMs: STOP_MS,
     },
     events,
   )
+  const watching = watchBrokerDisk({
+    logFile,
+    storeDir: join(data, 'nats'),
+    end() {
+      process.stderr.write(`nats could not write while its disk was full, and is started anew; see ${logFile}\n`)
+      if (server.pid !== null) process.kill(server.pid, 'SIGTERM')
+    },
+  })
+  return {
+    name: server.name,
+    get pid() {
+      return server.pid
+    },
+    stop() {
+      watching.stop()
+      return server.stop()
+    },
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Disks that are full: the spool's, that of the databases, and the bus at its limits. Clients are told 452 4.3.1 or to come again,
+ * Disks that are full: the spool's, the bus's, that of the databases. Clients are told 452 4.3.1 or to come again,
  * what was accepted arrives, and everything goes on by itself when there is room again.
  */
 import assert from 'node:assert/strict'
@@ -37,16 +37,19 @@ const fullSpool: Fault = async (platform, load) => {
   await full(platform, 'spool', () => refused() > before)
 }
 
+/** It says nothing to publishers then, and takes nothing more before it is started anew. */
+const fullBroker: Fault = (platform) => full(platform, 'nats', () => true)
+
 const fullDatabases: Fault = (platform) => full(platform, 'db', () => true)
 
 const sum = (refusals: ReadonlyMap<string, number>, line: RegExp): number =>
   [...refusals].reduce((all, [text, count]) => (line.test(text) ? all + count : all), 0)
 
-test('a full disk, of the spool or of the databases: 452, then on by itself; nothing is missing, none stands twice', async (t) => {
+test('a full disk, of the spool, the bus or the databases: 452, then on by itself; nothing is missing, none stands twice', async (t) => {
   // No reserve: the disk itself has to say no.
   const settings = { SPOOL_MIN_FREE_BYTES: '0' }
-  const it = await platformUnderLoad(t, settings, { disks: { spool: 64 * MIB, db: 96 * MIB } })
-  const faults = Array.from({ length: ROUNDS }, () => [fullSpool, fullDatabases]).flat()
+  const it = await platformUnderLoad(t, settings, { disks: { spool: 64 * MIB, db: 96 * MIB, nats: 64 * MIB } })
+  const faults = Array.from({ length: ROUNDS }, () => [fullSpool, fullBroker, fullDatabases]).flat()
   const { twiceAtTheSink } = await keepPromises(t, it, { faults, messages: long ? 3000 : 800 })
   // The ledger's disk was full too: what it could not note must not be sent again and again.
   assert.equal(twiceAtTheSink, 0)
