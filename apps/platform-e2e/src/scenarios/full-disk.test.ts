@@ -3,25 +3,29 @@
  * what was accepted arrives, and everything goes on by itself when there is room again.
  */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { until } from '../platform.ts'
 import { keepPromises, long, platformUnderLoad, type Fault } from '../under-load.ts'
 
 const MIB = 1024 ** 2
 const FULL_MS = long ? 15_000 : 4000
 const FILL_AGAIN_MS = 50
 const REFUSED_MS = 60_000
+const ANEW_MS = 30_000
 const ROUNDS = long ? 3 : 1
 
 const FULL = /^452 4\.3\.1 /
 
 /** Nothing can be written there for a while, whatever is given back meanwhile. */
-async function full(platform: Parameters<Fault>[0], path: string, until: () => boolean): Promise<void> {
+async function full(platform: Parameters<Fault>[0], path: string, noticed: () => boolean): Promise<void> {
   const disk = platform.disk(path)
   const begun = performance.now()
   try {
-    while (performance.now() - begun < FULL_MS || !until()) {
+    while (performance.now() - begun < FULL_MS || !noticed()) {
       if (performance.now() - begun > REFUSED_MS) assert.fail(`nobody noticed that ${path} is full`)
       disk.fill()
       await pause(FILL_AGAIN_MS)
@@ -38,7 +42,19 @@ const fullSpool: Fault = async (platform, load) => {
 }
 
 /** It says nothing to publishers then, and takes nothing more before it is started anew. */
-const fullBroker: Fault = (platform) => full(platform, 'nats', () => true)
+const fullBroker: Fault = async (platform) => {
+  const told = (): number => platform.output().split('nats could not write').length
+  const before = told()
+  const log = join(platform.ready().data, 'logs', 'nats.log')
+  const errors = (): number => readFileSync(log, 'utf8').split('critical write error').length
+  const seen = errors()
+  await full(platform, 'nats', () => errors() > seen)
+  await until(
+    () => told() > before,
+    ANEW_MS,
+    () => 'the broker was not started anew',
+  )
+}
 
 const fullDatabases: Fault = (platform) => full(platform, 'db', () => true)
 
