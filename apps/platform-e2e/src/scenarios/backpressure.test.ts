@@ -75,5 +75,5 @@ test('mailstore, then delivery, stand still under load: 452 at the bounds, memor
     { args: ['--bus-bytes', BUS_BYTES] },
   )
   const faults = Array.from({ length: ROUNDS }, () => [standsStill(t, 'mailstore'), standsStill(t, 'delivery')]).flat()
-  await keepPromises(t, it, { faults, messages: long ? 10_000 : 2500, before: 100 })
+  await keepPromises(t, it, { faults, messages: long ? 12_000 : 2500, before: 100 })
 })

@@ -12,7 +12,7 @@ import { keepPromises, long, platformUnderLoad, type Fault, type Load } from '..
 
 const MIB = 1024 ** 2
 const IDLE_MS = 8000
-const OF_EACH_STATE = long ? 20 : 4
+const OF_EACH_STATE = long ? 8 : 4
 const HALF_OPEN = 2000
 /** Of one client address; the default bound of a client is 100. */
 const OF_ONE_ADDRESS = 50
