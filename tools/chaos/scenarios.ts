@@ -35,7 +35,11 @@ export const scenarios: readonly Scenario[] = [
   },
   { name: 'rolling-restart', fault: 'SIGTERM to every service in turn', ...underLoad },
   { name: 'broker-faults', fault: 'the broker hangs, is away, and forgets everything', ...underLoad },
-  { name: 'full-disk', fault: 'the disk of the spool, then that of all databases, is full', ...underLoad },
+  {
+    name: 'full-disk',
+    fault: 'the disk of the spool, that of the bus and that of all databases is full',
+    ...underLoad,
+  },
   { name: 'backpressure', fault: 'mailstore, then delivery, stand still until queues are full', ...underLoad },
   { name: 'clock-steps', fault: 'the clock of all services is set an hour forward and back', ...underLoad },
   { name: 'duplicate-events', fault: 'every event is published a second time under another id', ...underLoad },

@@ -1,5 +1,5 @@
 /** docs/chaos.md: what a run of the scenarios found, and when and on what it ran. */
-import { cpus, release, totalmem, type } from 'node:os'
+import { cpus, totalmem, type } from 'node:os'
 
 import type { Scenario } from './scenarios.ts'
 
@@ -34,7 +34,7 @@ export function tableOf(runs: readonly Run[], { at, form, seed }: Circumstances)
   return `# What the faults found
 
 Written by \`npm run chaos -- ${form === 'short' ? '--all --short' : '--all'} --table\`; do not edit. The ${form} form of each scenario, ${at.toISOString().slice(0, 16)}Z, on
-${cpus().length} × ${processor?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / GIB)} GiB, ${type()} ${release()}, Node ${process.versions.node}, seed ${seed ?? 'of the scenarios'}.
+${cpus().length} × ${processor?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / GIB)} GiB, ${type()}, Node ${process.versions.node}, seed ${seed ?? 'of the scenarios'}.
 
 Every 250 is noted by the client, on disk, outside the platform; *missing* and *duplicated* are found by comparing that with the mailboxes,
 read over IMAP, and with the next hop. *Recovery* is from the end of the last fault until everything was there. A peer outside gets a second

@@ -2,7 +2,7 @@
  * The embedded profile: which ports, which processes run which services, and each service's settings. Pure; everything
  * the start command does follows from this.
  */
-import { join } from 'node:path'
+import { databasePath, layoutOf } from '@postbus/profile'
 
 import type { Certificates } from './certificates.ts'
 import { services, type ServiceName, type StartOptions } from './options.ts'
@@ -122,17 +122,18 @@ export function settings(
   around: Surroundings,
 ): Record<string, string> {
   const { data, host, certificates } = around
-  const spool = { SPOOL_DIR: join(data, 'spool') }
-  const blobs = { BLOBS_DIR: join(data, 'blobs') }
+  const layout = layoutOf(data)
+  const spool = { SPOOL_DIR: layout.spool }
+  const blobs = { BLOBS_DIR: layout.blobs }
   const listener = { LISTEN_HOST: host, TLS_CERT_FILE: certificates.cert, TLS_KEY_FILE: certificates.key }
-  const database = (file: string): string => join(data, 'db', `${file}.sqlite`)
+  const database = (name: string): string => databasePath(layout, name)
   const own: Record<ServiceName, Record<string, string>> = {
     custody: {
       ...spool,
       MAIL_HOSTNAME: around.hostname,
       CUSTODY_DATABASE: database('custody'),
       CUSTODY_PROVISIONER_NKEY_FILE: around.seedFile('provisioner'),
-      CUSTODY_BUS_STORE_DIR: join(data, 'nats'),
+      CUSTODY_BUS_STORE_DIR: layout.nats,
     },
     directory: { DIRECTORY_DATABASE: database('directory') },
     mailstore: { ...spool, ...blobs, MAILSTORE_DATABASE: database('mailstore') },

@@ -1,15 +1,16 @@
 /** Starts the embedded profile, watches over it, and stops it in order: intake first, the broker last. */
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { makeDirectory, syncDirectory } from '@postbus/blobs/files'
 import { connectBus } from '@postbus/bus'
+import { DataDirectoryInUse, type DataLayout, layoutOf, lockDataDirectory } from '@postbus/profile'
 import { pino } from 'pino'
 
 import { startBroker } from './broker.ts'
 import { certificates } from './certificates.ts'
-import { DataDirectoryInUse, lockDataDirectory } from './data-lock.ts'
 import { DEMO_ALIAS_DOMAIN, DEMO_DOMAIN, demoAccounts } from './demo.ts'
 import { keysOf } from './keys.ts'
 import type { StartOptions } from './options.ts'
@@ -27,6 +28,7 @@ const STOP_MS = 30_000
 const READY_MS = 120_000
 /** How soon a replaced process is told of. */
 const POLL_MS = 20
+const EX_UNAVAILABLE = 69
 /** A signal this soon after the first is the same one, from the terminal and from npm. */
 const SAME_SIGNAL_MS = 1000
 
@@ -35,37 +37,36 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   const startedAt = Date.now()
   const stopping = stopSignal()
   const { data, host } = options
-  await makeDataDirectory(data)
+  const dirs = layoutOf(data)
+  if (existsSync(dirs.restoring)) {
+    process.stderr.write(`${data} holds a restore that was not finished; run postbus restore again\n`)
+    return EX_UNAVAILABLE
+  }
+  await makeDataDirectory(dirs)
   let unlock: () => Promise<void>
   try {
     unlock = await lockDataDirectory(data)
   } catch (error) {
     if (!(error instanceof DataDirectoryInUse)) throw error
     process.stderr.write(`${error.message}\n`)
-    return 69
+    return EX_UNAVAILABLE
   }
 
   const layout = plan(options)
-  const keys = await keysOf(join(data, 'keys'))
-  const tls = await certificates(join(data, 'tls'), [
-    'localhost',
-    DEMO_DOMAIN,
-    `mail.${DEMO_DOMAIN}`,
-    '127.0.0.1',
-    '::1',
-  ])
+  const keys = await keysOf(dirs.keys)
+  const tls = await certificates(dirs.tls, ['localhost', DEMO_DOMAIN, `mail.${DEMO_DOMAIN}`, '127.0.0.1', '::1'])
   const natsUrl = `nats://${LOOPBACK}:${layout.ports.nats}`
   const around: Surroundings = {
     data,
     host,
     natsUrl,
-    seedFile: (party) => join(data, 'keys', `${party}.nk`),
+    seedFile: (party) => join(dirs.keys, `${party}.nk`),
     certificates: tls,
     hostname: DEMO_DOMAIN,
     set: options.set,
   }
   await writeFile(
-    join(data, 'postbus.json'),
+    dirs.operator,
     `${JSON.stringify({ natsUrl, operatorNkeyFile: keys.operator.seedFile, ca: tls.ca }, null, 2)}\n`,
   )
 
@@ -81,11 +82,11 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   }
   const events: SupervisorEvents = {
     restarted(name, how) {
-      process.stderr.write(`${name} ended (${how}) and was started again; see ${join(data, 'logs', `${name}.log`)}\n`)
+      process.stderr.write(`${name} ended (${how}) and was started again; see ${join(dirs.logs, `${name}.log`)}\n`)
       announce().catch((error: unknown) => process.stderr.write(`the ready file was not written: ${String(error)}\n`))
     },
     misconfigured(name) {
-      stopping.stop(`${name} refused its settings; see ${join(data, 'logs', `${name}.log`)}`)
+      stopping.stop(`${name} refused its settings; see ${join(dirs.logs, `${name}.log`)}`)
     },
   }
 
@@ -97,7 +98,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
         administrators: options.busAdministrators,
       }),
     )
-    const settingsFile = join(data, 'run', 'settings.json')
+    const settingsFile = dirs.settings
     const instances = layout.processes.flatMap((process) => process.instances)
     await writeFile(
       settingsFile,
@@ -113,7 +114,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
             command: process.execPath,
             args: [join(root, 'tools', 'run', 'main.ts'), ...instances.map((instance) => instance.name)],
             env: { POSTBUS_SETTINGS: settingsFile },
-            logFile: join(data, 'logs', `${name}.log`),
+            logFile: join(dirs.logs, `${name}.log`),
             lifeline: 'ipc',
             stopMs: STOP_MS,
           },
@@ -158,8 +159,8 @@ export async function startPlatform(options: StartOptions, root: string): Promis
 }
 
 /** Mail that is flushed into a directory whose own name is not may go with that name. */
-async function makeDataDirectory(data: string): Promise<void> {
-  for (const dir of ['db', 'spool', 'blobs', 'nats', 'logs', 'run']) await makeDirectory(join(data, dir))
+async function makeDataDirectory({ data, databases, spool, blobs, nats, logs, run }: DataLayout): Promise<void> {
+  for (const dir of [databases, spool, blobs, nats, logs, run]) await makeDirectory(dir)
   // Also what an earlier start made and did not live to flush.
   await syncDirectory(data)
   await syncDirectory(dirname(data))

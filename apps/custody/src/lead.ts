@@ -2,10 +2,12 @@
  * What the one leading replica does, from taking the lease to losing it: read MAIL_STATUS into the books, free records,
  * look for what was lost, and keep house. Everything stops when the lease is lost, and could not write any more if it did not.
  */
-import type { Bus, Lease } from '@postbus/bus'
+import type { Bus, Lease, Stoppable } from '@postbus/bus'
 import {
+  actOnDead,
   CustodyChanged,
   type EventContract,
+  listDead,
   MailAccepted,
   MailDead,
   MailHold,
@@ -14,13 +16,16 @@ import {
   MailOutLater,
   MailStatus,
   type QueueId,
+  showDead,
 } from '@postbus/contracts'
 import type { SpoolKeeper, SpoolReader, SpoolWriter } from '@postbus/spool'
 import type { Logger } from 'pino'
 
+import { deadLettersOn } from './adapters/dead-letters.ts'
 import { ownersOver } from './adapters/owners.ts'
 import type { CustodyConfig } from './config.ts'
 import { freeRecords } from './ending/free-records.ts'
+import { onActOnDead, onListDead, onShowDead } from './handlers/dead.ts'
 import { onMailStatus } from './handlers/mail-status.ts'
 import { type ReadOutcome, readReports } from './incoming/read-reports.ts'
 import type { CustodyMetrics } from './metrics.ts'
@@ -96,13 +101,33 @@ async function lead(lease: Lease, options: LeadOptions, signal: AbortSignal): Pr
       recorded: metrics.recorded,
     }),
   )
+  const answering = await answerOperators(options, writer)
   try {
     await keepRound(roundsOf(options, writer), over, (round, err) => log.error({ err, round }, 'a round failed'))
   } finally {
-    await reading.stop()
+    await Promise.all([...answering, reading].map((one) => one.stop()))
     metrics.leading(false)
     log.info('leads the books no more')
   }
+}
+
+/** Only whoever leads: what an operator decides about a dead letter is written into the books. */
+function answerOperators({ bus, config, books, record, log }: LeadOptions, writer: BooksWriter): Promise<Stoppable[]> {
+  const copies = deadLettersOn(bus, config.MAIL_OUT_SHARDS)
+  const act = onActOnDead({
+    ...{ books, writer, copies, record, now: () => new Date() },
+    publish: (publication) => publishAgain(bus, publication),
+    publishAccepted: (event) => bus.publish(MailAccepted, event),
+  })
+  return Promise.all([
+    bus.answerRows(listDead, onListDead({ books, copies })),
+    bus.answer(showDead, onShowDead({ books, copies })),
+    bus.answer(actOnDead, async (input) => {
+      const answer = await act(input)
+      log.info({ act: input.act.kind, by: input.by, ids: input.ids, results: answer.results }, 'acted on dead letters')
+      return answer
+    }),
+  ])
 }
 
 function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {

@@ -7,8 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { connectBus, type ConnectedBus, keepProvisioned, statusWriter } from '@postbus/bus'
 import {
+  actOnDead,
   CustodyChanged,
   findDeliveries,
+  listDead,
   MailAccepted,
   MailLocal,
   type MailAccepted as Accepted,
@@ -246,28 +248,45 @@ test('one replica leads; when it goes the other takes over, and no status is los
   assert.equal(await leader?.leads(), false)
 })
 
-test('a task that was set aside on the bus is dead in the books', { timeout: 60_000 }, async (t) => {
-  const { spool, bus, custody } = await world(t)
-  spool.records.set(one, accepted)
-  const router = await bus('router')
-  await router.publish(MailLocal, {
-    ...taskOf(entryOf(accepted), { forwardPath: 'jones@example.org' }, finalOf('jones', local)),
-    account: 'jones00000000',
-  })
-  const rejected = Promise.withResolvers<void>()
-  await (
-    await bus('mailstore')
-  ).consume(MailLocal, 'mailstore', { maxInFlight: 10 }, async () => {
-    rejected.resolve()
-    return { kind: 'reject', reason: 'a test' }
-  })
-  await rejected.promise
-  const { find } = await custody()
-  await statusWriter(router).write([routed()])
-  const dead = await until(async () => {
-    const status = (await find(one))?.recipients[0]?.status
-    return status?.kind === 'dead' ? status : null
-  })
-  assert.equal(dead.stream, 'MAIL_LOCAL')
-  assert.deepEqual(spool.freed, [])
-})
+test(
+  'a task that was set aside is dead in the books, until an operator drives it once more',
+  { timeout: 60_000 },
+  async (t) => {
+    const { spool, bus, custody } = await world(t)
+    spool.records.set(one, accepted)
+    const router = await bus('router')
+    await router.publish(MailLocal, {
+      ...taskOf(entryOf(accepted), { forwardPath: 'jones@example.org' }, finalOf('jones', local)),
+      account: 'jones00000000',
+    })
+    const rejected = Promise.withResolvers<void>()
+    const mailstore = await bus('mailstore')
+    await mailstore.consume(MailLocal, 'mailstore', { maxInFlight: 10 }, async ({ incarnation }) => {
+      rejected.resolve()
+      if (incarnation === 0) return { kind: 'reject', reason: 'a test' }
+      await statusWriter(mailstore).write([delivered({ incarnation })])
+      return { kind: 'done' }
+    })
+    await rejected.promise
+    const { find } = await custody()
+    await statusWriter(router).write([routed()])
+    const dead = await until(async () => {
+      const status = (await find(one))?.recipients[0]?.status
+      return status?.kind === 'dead' ? status : null
+    })
+    assert.equal(dead.stream, 'MAIL_LOCAL')
+    assert.deepEqual(spool.freed, [])
+
+    const operator = await bus('operator')
+    const listed = async () => (await Array.fromAsync(operator.rows(listDead, {}))).map(({ row }) => row)
+    const [letter] = await listed()
+    assert.equal(letter?.forwardPath, 'jones@example.org')
+    const [copy] = letter.copies
+    assert.deepEqual([copy?.reason, copy?.detail], ['rejected', 'a test'])
+    const act = { act: { kind: 'retry' as const }, by: 'a test', ids: [letter.id] }
+    assert.deepEqual(await operator.request(actOnDead, act), { results: ['done'] })
+    await until(async () => (await find(one))?.phase === 'freed')
+    assert.deepEqual(await listed(), [])
+    assert.deepEqual(await operator.request(actOnDead, act), { results: ['unknown'] })
+  },
+)

@@ -118,8 +118,8 @@ export const DeliveryConfig = z.object({
     .min(1000)
     .max(60_000)
     .default(10_000)
-    .describe('A task that would wait longer for its transaction is put back for later (ms).'),
-  DELIVERY_SPILL_MIN_MS: ms.min(1000).max(600_000).default(30_000).describe('It comes again no sooner (ms).'),
+    .describe('A task of a crowded lane that would wait longer for its transaction is put back for later (ms).'),
+  DELIVERY_SPILL_MIN_MS: ms.min(1000).max(600_000).default(5000).describe('It comes again no sooner (ms).'),
   DELIVERY_SPILL_MAX_MS: ms.min(1000).max(3_600_000).default(600_000).describe('It comes again no later (ms).'),
   // RFC 5321 §4.5.3.1.8: peers must take 100 recipients.
   DELIVERY_MAX_RECIPIENTS: count.max(1000).default(100).describe('Recipients in one transaction.'),

@@ -2,7 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { type Bus, statusWriter } from '@postbus/bus'
-import { actOnTasks, LANES, MailHold, type MailOut, MailOut as Task, MailStatus, shardOf } from '@postbus/contracts'
+import {
+  actOnTasks,
+  laneOf,
+  LANES,
+  MailHold,
+  type MailOut,
+  MailOut as Task,
+  MailStatus,
+  shardOf,
+} from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
 import { defineService } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
@@ -28,6 +37,7 @@ import { answerOutcomes } from './handlers/outcomes.ts'
 import { makeKnown } from './handlers/replica.ts'
 import { answerRoute } from './handlers/route.ts'
 import { systemClock } from './lanes/clock.ts'
+import { Hands } from './lanes/hands.ts'
 import { ownLanes, type WorkedLane } from './lanes/own-lanes.ts'
 import { Replicas } from './lanes/replicas.ts'
 import { scheduler } from './lanes/scheduler.ts'
@@ -111,6 +121,7 @@ export const deliveryService = defineService<DeliveryConfig>({
     const replica = randomUUID()
     const aliveMs = MISSED_HEARTBEATS * config.DELIVERY_HEARTBEAT_MS
     const replicas = new Replicas({ ...{ own: replica, lanes, aliveMs }, clock: systemClock })
+    const hands = new Hands(config.DELIVERY_LANE_IN_FLIGHT)
     const sites = scheduler<MailOut, Outcome>(
       {
         async transact(tasks) {
@@ -124,6 +135,7 @@ export const deliveryService = defineService<DeliveryConfig>({
         },
         replicas: () => replicas.live,
         ...{ groupOf, submitterOf },
+        crowded: ({ site }) => hands.crowded(laneOf(site)),
         ...{ spilled: metrics.spilled, suspended: metrics.suspended },
         ...{ clock: systemClock, random: Math.random },
       },
@@ -165,7 +177,7 @@ export const deliveryService = defineService<DeliveryConfig>({
           Task,
           'delivery',
           { maxInFlight: config.DELIVERY_LANE_IN_FLIGHT, tokens },
-          handler,
+          hands.counted(lane, handler),
         )
         return {
           drain: async () => void (await Promise.all([answer.stop(), consuming.drain()])),

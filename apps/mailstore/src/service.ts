@@ -3,6 +3,7 @@ import { statusWriter } from '@postbus/bus'
 import { MailLocal, MailStatus } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
+import { whenRestored } from '@postbus/sql'
 
 import { accountsOf } from './adapters/accounts.ts'
 import { changeHints } from './adapters/changes.ts'
@@ -42,6 +43,13 @@ export const mailstoreService = defineService({
     })
     defer(() => opened.close())
     const storage = measured(opened, metrics)
+    await whenRestored(config.MAILSTORE_DATABASE, async () => {
+      const outcome = await storage.write('renewUidValidities', null)
+      log.warn(
+        { mailboxes: outcome.kind === 'ok' ? outcome.value : 0 },
+        'restored: every mailbox has a new UIDVALIDITY',
+      )
+    })
     const blobs = localBlobs(config.BLOBS_DIR)
     const spool = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => spool.close())

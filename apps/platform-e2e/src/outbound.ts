@@ -34,7 +34,8 @@ export async function startOutbound<Name extends string>(t: TestContext, world: 
   const sinks = {} as Record<Name, SmtpSink> // Filled below, name by name.
   for (const name in world.sinks)
     sinks[name] = await startSmtpSink(t, { name: `${name}.test`, ...world.sinks[name], port })
-  const dns = await startDnsServer(t, world.zone)
+  // Indented where it is written; in a master file a blank in front means the name of the line before.
+  const dns = await startDnsServer(t, world.zone.replaceAll(/^ +/gm, ''))
   const settings = { ...SETTINGS, DNS_SERVERS: dns.address, DELIVERY_PORT: String(port), ...world.settings }
   const args = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
   return { platform: await startPlatform(t, { args }), dns, sinks }

@@ -19,6 +19,18 @@ export async function postbus<Value>({ data }: Pick<Ready, 'data'>, ...args: str
   return JSON.parse(stdout) as Value // The scenario says what it asked for; a wrong shape fails there.
 }
 
+/** The same, whatever the exit status: 1 and 2 may be an answer. */
+export async function postbusStatus<Value>(
+  { data }: Pick<Ready, 'data'>,
+  ...args: string[]
+): Promise<{ value: Value; status: number }> {
+  const outcome = await run(process.execPath, [command, ...args, '--data', data, '--json']).then(
+    ({ stdout }) => ({ stdout, code: 0 }),
+    (error: unknown) => error as { stdout: string; code: number }, // What execFile rejects with.
+  )
+  return { value: JSON.parse(outcome.stdout) as Value, status: outcome.code }
+}
+
 export async function addAccounts<Name extends string>(
   ready: Pick<Ready, 'data'>,
   names: readonly Name[],

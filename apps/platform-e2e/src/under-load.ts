@@ -21,6 +21,7 @@ import { startPlatform, until, type Platform, type PlatformOptions } from './pla
 export const long = process.env['POSTBUS_TEST_LONG'] === '1'
 export const SEED = Number(process.env['POSTBUS_TEST_SEED'] ?? 20261124)
 const LOAD_MS = 600_000
+const FAR_AWAY = ['far.test']
 /** Remote recipients whose first attempt is deferred. */
 const GREYLISTED = 30
 const SETTLE_MS = 300_000
@@ -79,6 +80,10 @@ const SETTINGS = {
 
 type Settings = Record<string, string>
 
+/** Arguments of a start. */
+export const settingsUnderLoad = (settings: Settings): string[] =>
+  Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['--set', `${name}=${value}`])
+
 /** @param settings over the scenarios' own; an empty one is not set */
 export async function platformUnderLoad(
   t: TestContext,
@@ -86,12 +91,8 @@ export async function platformUnderLoad(
   { args = [], ...options }: Pick<PlatformOptions, 'args' | 'disks' | 'env'> = {},
 ): Promise<UnderLoad> {
   const sink = await startSmtpSink(t)
-  const all = {
-    ...SETTINGS,
-    DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`,
-    ...(typeof settings === 'function' ? settings(sink) : settings),
-  }
-  const set = Object.entries(all).flatMap(([name, value]) => ['--set', `${name}=${value}`])
+  const own = typeof settings === 'function' ? settings(sink) : settings
+  const set = settingsUnderLoad({ DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`, ...own })
   return { platform: await startPlatform(t, { ...options, args: ['--processes', ...set, ...args] }), sink }
 }
 
@@ -112,13 +113,13 @@ export interface Promises {
 export async function keepPromises(
   t: TestContext,
   { platform, sink }: UnderLoad,
-  { faults, messages, before = messages - 1, injected = () => faults.length, domains = ['far.test'] }: Promises,
+  { faults, messages, before = messages - 1, injected = () => faults.length, domains = FAR_AWAY }: Promises,
 ): Promise<Facts> {
   const draw = seeded(SEED)
   const moments = faults.map(() => between(draw, 1, before - 1)).sort((a, b) => a - b)
   const over = new AbortController()
   t.after(() => over.abort())
-  const load = startLoad(platform, messages, domains, over.signal)
+  const load = startLoad(platform, messages, over.signal, domains)
   let lastFaultAt = performance.now()
   const injecting = (async () => {
     for (const [index, moment] of moments.entries()) {
@@ -198,7 +199,13 @@ export async function metric(platform: Platform, instance: string, series: strin
   return Number(line?.slice(series.length) ?? 0)
 }
 
-function startLoad(platform: Platform, messages: number, domains: readonly string[], signal: AbortSignal) {
+/** Half to the MX, half submitted; of the latter two thirds go to the domains, in turn. */
+export function startLoad(
+  platform: Platform,
+  messages: number,
+  signal: AbortSignal,
+  domains: readonly string[] = FAR_AWAY,
+) {
   const { host, ports, accounts, data, ca } = platform.ready()
   const [sender] = accounts
   if (sender === undefined) assert.fail('no account')
@@ -208,13 +215,14 @@ function startLoad(platform: Platform, messages: number, domains: readonly strin
   const accepted = { mx: 0, submission: 0 }
   const refusals = new Map<string, number>()
   const onRefused = (line: string): void => void refusals.set(line, (refusals.get(line) ?? 0) + 1)
+  const ledgers = { mx: join(data, '..', 'ledger'), submission: join(data, '..', 'ledger-of-submissions') }
   const done = (async () =>
     Promise.all([
       smtpLoad({
         ...{ host, recipients: local, bytes: 2000, sessions: 6, signal, onRefused },
         port: ports['mx'] ?? 0,
         messages: messages - submitted,
-        ledger: join(data, '..', 'ledger'),
+        ledger: ledgers.mx,
         onAccepted: (count) => (accepted.mx = count),
       }),
       smtpLoad({
@@ -227,17 +235,28 @@ function startLoad(platform: Platform, messages: number, domains: readonly strin
         login: { user: sender.address, password: sender.password, ca: await readFile(ca, 'utf8') },
         prefix: 'submitted',
         messages: submitted,
-        ledger: join(data, '..', 'ledger-of-submissions'),
+        ledger: ledgers.submission,
         onAccepted: (count) => (accepted.submission = count),
       }),
     ]))()
   let over = false
   const ended = (): void => void (over = true)
   done.then(ended, ended)
-  return { accepted: () => accepted.mx + accepted.submission, refusals: () => refusals, over: () => over, done }
+  return {
+    accepted: () => accepted.mx + accepted.submission,
+    refusals: () => refusals,
+    over: () => over,
+    /** Message id to recipient, of every 250 until now. */
+    async promised(): Promise<Map<string, string>> {
+      const texts = await Promise.all(Object.values(ledgers).map((path) => readFile(path, 'utf8')))
+      const lines = texts.flatMap((text) => text.split('\n').slice(0, -1))
+      return new Map(lines.map((line) => [line.split(' ')[0] ?? '', line.split(' ')[1] ?? '']))
+    },
+    done,
+  }
 }
 
-function sunkIds({ messages }: SmtpSink): Map<string, number> {
+export function sunkIds({ messages }: SmtpSink): Map<string, number> {
   const counts = new Map<string, number>()
   for (const { data } of messages) {
     const id = /^X-Load-Id: *(\S+)/m.exec(data.toString('latin1'))?.[1]

@@ -4,3 +4,4 @@
  */
 export { BlobExists, type Blobs, BlobTooLarge, InvalidBlobKey, NoSuchBlob } from './blobs.ts'
 export { localBlobs, type LocalBlobs } from './local-blobs.ts'
+export { blobFiles } from './blob-files.ts'

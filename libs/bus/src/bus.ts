@@ -154,6 +154,8 @@ export interface Bus {
   ): Promise<Found<z.output<S>> | null>
   /** Takes one message off its stream, for good. Resolves to whether it was still there. */
   remove(contract: EventContract, sequence: number): Promise<boolean>
+  /** What the server has of what the contracts name. For operators. @throws BusUnavailable */
+  inspect(): Promise<BusReport>
   /** Called after every reconnect: hints may have been missed. */
   onReconnect(callback: () => void): Stoppable
   readonly connected: boolean
@@ -163,6 +165,45 @@ export interface Bus {
 export interface StreamState {
   createdAt: string
   lastSequence: number
+}
+
+export interface BusReport {
+  server: { name: string; version: string }
+  roundTripMs: number
+  /** The server's clock; null if it did not say. */
+  time: string | null
+  /** All streams together. */
+  storage: { bytes: number; maxBytes: number | null }
+  streams: StreamReport[]
+}
+
+export interface Standing {
+  missing: boolean
+  /** Settings that are not what the contracts say. */
+  differs: string[]
+}
+
+export interface StreamReport extends Standing {
+  name: string
+  messages: number
+  bytes: number
+  maxBytes: number | null
+  /** When its oldest message was stored. */
+  firstAt: string | null
+  consumers: ConsumerReport[]
+}
+
+export interface ConsumerReport extends Standing {
+  name: string
+  /** Not yet given to anybody. */
+  pending: number
+  /** Given to somebody, and neither acknowledged nor given back. */
+  inHand: number
+  redelivered: number
+  /** Requests for more that wait: somebody reads. */
+  pulls: number
+  lastDeliveredAt: string | null
+  lastAckAt: string | null
 }
 
 export interface Lease {

@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client'
 import { BusUnavailable, type Bus, type Stoppable, type Tokens } from './bus.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { Consumption } from './consume.ts'
+import { inspect } from './inspect.ts'
 import { acquireLease } from './lease.ts'
 import { lastOn, removeFrom } from './look-up.ts'
 import { noMetrics, prometheusMetrics } from './metrics.ts'
@@ -144,6 +145,8 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     streamState: (contract, shard) => streamState(connection, streamOf(contract, shards, shard)),
 
     subjects: (contract, shard) => subjectsOf(connection, streamOf(contract, shards, shard)),
+
+    inspect: () => inspect(connection, shards),
 
     onReconnect: (callback) => connection.onReconnect(callback),
 

@@ -118,7 +118,10 @@ async function provisionOnce(jsm: JetStreamManager, options: ProvisionerOptions)
 
 type Named<T> = Partial<T> & { name: string }
 
-export function streamConfigs({ shards, replicas = 1, maxBytes = {} }: ProvisionerOptions): Named<StreamConfig>[] {
+/** What of the options shows in what is made. */
+type Shape = Pick<ProvisionerOptions, 'shards' | 'replicas' | 'maxBytes' | 'ackWaitMs'>
+
+export function streamConfigs({ shards, replicas = 1, maxBytes = {} }: Shape): Named<StreamConfig>[] {
   return Object.values<StreamContract>(streams).flatMap((stream) =>
     streamNames(stream, shards).map((name, shard) => ({
       name,
@@ -161,7 +164,7 @@ interface NamedConsumer {
   config: Partial<ConsumerConfig> & { durable_name: string }
 }
 
-export function consumerConfigs(options: ProvisionerOptions): NamedConsumer[] {
+export function consumerConfigs(options: Shape): NamedConsumer[] {
   const { shards, ackWaitMs = DEFAULT_ACK_WAIT_MS } = options
   return contracts
     .filter((contract): contract is EventContract => contract.kind === 'event')
@@ -263,12 +266,14 @@ async function unlessMissing<T>(info: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Whether the server's configuration says something else where ours says anything. */
-function differs(ours: object, theirs: object): boolean {
+const differs = (ours: object, theirs: object): boolean => differences(ours, theirs).length > 0
+
+/** Settings of which the server's configuration says something else where ours says anything. */
+export function differences(ours: object, theirs: object): string[] {
   const found = new Map(Object.entries(theirs))
-  return Object.entries(ours).some(
-    ([key, value]) => JSON.stringify(found.get(key) ?? absent(value)) !== JSON.stringify(value),
-  )
+  return Object.entries(ours)
+    .filter(([key, value]) => JSON.stringify(found.get(key) ?? absent(value)) !== JSON.stringify(value))
+    .map(([key]) => key)
 }
 
 /** The server leaves out what is false. */

@@ -15,6 +15,8 @@ export const MailDead = defineEvent({
   // Whoever consumes events.
   producers: ['router', 'delivery', 'mailstore', 'custody'],
   consumers: [],
+  // Its leader, when an operator drove it again or dropped it.
+  removedBy: ['custody'],
   purpose: 'A task that matches no contract, or that killed every process that tried it.',
   schema: z.object({
     stream: z.string().regex(/^[A-Z0-9_]+$/),

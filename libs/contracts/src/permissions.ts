@@ -3,7 +3,7 @@
  * configuration of nats-server, deployments may write it elsewhere.
  *
  * The rule: nothing but what a contract names. Nobody but the provisioner may create or change a stream or a consumer, nobody
- * at all may delete or purge one, only delivery takes a message off a stream by name, and only off MAIL_HOLD (`removedBy`); no
+ * at all may delete or purge one, delivery takes messages off MAIL_HOLD by name, custody off MAIL_DEAD, nobody any other (`removedBy`); no
  * party hears another's inbox, where answers and message copies pass.
  */
 import { parties, type ConsumerContract, type EventContract, type Party, type StreamContract } from './define.ts'
@@ -31,6 +31,9 @@ export const inboxPrefix = (identity: Identity): string => `_INBOX_${identity}`
 
 /** Parties that hold leases: lanes, the leader of custody, locked maildrops. */
 const leaseHolders: readonly Party[] = ['delivery', 'custody', 'pop3']
+
+/** Parties that people look at the bus with. */
+const inspectors: readonly Party[] = ['operator', 'console']
 
 /** Longer than any request may take (its contract's `timeoutMs`). */
 const RESPONSE_LIFETIME = '5m'
@@ -60,6 +63,7 @@ export function permissionsOf(identity: Identity, options: { shards: number }): 
   }
   if (leaseHolders.includes(identity)) for (const subject of ofBucket(LEASE_BUCKET, identity)) publish.add(subject)
   if (identity === 'custody') for (const subject of ofBookkeeper(options.shards)) publish.add(subject)
+  if (inspectors.includes(identity)) for (const subject of ofInspector(options.shards)) publish.add(subject)
 
   return {
     publish: [...publish],
@@ -108,6 +112,15 @@ function* ofBookkeeper(shards: number): Iterable<string> {
   for (const stream of allStreams(shards)) {
     yield `$JS.API.STREAM.INFO.${stream}`
     yield `$JS.API.STREAM.MSG.GET.${stream}`
+  }
+}
+
+/** How full streams are and who reads them; never what is in them. */
+function* ofInspector(shards: number): Iterable<string> {
+  yield '$JS.API.INFO'
+  for (const stream of allStreams(shards)) {
+    yield `$JS.API.STREAM.INFO.${stream}`
+    yield `$JS.API.CONSUMER.INFO.${stream}.*`
   }
 }
 

@@ -1,6 +1,7 @@
 /** Every contract there is: what documentation, provisioning and permissions are made from. */
 import type { Contract } from './define.ts'
 import * as custody from './custody.ts'
+import * as deadLetters from './dead-letters.ts'
 import * as delivery from './delivery.ts'
 import * as directoryAdmin from './directory-admin.ts'
 import * as directory from './directory.ts'
@@ -30,5 +31,5 @@ export const contracts: readonly Contract[] = [
   MailStatus,
   MailHold,
   MailDead,
-  ...[directory, directoryAdmin, mailstore, custody, delivery, transports, hints].flatMap(contractsOf),
+  ...[directory, directoryAdmin, mailstore, custody, deadLetters, delivery, transports, hints].flatMap(contractsOf),
 ]

@@ -19,5 +19,7 @@ export {
 } from './errors.ts'
 export { migrate, type Migration, SchemaMismatch } from './migrate.ts'
 export type { Param, Prepared } from './prepared.ts'
+export { copyDatabase, type DatabaseReport, examineDatabase } from './snapshot.ts'
+export { markRestored, whenRestored } from './restored.ts'
 export { openSqlite, type SqliteOptions } from './sqlite.ts'
 export { temporaryDatabase, temporaryFile } from './temporary.ts'

@@ -21,9 +21,12 @@ export interface Answer {
   text: string
   /** What was asked could not be done for all; exit code 1. */
   incomplete?: boolean
+  /** Instead of 0. */
+  status?: number
 }
 
-export interface Command {
+/** What every command says of itself. */
+export interface Described {
   /** `account add` */
   name: string
   /** What stands after the name, for the usage line. */
@@ -32,7 +35,20 @@ export interface Command {
   /** A paragraph for `--help`, where the summary is not enough. */
   details?: string
   options?: Record<string, NonNullable<ParseArgsConfig['options']>[string] & { help: string }>
+}
+
+/** One that asks services, over the bus. */
+export interface Command extends Described {
   run(context: CommandContext): Promise<Answer>
+}
+
+export interface LocalContext extends Omit<CommandContext, 'bus'> {
+  env: NodeJS.ProcessEnv
+}
+
+/** One that works on the machine it is called on, with or without a bus. */
+export interface LocalCommand extends Described {
+  runLocally(context: LocalContext): Promise<Answer>
 }
 
 /** The command was called wrongly; exit code 2. */

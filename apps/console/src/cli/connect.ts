@@ -3,14 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 import { connectBus, type Bus } from '@postbus/bus'
+import { layoutOf, OperatorAccess } from '@postbus/profile'
 import { pino } from 'pino'
-import { z } from 'zod'
 
 import { UsageError } from './command.ts'
-
-/** `postbus.json` of a data directory. */
-const Profile = z.object({ natsUrl: z.string(), operatorNkeyFile: z.string(), ca: z.string().optional() })
-type Profile = z.infer<typeof Profile>
 
 /** How long to wait for a bus that is not there. */
 const CONNECT_MS = 5000
@@ -36,21 +32,26 @@ export async function connectOperator(dataOption: string | undefined, env: NodeJ
   }
 }
 
-async function profile(dataOption: string | undefined, env: NodeJS.ProcessEnv): Promise<Profile> {
+/** The one named, or the checkout's. */
+export const dataDirectory = (option: string | undefined): string =>
+  resolve(option ?? join(import.meta.dirname, '..', '..', '..', '..', 'data'))
+
+async function profile(dataOption: string | undefined, env: NodeJS.ProcessEnv): Promise<OperatorAccess> {
   const { NATS_URL: natsUrl, NATS_NKEY_FILE: operatorNkeyFile, NATS_CA_FILE: ca } = env
   if (dataOption === undefined && natsUrl !== undefined && operatorNkeyFile !== undefined) {
     return { natsUrl, operatorNkeyFile, ...(ca !== undefined && { ca }) }
   }
-  const data = resolve(dataOption ?? join(import.meta.dirname, '..', '..', '..', '..', 'data'))
+  const data = dataDirectory(dataOption)
+  const { operator } = layoutOf(data)
   let text: string
   try {
-    text = await readFile(join(data, 'postbus.json'), 'utf8')
+    text = await readFile(operator, 'utf8')
   } catch (cause) {
     throw new UsageError(`no postbus.json in ${data}: say --data DIR, or set NATS_URL and NATS_NKEY_FILE`, { cause })
   }
   try {
-    return Profile.parse(JSON.parse(text))
+    return OperatorAccess.parse(JSON.parse(text))
   } catch (cause) {
-    throw new UsageError(`${join(data, 'postbus.json')} is not what \`npm start\` writes`, { cause })
+    throw new UsageError(`${operator} is not what \`npm start\` writes`, { cause })
   }
 }

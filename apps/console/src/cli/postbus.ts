@@ -2,12 +2,29 @@
 import { parseArgs } from 'node:util'
 
 import { BusUnavailable, RequestRefused } from '@postbus/bus'
+import { DataDirectoryInUse } from '@postbus/profile'
+import { StorageFull } from '@postbus/sql'
 import { z } from 'zod'
 
-import { checkArguments, type Command, type OptionValues, UsageError } from './command.ts'
+import { BackupDamaged } from '../backup/manifest.ts'
+import { DirectoryNotEmpty } from '../backup/restore-backup.ts'
+import { BackupImpossible } from '../backup/take-backup.ts'
+import {
+  type Answer,
+  checkArguments,
+  type Command,
+  type Described,
+  type LocalCommand,
+  type OptionValues,
+  textOption,
+  UsageError,
+} from './command.ts'
 import { accountCommands } from './commands/account.ts'
 import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
+import { backupCommands } from './commands/backup.ts'
+import { deadCommands } from './commands/dead.ts'
 import { dkimCommands } from './commands/dkim.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { domainCommands } from './commands/domain.ts'
 import { queueCommands } from './commands/queue.ts'
 import { transportCommands } from './commands/transport.ts'
@@ -27,7 +44,7 @@ const CALLED_WRONGLY = 2
 const EX_UNAVAILABLE = 69
 const EX_SOFTWARE = 70
 
-const commands: readonly Command[] = [
+const commands: readonly (Command | LocalCommand)[] = [
   ...domainCommands,
   ...dkimCommands,
   ...accountCommands,
@@ -36,7 +53,10 @@ const commands: readonly Command[] = [
   ...listCommands,
   ...queueCommands,
   ...transportCommands,
+  ...deadCommands,
   whereCommand,
+  doctorCommand,
+  ...backupCommands,
 ]
 
 /** @returns the exit status */
@@ -51,23 +71,29 @@ export async function postbus(argv: readonly string[], around: Surroundings): Pr
     }
     // Before anybody is asked: a call that is wrong is wrong without a bus too.
     checkArguments(args, command.takes)
-    const data = options['data']
-    const bus = await connectOperator(typeof data === 'string' ? data : undefined, around.env)
-    try {
-      const answer = await command.run({
-        ...{ bus, args, options },
-        by: callerOf(around.env),
-        progress: (text) => void around.stderr.write(`${text}\n`),
-      })
-      around.stdout.write(options['json'] ? `${JSON.stringify(answer.value, null, 2)}\n` : `${answer.text}\n`)
-      return answer.incomplete ? REFUSED : 0
-    } finally {
-      await bus.close()
-    }
+    const answer = await run(command, args, options, around)
+    around.stdout.write(options['json'] ? `${JSON.stringify(answer.value, null, 2)}\n` : `${answer.text}\n`)
+    return answer.status ?? (answer.incomplete ? REFUSED : 0)
   } catch (error) {
     const { status, text } = explain(error)
     around.stderr.write(`postbus ${command.name}: ${text}\n`)
     return status
+  }
+}
+
+async function run(
+  command: Command | LocalCommand,
+  args: string[],
+  options: OptionValues,
+  { env, stderr }: Surroundings,
+): Promise<Answer> {
+  const context = { args, options, by: callerOf(env), progress: (text: string) => void stderr.write(`${text}\n`) }
+  if ('runLocally' in command) return command.runLocally({ ...context, env })
+  const bus = await connectOperator(textOption(options, 'data'), env)
+  try {
+    return await command.run({ ...context, bus })
+  } finally {
+    await bus.close()
   }
 }
 
@@ -92,7 +118,7 @@ function explainCommands(argv: readonly string[], { stdout, stderr }: Surroundin
   return asked ? 0 : CALLED_WRONGLY
 }
 
-function parse(command: Command, args: readonly string[]): { args: string[]; options: OptionValues } {
+function parse(command: Described, args: readonly string[]): { args: string[]; options: OptionValues } {
   const own = Object.entries(command.options ?? {}).map(([name, { help: _, ...option }]) => [name, option] as const)
   try {
     const { positionals, values } = parseArgs({
@@ -117,7 +143,16 @@ function explain(error: unknown): { status: number; text: string } {
   // What the contract itself does not allow never left this process.
   if (error instanceof z.ZodError) return { status: CALLED_WRONGLY, text: z.prettifyError(error) }
   if (error instanceof RequestRefused) return { status: REFUSED, text: `${error.message} (${error.code})` }
+  if (refusals.some((kind) => error instanceof kind)) return { status: REFUSED, text: textOf(error) }
   if (error instanceof NotRunning || error instanceof BusUnavailable)
     return { status: EX_UNAVAILABLE, text: error.message }
   return { status: EX_SOFTWARE, text: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}
+
+const refusals = [BackupDamaged, BackupImpossible, DataDirectoryInUse, DirectoryNotEmpty, StorageFull]
+
+/** With what lies beneath it: of a failed copy that is the file system's own word. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
 }

@@ -161,6 +161,8 @@ export interface Books {
   knownStreams(): Promise<KnownStream[]>
   /** Open recipients whose work must be somewhere on the bus, by key, from after `after` on. */
   openTasks(after: OpenTask | null, limit: number): Promise<OpenTask[]>
+  /** Recipients that are dead, by key, from after `after` on. */
+  deadTasks(after: OpenTask | null, limit: number): Promise<OpenTask[]>
   /** Messages whose recipients are not all known, by queue id. */
   openMessages(after: QueueId | null, limit: number): Promise<QueueId[]>
   close(): Promise<void>

@@ -7,6 +7,8 @@
 export class Concurrency {
   #window: number
   readonly #initial: number
+  /** It has shown where its limit is. */
+  #refused = false
 
   /** @param initial what a site begins with, and again when it came back from the dead */
   constructor(initial: number) {
@@ -25,11 +27,18 @@ export class Concurrency {
     else if (running + this.#initial > this.#window) this.#window += 1 / this.allowed(limit)
   }
 
+  /** How many times as much it may bear as it does now: while it goes well, and nothing said otherwise. */
+  headroom(limit: number): number {
+    return this.#refused ? 1 : Math.max(1, limit / this.allowed(limit))
+  }
+
   trouble(): void {
+    this.#refused = true
     this.#window = Math.max(1, this.#window - 1)
   }
 
   busy(): void {
+    this.#refused = true
     this.#window = Math.max(1, this.#window / 2)
   }
 
@@ -40,5 +49,6 @@ export class Concurrency {
 
   restart(): void {
     this.#window = this.#initial
+    this.#refused = false
   }
 }

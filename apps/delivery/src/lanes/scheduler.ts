@@ -57,6 +57,8 @@ export interface SchedulerPorts<Task, Outcome> {
   groupOf(task: Task): string
   /** Whose turn it is inside a site. */
   submitterOf(task: Task): string
+  /** The lane it came by has hardly room left for others: what waits long must not stay in it. */
+  crowded(task: Task): boolean
   spilled(tasks: number): void
   suspended(tasks: number): void
   clock: Clock
@@ -90,6 +92,8 @@ interface Entry<Task, Outcome> {
 interface Site<Task, Outcome> {
   key: string
   queue: SiteQueue<Entry<Task, Outcome>>
+  /** The last one that came. */
+  latest: Task
   /** It stands in the round. */
   inRound: boolean
   wake: { at: number; cancel(): void } | null
@@ -119,12 +123,12 @@ export function scheduler<Task, Outcome>(
     if (signal?.aborted) return Promise.reject(signal.reason)
     const now = clock.now()
     sweep(now)
-    const site = siteOf(partOf(ports.policyOf(task), options.concurrency, ports.replicas()))
+    const site = siteOf(partOf(ports.policyOf(task), options.concurrency, ports.replicas()), task)
     const group = ports.groupOf(task)
     let job = site.queue.joinable(group)
     if (job === undefined) {
       const submitter = ports.submitterOf(task)
-      const afterMs = site.queue.spillMs(submitter, now)
+      const afterMs = ports.crowded(task) ? site.queue.spillMs(submitter, now) : null
       if (afterMs !== null) {
         ports.spilled(1)
         return Promise.resolve({ kind: 'spill', until: clock.dateIn(afterMs) })
@@ -274,6 +278,11 @@ export function scheduler<Task, Outcome>(
 
   function review(site: OneSite): void {
     site.review = null
+    if (ports.crowded(site.latest)) spillExcess(site)
+    turn(site)
+  }
+
+  function spillExcess(site: OneSite): void {
     for (const [job, afterMs] of site.queue.excess(clock.now())) {
       const until = clock.dateIn(afterMs)
       ports.spilled(job.entries.size)
@@ -282,17 +291,17 @@ export function scheduler<Task, Outcome>(
         entry.resolve({ kind: 'spill', until })
       }
     }
-    turn(site)
   }
 
-  function siteOf(policy: SitePolicy): OneSite {
+  function siteOf(policy: SitePolicy, latest: Task): OneSite {
     const known = sites.get(policy.key)
     if (known) {
+      known.latest = latest
       known.queue.policy = policy
       return known
     }
     const queue = new SiteQueue<OneEntry>(policy, options, ports.random)
-    const site: OneSite = { key: policy.key, queue, inRound: false, wake: null, review: null, idleSince: 0 }
+    const site: OneSite = { key: policy.key, queue, latest, inRound: false, wake: null, review: null, idleSince: 0 }
     sites.set(policy.key, site)
     return site
   }

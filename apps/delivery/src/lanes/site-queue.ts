@@ -89,7 +89,7 @@ export class SiteQueue<Entry> {
 
   /** @returns milliseconds after which another job of this submitter is to come again; null: it is taken now */
   spillMs(submitter: string, now: number): number | null {
-    const perMs = this.#drain.perMs(now)
+    const perMs = this.#perMs(now)
     if (perMs === null || this.#breaker.state(now).kind === 'open') return null
     const ahead = this.#turns.ahead(submitter)
     if (ahead < this.#allowed || ahead / perMs <= this.#spill.afterMs) return null
@@ -179,7 +179,7 @@ export class SiteQueue<Entry> {
 
   /** Takes out what would wait too long, as it looks now; with the milliseconds after which it is to come again. */
   *excess(now: number): Iterable<[Job<Entry>, number]> {
-    const perMs = this.#drain.perMs(now)
+    const perMs = this.#perMs(now)
     if (perMs === null) return
     const keep = Math.max(this.#allowed, Math.floor(perMs * this.#spill.afterMs))
     if (this.#turns.size <= keep) return
@@ -195,6 +195,12 @@ export class SiteQueue<Entry> {
       this.#close(job)
       yield job
     }
+  }
+
+  /** What it does now says little of a site that is only beginning to get more at once. */
+  #perMs(now: number): number | null {
+    const perMs = this.#drain.perMs(now)
+    return perMs === null ? null : perMs * this.#concurrency.headroom(this.#limit)
   }
 
   get #limit(): number {

@@ -1,6 +1,7 @@
 /**
- * When what is put back comes again: one after the other at the pace the site drains, so that a backlog does not come back all
- * at once, only to be put back again.
+ * When what is put back comes again: one after the other at some pace of the site's, so that a backlog does not come back all at
+ * once, only to be put back again. The pace is twice what the site has shown: one that became faster must not stand idle, and
+ * who comes too early is put back once more.
  */
 import { spread } from './clock.ts'
 
@@ -13,6 +14,7 @@ export interface SpillOptions {
 }
 
 const JITTER = 0.2
+const HOPE = 2
 
 export class Spill {
   readonly #options: SpillOptions
@@ -37,7 +39,7 @@ export class Spill {
   /** @param perMs transactions. @returns milliseconds from now */
   delayMs(perMs: number, now: number): number {
     const { afterMs, minMs, maxMs } = this.#options
-    this.#end = Math.min(Math.max(this.#end, now + afterMs) + 1 / perMs, now + maxMs)
+    this.#end = Math.min(Math.max(this.#end, now + afterMs) + 1 / (HOPE * perMs), now + maxMs)
     const delayMs = spread(this.#end - now, JITTER, this.#random())
     return Math.min(maxMs, Math.max(minMs, delayMs))
   }

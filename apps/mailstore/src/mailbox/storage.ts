@@ -83,6 +83,8 @@ export interface Writes {
   store: Command<StoreIn, Stored>
   copy: Command<CopyFrom, Copied>
   expunge: Command<ExpungeFrom, Expunged>
+  /** Every mailbox becomes another one to its clients: what they know of it may be newer than what is here. Returns how many. */
+  renewUidValidities: Command<null, number>
   /** One step of taking away what nothing shows any more. */
   purge: Command<PurgeStep, Purged>
 }

@@ -33,6 +33,22 @@ export async function openTasks(db: Database<Tables>, after: OpenTask | null, li
   return rows.map(({ queue_id, n }) => ({ queueId: queue_id as QueueId, n: n as RecipientKey }))
 }
 
+export async function deadTasks(db: Database<Tables>, after: OpenTask | null, limit: number): Promise<OpenTask[]> {
+  const rows = await db.query
+    .selectFrom('recipient')
+    .select(['queue_id', 'n'])
+    .where('open', '=', sql.lit(1))
+    .where('state', '=', 'dead')
+    .where(({ eb, refTuple, tuple, lit }) =>
+      after === null ? lit(true) : eb(refTuple('queue_id', 'n'), '>', tuple(after.queueId, after.n)),
+    )
+    .orderBy('queue_id')
+    .orderBy('n')
+    .limit(limit)
+    .execute()
+  return rows.map(({ queue_id, n }) => ({ queueId: queue_id as QueueId, n: n as RecipientKey }))
+}
+
 export async function openMessages(db: Database<Tables>, after: QueueId | null, limit: number): Promise<QueueId[]> {
   const rows = await db.query
     .selectFrom('message')

@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 
 import type { Books, MessagePage, RecipientPage } from '../../tracking/books.ts'
 import type { RecipientStatus } from '../../tracking/order.ts'
-import { knownStreams, openMessages, openTasks } from './census.ts'
+import { deadTasks, knownStreams, openMessages, openTasks } from './census.ts'
 import { lookUps } from './look-ups.ts'
 import { readingQueue } from './queue.ts'
 import { entryIn, originalIn, parsed, TRACKED, trackedIn } from './rows.ts'
@@ -15,6 +15,7 @@ export function readingBooks(db: Database<Tables>): Omit<Books, 'lead' | 'close'
   return {
     knownStreams: () => knownStreams(db),
     openTasks: (after, limit) => openTasks(db, after, limit),
+    deadTasks: (after, limit) => deadTasks(db, after, limit),
     openMessages: (after, limit) => openMessages(db, after, limit),
     ...readingQueue(db),
     find: (queueId) => find(db, queueId),

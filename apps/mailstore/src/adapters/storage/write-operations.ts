@@ -1,5 +1,5 @@
 import type { MailDatabase, StorageLimits, WriteOperations } from './operation.ts'
-import { prepareAccount } from './writes/accounts.ts'
+import { prepareAccount, renewUidValidities } from './writes/accounts.ts'
 import { append } from './writes/append.ts'
 import { copy } from './writes/copy.ts'
 import { deliver } from './writes/deliver.ts'
@@ -22,6 +22,7 @@ export function writeOperations(db: MailDatabase, limits: StorageLimits): WriteO
     store: store(limits),
     copy: copy(limits),
     expunge: expunge(limits),
+    renewUidValidities,
     purge,
   }
 }

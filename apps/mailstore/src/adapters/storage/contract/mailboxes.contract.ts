@@ -45,6 +45,24 @@ export function mailboxesContract(name: string, open: OpenStorage): void {
     assert.ok(second.uidValidity > first.uidValidity && second.mailbox > first.mailbox)
   })
 
+  it('after a restore every mailbox has a higher UIDVALIDITY, of its own, and so has the next one', async ({
+    ok,
+    storage,
+  }) => {
+    for (const account of [smith, jones]) await ok('prepareAccount', { account })
+    const validities = async (account: typeof smith) =>
+      (await storage.read('list', { account })).mailboxes.map(({ uidValidity }) => uidValidity)
+    const before = await Promise.all([smith, jones].map(validities))
+    assert.equal(await ok('renewUidValidities', null), 12)
+    const after = await Promise.all([smith, jones].map(validities))
+    for (const [index, renewed] of after.entries()) {
+      assert.equal(new Set(renewed).size, 6)
+      assert.ok(Math.min(...renewed) > Math.max(...(before[index] ?? [])))
+    }
+    const next = await ok('create', { account: smith, name: 'x', specialUse: [] })
+    assert.ok(next.uidValidity > Math.max(...(after[0] ?? [])))
+  })
+
   it('deleting a mailbox leaves those below it and its subscription', async ({ ok, storage }) => {
     await ok('prepareAccount', { account: smith })
     await ok('create', { account: smith, name: 'a/b', specialUse: [] })

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 
 import { INBOX } from '../../../mailbox/names.ts'
 import type { MailDatabase, StorageLimits, WriteContext, WriteOperation } from '../operation.ts'
@@ -64,4 +64,26 @@ export function emptyMailbox(
     size: 0,
     special_use: specialUse,
   }
+}
+
+/** RFC 9051 §2.3.1.1: UIDs that may have been given to other messages since must not be taken for the same. */
+export const renewUidValidities: WriteOperation<'renewUidValidities'> = async ({ tx: { query } }) => {
+  const now = newUidValidity(0)
+  const { numUpdatedRows } = await query
+    .updateTable('mailboxes')
+    .set({
+      uid_validity: sql<number>`
+        (select case when a.last_uid_validity < ${now} then ${now} else a.last_uid_validity + 1 end
+           from accounts a where a.account = mailboxes.account)
+        + (select count(*) from mailboxes m where m.account = mailboxes.account and m.id < mailboxes.id)`,
+    })
+    .executeTakeFirstOrThrow()
+  await query
+    .updateTable('accounts')
+    .set({
+      last_uid_validity: sql<number>`coalesce(
+        (select max(m.uid_validity) from mailboxes m where m.account = accounts.account), last_uid_validity)`,
+    })
+    .execute()
+  return Number(numUpdatedRows)
 }

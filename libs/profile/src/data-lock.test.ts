@@ -14,7 +14,7 @@ async function directory(t: TestContext): Promise<string> {
 
 test('a directory whose holder is alive is refused', async (t) => {
   const dir = await directory(t)
-  await writeFile(join(dir, 'postbus.lock'), `1 ${await holderOf(1)}`)
+  await writeFile(join(dir, 'postbus.lock'), `1 ${await startedAt(1)}`)
   await assert.rejects(lockDataDirectory(dir), DataDirectoryInUse)
 })
 
@@ -27,7 +27,7 @@ test('a lock left by a dead process, or by one whose pid is another now, is take
   }
 })
 
-async function holderOf(pid: number): Promise<string> {
+async function startedAt(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
 }
