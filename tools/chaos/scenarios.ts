@@ -1,6 +1,7 @@
 /**
  * The scenarios that inject faults, and the facts each prints about itself. Adding one is a line here: the name, the file's
- * name, and for each fact how the scenario's diagnostics say it; numbers said more than once are added up.
+ * name, and for each fact how the scenario's diagnostics say it; numbers said more than once are added up, times are not: the
+ * longest counts.
  */
 export interface Scenario {
   /** Name of the file in apps/platform-e2e/src/scenarios, without `.test.ts`. */
@@ -8,35 +9,43 @@ export interface Scenario {
   fault: string
   /** The first group is the number. */
   facts: Record<string, RegExp>
+  times?: Record<string, RegExp>
 }
 
-/** What every scenario says that keeps promises under load. */
+/** What every scenario says that keeps promises under load: the line of JSON `keepPromises` prints. */
 const underLoad = {
-  faults: /faults (\d+) at/g,
-  accepted: /accepted (\d+)/g,
-  missing: /missing (\d+)/g,
-  duplicated: /twice in a mailbox (\d+)/g,
-  'twice at the sink': /twice at the sink (\d+)/g,
-  unanswered: /unanswered (\d+)/g,
-  're-injected': /re-injected (\d+)/g,
+  facts: {
+    faults: /"faults":(\d+)/g,
+    accepted: /"accepted":(\d+)/g,
+    delivered: /"delivered":(\d+)/g,
+    missing: /"missing":(\d+)/g,
+    duplicated: /"duplicated":(\d+)/g,
+    'twice at the sink': /"twiceAtTheSink":(\d+)/g,
+    're-injected': /"reinjected":(\d+)/g,
+  },
+  times: { 'recovery (ms)': /"recoveryMs":(\d+)/g },
 }
 
 export const scenarios: readonly Scenario[] = [
+  { name: 'killed-processes', fault: 'kill -9 of every service and of the broker', ...underLoad },
   {
-    name: 'killed-processes',
-    fault: 'kill -9 of every service and of the broker',
-    facts: underLoad,
+    name: 'random-kills',
+    fault: 'kill -9 of any services at random, several at once, the broker among them',
+    ...underLoad,
   },
+  { name: 'rolling-restart', fault: 'SIGTERM to every service in turn', ...underLoad },
+  { name: 'broker-faults', fault: 'the broker hangs, is away, and forgets everything', ...underLoad },
   {
-    name: 'broker-faults',
-    fault: 'the broker hangs, is away, and forgets everything',
-    facts: underLoad,
+    name: 'full-disk',
+    fault: 'the disk of the spool, that of the bus and that of all databases is full',
+    ...underLoad,
   },
-  {
-    name: 'rolling-restart',
-    fault: 'SIGTERM to every service in turn',
-    facts: underLoad,
-  },
+  { name: 'backpressure', fault: 'mailstore, then delivery, stand still until queues are full', ...underLoad },
+  { name: 'clock-steps', fault: 'the clock of all services is set an hour forward and back', ...underLoad },
+  { name: 'duplicate-events', fault: 'every event is published a second time under another id', ...underLoad },
+  { name: 'poison', fault: 'events that match no contract, and nonsense that does, on every subject', ...underLoad },
+  { name: 'dns-faults', fault: 'a DNS server that is silent, lies, truncates or refuses', ...underLoad },
+  { name: 'stalled-clients', fault: 'clients stall in every state, and 2,000 connections say nothing', ...underLoad },
   {
     name: 'delivery-replicas-killed',
     fault: 'kill -9 of one of two replicas of delivery, again and again, beside a Postfix',
@@ -64,14 +73,20 @@ export const scenarios: readonly Scenario[] = [
 ]
 
 /** Each fact with its number; null for one the output does not mention. */
-export function factsIn(scenario: Scenario, output: string): Map<string, number | null> {
+export function factsIn({ facts, times = {} }: Scenario, output: string): Map<string, number | null> {
   const said = output
     .split('\n')
     .filter((line) => line.trimStart().startsWith('ℹ '))
     .join('\n')
-  const found = Object.entries(scenario.facts).map(([fact, pattern]): [string, number | null] => {
-    const numbers = [...said.matchAll(pattern)].map(([, number]) => Number(number))
-    return [fact, numbers.length === 0 ? null : numbers.reduce((sum, number) => sum + number, 0)]
-  })
-  return new Map(found)
+  const numbers = (pattern: RegExp): number[] => [...said.matchAll(pattern)].map(([, number]) => Number(number))
+  const sum = (all: number[]): number => all.reduce((one, other) => one + other)
+  const entries = [
+    ...Object.entries(facts).map(([name, pattern]) => ({ name, found: numbers(pattern), of: sum })),
+    ...Object.entries(times).map(([name, pattern]) => ({
+      name,
+      found: numbers(pattern),
+      of: (all: number[]) => Math.max(...all),
+    })),
+  ]
+  return new Map(entries.map(({ name, found, of }) => [name, found.length === 0 ? null : of(found)]))
 }

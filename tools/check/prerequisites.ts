@@ -11,6 +11,7 @@ const programs: Record<string, string> = {
   cc: 'gcc',
   curl: 'curl',
   dkimverify: 'python3-dkim',
+  faketime: 'faketime',
   fetchmail: 'fetchmail',
   getmail: 'getmail6',
   knotd: 'knot',

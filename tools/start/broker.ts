@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { serverConfig, type Identity } from '@postbus/contracts'
 
 import { findNatsServer } from '../nats/find-server.mjs'
+import { watchBrokerDisk } from './broker-disk.ts'
 import type { Key } from './keys.ts'
 import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
 
@@ -28,10 +29,22 @@ export interface BrokerOptions {
   data: string
   keys: Record<Identity, Key>
   shards: number
+  /** What everything on the bus may occupy (octets). Null: a share of the free disk. */
+  maxBytes: number | null
+  administrators: readonly string[]
   events: SupervisorEvents
 }
 
-export async function startBroker({ host, port, data, keys, shards, events }: BrokerOptions): Promise<Supervised> {
+export async function startBroker({
+  host,
+  port,
+  data,
+  keys,
+  shards,
+  maxBytes,
+  administrators,
+  events,
+}: BrokerOptions): Promise<Supervised> {
   const { bavail, bsize } = await statfs(data)
   const config = join(data, 'run', 'nats.conf')
   const pidFile = join(data, 'run', 'nats.pid')
@@ -42,13 +55,15 @@ export async function startBroker({ host, port, data, keys, shards, events }: Br
       port,
       storeDir: join(data, 'nats'),
       users: Object.fromEntries(Object.entries(keys).map(([identity, { publicKey }]) => [identity, publicKey])),
-      shards,
-      maxFileBytes: Math.round(Math.min(Math.max(bavail * bsize * SHARE_OF_FREE_DISK, LEAST_BYTES), MOST_BYTES)),
+      ...{ shards, administrators },
+      maxFileBytes:
+        maxBytes ?? Math.round(Math.min(Math.max(bavail * bsize * SHARE_OF_FREE_DISK, LEAST_BYTES), MOST_BYTES)),
       pidFile,
     }),
     { mode: 0o600 },
   )
-  return supervise(
+  const logFile = join(data, 'logs', 'nats.log')
+  const server = supervise(
     {
       name: 'nats',
       command: '/bin/sh',
@@ -61,11 +76,29 @@ export async function startBroker({ host, port, data, keys, shards, events }: Br
         config,
       ],
       env: {},
-      logFile: join(data, 'logs', 'nats.log'),
+      logFile,
       lifeline: 'stdin',
       pidFile,
       stopMs: STOP_MS,
     },
     events,
   )
+  const watching = watchBrokerDisk({
+    logFile,
+    storeDir: join(data, 'nats'),
+    end() {
+      process.stderr.write(`nats could not write while its disk was full, and is started anew; see ${logFile}\n`)
+      if (server.pid !== null) process.kill(server.pid, 'SIGTERM')
+    },
+  })
+  return {
+    name: server.name,
+    get pid() {
+      return server.pid
+    },
+    stop() {
+      watching.stop()
+      return server.stop()
+    },
+  }
 }

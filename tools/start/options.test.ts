@@ -15,6 +15,8 @@ test('an unknown argument, service, port or setting is named', () => {
     ['--replicas', 'smtp=2'],
     ['--base-port', '80000'],
     ['--set', 'X'],
+    ['--bus-bytes', '4G'],
+    ['--bus-admin', 'me'],
   ]) {
     assert.throws(() => startOptions(args, '/root'), UsageError)
   }

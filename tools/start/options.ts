@@ -26,6 +26,10 @@ export interface StartOptions {
   replicas: Record<ServiceName, number>
   /** Settings for all services, over the defaults of the embedded profile. */
   set: Record<string, string>
+  /** What the bus may keep on disk (octets). Null: a share of the free disk. */
+  busBytes: number | null
+  /** Public nkeys of people who may do everything on the bus, with tools of their own. */
+  busAdministrators: string[]
 }
 
 export const usage = `usage: npm start -- [option …]
@@ -36,6 +40,8 @@ export const usage = `usage: npm start -- [option …]
   --processes             one process per service
   --replicas S=N,…        so many of a service, e.g. router=2,mailstore=2; implies --processes
   --set NAME=VALUE        a setting for every service that knows it; may be repeated
+  --bus-bytes N           what the bus may keep on disk, instead of a share of what is free; its streams' limits must fit
+  --bus-admin NKEY        the public nkey of somebody who may do everything on the bus; may be repeated
   --ready-file FILE       written as JSON when everything answers, and again when a process was replaced
   --help
 `
@@ -57,6 +63,8 @@ export function startOptions(args: string[], root: string): StartOptions | null 
     processes: values.processes === true || Object.values(replicas).some((count) => count !== 1),
     replicas,
     set: parseSettings(values.set ?? []),
+    busAdministrators: (values['bus-admin'] ?? []).map(parseNkey),
+    busBytes: values['bus-bytes'] === undefined ? null : parseBytes(values['bus-bytes']),
   }
 }
 
@@ -71,6 +79,8 @@ function parse(args: string[]) {
         processes: { type: 'boolean' },
         replicas: { type: 'string' },
         set: { type: 'string', multiple: true },
+        'bus-bytes': { type: 'string' },
+        'bus-admin': { type: 'string', multiple: true },
         'ready-file': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -86,6 +96,17 @@ function parseBasePort(text: string): number {
     throw new UsageError(`--base-port is a whole number from 1 to 55000, not ${text}`)
   }
   return port
+}
+
+function parseBytes(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new UsageError(`--bus-bytes is a number of octets, not ${text}`)
+  return Number(text)
+}
+
+/** An nkey of a user: the letter U and 55 of base32. */
+function parseNkey(text: string): string {
+  if (!/^U[A-Z2-7]{55}$/.test(text)) throw new UsageError(`--bus-admin is the public nkey of a user, not ${text}`)
+  return text
 }
 
 function parseReplicas(text: string | undefined): Record<ServiceName, number> {

@@ -16,7 +16,7 @@ import { keysOf } from './keys.ts'
 import type { StartOptions } from './options.ts'
 import { LOOPBACK, plan, settings, stopWaves, type Instance, type Plan, type Surroundings } from './plan.ts'
 import { welcome } from './print.ts'
-import { removeReadyFile, writeReadyFile, type Ready } from './ready-file.ts'
+import { ReadyFile, type Ready } from './ready-file.ts'
 import { untilReady } from './readiness.ts'
 import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
 
@@ -71,18 +71,19 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   )
 
   const running: Supervised[] = []
-  let ready: Ready | undefined
+  let ready: Omit<Ready, 'pids'> | undefined
+  const readyFile = options.readyFile === null ? null : new ReadyFile(options.readyFile)
   const announce = async (): Promise<void> => {
-    if (ready === undefined || options.readyFile === null) return
+    const known = ready
+    if (known === undefined) return
     while (running.some(({ pid }) => pid === null) && !stopping.signal.aborted) await pause(POLL_MS)
     if (stopping.signal.aborted) return
-    ready.pids = pidsOf(layout, running)
-    await writeReadyFile(options.readyFile, ready)
+    await readyFile?.write(() => ({ ...known, pids: pidsOf(layout, running) }))
   }
   const events: SupervisorEvents = {
     restarted(name, how) {
       process.stderr.write(`${name} ended (${how}) and was started again; see ${join(dirs.logs, `${name}.log`)}\n`)
-      void announce()
+      announce().catch((error: unknown) => process.stderr.write(`the ready file was not written: ${String(error)}\n`))
     },
     misconfigured(name) {
       stopping.stop(`${name} refused its settings; see ${join(dirs.logs, `${name}.log`)}`)
@@ -90,7 +91,13 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   }
 
   try {
-    running.push(await startBroker({ host: LOOPBACK, port: layout.ports.nats, data, keys, shards: SHARDS, events }))
+    running.push(
+      await startBroker({
+        ...{ host: LOOPBACK, port: layout.ports.nats, data, keys, shards: SHARDS, events },
+        maxBytes: options.busBytes,
+        administrators: options.busAdministrators,
+      }),
+    )
     const settingsFile = dirs.settings
     const instances = layout.processes.flatMap((process) => process.instances)
     await writeFile(
@@ -134,7 +141,6 @@ export async function startPlatform(options: StartOptions, root: string): Promis
         accounts,
         ca: tls.ca,
         data,
-        pids: pidsOf(layout, running),
       }
       await announce()
       process.stdout.write(welcome(ready, Date.now() - startedAt, 'node_modules/.bin/postbus'))
@@ -142,7 +148,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
     await stopping.done
   } finally {
     process.stdout.write('stopping …\n')
-    if (options.readyFile !== null) await removeReadyFile(options.readyFile)
+    await readyFile?.remove()
     for (const wave of stopWaves(layout)) {
       await Promise.all(running.filter(({ name }) => wave.includes(name)).map((process) => process.stop()))
     }

@@ -1,7 +1,11 @@
 /** What a person who started the platform reads, with lines to paste. */
 import type { Ready } from './ready-file.ts'
 
-export function welcome({ host, ports, accounts, ca, data }: Ready, elapsedMs: number, cli: string): string {
+export function welcome(
+  { host, ports, accounts, ca, data }: Omit<Ready, 'pids'>,
+  elapsedMs: number,
+  cli: string,
+): string {
   const [sender, reader] = accounts
   const list = accounts.map(({ address, password }) => `    ${address.padEnd(20)} ${password}`).join('\n')
   const to = reader ?? { address: 'jones@example.org', password: '' }

@@ -18,12 +18,34 @@ export interface Ready {
   pids: Record<string, number>
 }
 
-export async function writeReadyFile(path: string, ready: Ready): Promise<void> {
-  const draft = `${path}.${process.pid}.tmp`
-  await writeFile(draft, `${JSON.stringify(ready, null, 2)}\n`, { mode: 0o600 })
-  await rename(draft, path)
-}
+/** One writer for the path: several processes may be replaced at once, and the last to write knows most. */
+export class ReadyFile {
+  readonly #path: string
+  #last: Promise<void> = Promise.resolve()
+  #removed = false
 
-export async function removeReadyFile(path: string): Promise<void> {
-  await rm(path, { force: true })
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  /** `ready` as it is when its turn comes. Nothing is written after `remove`. */
+  write(ready: () => Ready): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#removed) return
+      const draft = `${this.#path}.${process.pid}.tmp`
+      await writeFile(draft, `${JSON.stringify(ready(), null, 2)}\n`, { mode: 0o600 })
+      await rename(draft, this.#path)
+    })
+  }
+
+  remove(): Promise<void> {
+    this.#removed = true
+    return this.#inTurn(() => rm(this.#path, { force: true }))
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    return done
+  }
 }

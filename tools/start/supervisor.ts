@@ -6,7 +6,7 @@
  */
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5000
@@ -84,7 +84,7 @@ export function supervise(spec: ChildSpec, events: SupervisorEvents): Supervised
     get pid() {
       if (child.exitCode !== null || child.signalCode !== null) return null
       if (spec.pidFile === undefined) return child.pid ?? null
-      return existsSync(spec.pidFile) ? Number(readFileSync(spec.pidFile, 'utf8')) : null
+      return pidIn(spec.pidFile)
     },
     async stop() {
       stopping = true
@@ -97,5 +97,14 @@ export function supervise(spec: ChildSpec, events: SupervisorEvents): Supervised
       await gone
       clearTimeout(kill)
     },
+  }
+}
+
+/** Null until the whole number is there: it is written a moment after the file is made, and removed at any time. */
+function pidIn(file: string): number | null {
+  try {
+    return Number(readFileSync(file, 'utf8')) || null
+  } catch {
+    return null
   }
 }

@@ -3,6 +3,14 @@ import { z } from 'zod'
 
 const positive = z.coerce.number().int().positive()
 
+/** The others hold schedules, or what has been done: they must take everything. */
+const LIMIT = /^(MAIL_ACCEPTED|MAIL_LOCAL)=[1-9]\d{0,14}$/
+
+const limitOf = (limit: string): [stream: string, octets: number] => {
+  const at = limit.indexOf('=')
+  return [limit.slice(0, at), Number(limit.slice(at + 1))]
+}
+
 export const CustodyConfig = z.object({
   ...commonConfig,
   CUSTODY_DATABASE: z.string().min(1).default('data/db/custody.sqlite').describe('File of the books.'),
@@ -29,6 +37,18 @@ export const CustodyConfig = z.object({
     .optional()
     .describe(
       "The nats-server's store_dir, where it lies on this machine: what the server cannot open after a loss of power is set aside there. Without it somebody has to.",
+    ),
+  CUSTODY_STREAM_MAX_BYTES: z
+    .string()
+    .default('')
+    .transform((list) => list.split(/[\s,]+/).filter((limit) => limit !== ''))
+    .refine(
+      (limits) => limits.every((limit) => LIMIT.test(limit)),
+      'MAIL_ACCEPTED=octets and MAIL_LOCAL=octets, separated by commas',
+    )
+    .transform((limits) => Object.fromEntries(limits.map(limitOf)))
+    .describe(
+      'What these two streams may hold (octets), instead of 2 GiB each: MAIL_ACCEPTED=N,MAIL_LOCAL=N. The bus sets it aside; beyond, mail is refused with 452.',
     ),
   CUSTODY_MAX_IN_FLIGHT: positive
     .max(10_000)

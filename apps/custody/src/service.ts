@@ -39,6 +39,7 @@ export const custodyService = defineService<CustodyConfig>({
         }),
         shards: config.MAIL_OUT_SHARDS,
         replicas: config.CUSTODY_STREAM_REPLICAS,
+        maxBytes: config.CUSTODY_STREAM_MAX_BYTES,
         storeDir: config.CUSTODY_BUS_STORE_DIR,
         ...{ signal, log },
       })

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { type Bus, statusWriter } from '@postbus/bus'
 import {
@@ -25,6 +26,7 @@ import { attempt, groupOf, submitterOf } from './attempt/attempt.ts'
 import { classifier } from './attempt/classify.ts'
 import { destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
+import { patientLedger } from './attempt/patient-ledger.ts'
 import { type Sign, signer } from './attempt/sign.ts'
 import { suspend } from './attempt/suspend.ts'
 import { Turns } from './attempt/turns.ts'
@@ -72,7 +74,12 @@ export const deliveryService = defineService<DeliveryConfig>({
     await bus.provisioned([Task, MailStatus, MailHold], signal)
     const metrics = deliveryMetrics(registry)
 
-    const ledger = await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE))
+    const ledger = patientLedger(await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE)), {
+      sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
+      waiting: (err) =>
+        log.error({ err }, 'outcomes cannot be written to the ledger; nothing is attempted until they are'),
+      recovered: () => log.info('the ledger takes outcomes again'),
+    })
     defer(() => ledger.close())
     const pruning = setInterval(() => {
       const before = new Date(Date.now() - config.DELIVERY_LEDGER_DAYS * DAY_MS)
@@ -117,7 +124,10 @@ export const deliveryService = defineService<DeliveryConfig>({
     const hands = new Hands(config.DELIVERY_LANE_IN_FLIGHT)
     const sites = scheduler<MailOut, Outcome>(
       {
-        transact: (tasks) => attemptEach(tasks, routes, (shared, route) => attempt(shared, route, attempts, schedule)),
+        async transact(tasks) {
+          ledger.check()
+          return attemptEach(tasks, routes, (shared, route) => attempt(shared, route, attempts, schedule))
+        },
         suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, attempts, schedule),
         policyOf(task) {
           const { key, shared, policy } = routes(task)

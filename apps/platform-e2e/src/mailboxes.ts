@@ -26,8 +26,11 @@ export async function imapClientOf(ready: Ready, { address, password }: Account)
   return client
 }
 
-/** How often each X-Load-Id stands in the INBOX of each account. */
-export async function loadIds(ready: Ready): Promise<Map<string, number>> {
+/**
+ * How often each X-Load-Id stands in the INBOX of each account.
+ * @param other told of each message that has none
+ */
+export async function loadIds(ready: Ready, other: () => void = () => {}): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
   for (const { address } of ready.accounts) {
     const client = await imapClient(ready, address)
@@ -36,7 +39,8 @@ export async function loadIds(ready: Ready): Promise<Map<string, number>> {
       if (exists === 0) continue
       for await (const { headers } of client.fetch('1:*', { headers: ['x-load-id'] })) {
         const id = /^x-load-id: *(\S+)/im.exec(headers?.toString() ?? '')?.[1]
-        if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1)
+        if (id === undefined) other()
+        else counts.set(id, (counts.get(id) ?? 0) + 1)
       }
     } finally {
       await client.logout()

@@ -2,12 +2,14 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const START_MS = 120_000
@@ -25,6 +27,8 @@ export interface Ready {
 }
 
 export interface Platform {
+  /** The start tool's. */
+  readonly process: ChildProcess
   /** As the ready file says now: pids change when a process was replaced. */
   ready(): Ready
   /** kill -9 of the process that runs an instance, or of `nats`. Resolves when it is replaced. */
@@ -33,6 +37,13 @@ export interface Platform {
   terminate(instance: string): Promise<void>
   /** Until every instance answers /readyz. */
   untilReady(): Promise<void>
+  /** SIGSTOP: connections stay open and nothing answers. */
+  freeze(instance: string): void
+  thaw(instance: string): void
+  /** Octets in memory of every process, by the instance it runs. */
+  memory(): Promise<Record<string, number>>
+  /** A disk of its own for a part of the data directory, as `disks` named it. */
+  disk(path: string): SmallDisk
   /** SIGINT, as Ctrl-C; resolves with the exit code. */
   stop(): Promise<number | null>
   output(): string
@@ -42,6 +53,9 @@ export interface PlatformOptions {
   args?: string[]
   /** A directory to start on again; it is kept. */
   data?: string
+  /** Parts of the data directory that are disks of their own, with their size in octets. */
+  disks?: Readonly<Record<string, number>>
+  env?: Readonly<Record<string, string>>
 }
 
 export async function startPlatform(t: TestContext, options: PlatformOptions = {}): Promise<Platform> {
@@ -50,16 +64,22 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
   const readyFile = join(dir, 'ready.json')
   const basePort = await freeBasePort()
   const args = ['--data', data, '--base-port', String(basePort), '--ready-file', readyFile, ...(options.args ?? [])]
+  const disks = new Map<string, SmallDisk>()
+  for (const [path, bytes] of Object.entries(options.disks ?? {})) {
+    disks.set(path, await mountSmallDisk(join(data, path), bytes))
+  }
   const child = spawn(process.execPath, [join(root, 'tools/start/main.ts'), ...args], {
+    env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => void (output += text))
   }
-  const platform = attach(child, readyFile, () => output)
+  const platform = attach(child, readyFile, () => output, disks)
   t.after(async () => {
     await platform.stop()
+    for (const disk of disks.values()) await disk.unmount()
     await rm(dir, { recursive: true, force: true })
   })
   await until(
@@ -71,13 +91,21 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
   return platform
 }
 
-function attach(child: ChildProcess, readyFile: string, output: () => string): Platform {
+function attach(
+  child: ChildProcess,
+  readyFile: string,
+  output: () => string,
+  disks: ReadonlyMap<string, SmallDisk>,
+): Platform {
   const ready = (): Ready => JSON.parse(readFileSync(readyFile, 'utf8')) as Ready
   const alive = (): boolean => child.exitCode === null && child.signalCode === null
-  async function replaced(instance: string, signal: NodeJS.Signals, withinMs: number): Promise<void> {
-    const { pids } = ready()
-    const pid = pids[instance]
+  function pidOf(instance: string): number {
+    const pid = ready().pids[instance]
     if (pid === undefined) throw new Error(`${instance} has no process now`)
+    return pid
+  }
+  async function replaced(instance: string, signal: NodeJS.Signals, withinMs: number): Promise<void> {
+    const pid = pidOf(instance)
     process.kill(pid, signal)
     await until(
       () => ready().pids[instance] !== undefined && ready().pids[instance] !== pid,
@@ -87,10 +115,20 @@ function attach(child: ChildProcess, readyFile: string, output: () => string): P
     )
   }
   return {
-    ready,
-    output,
+    ...{ process: child, ready, output },
     kill: (instance) => replaced(instance, 'SIGKILL', 30_000),
     terminate: (instance) => replaced(instance, 'SIGTERM', 60_000),
+    freeze: (instance) => void process.kill(pidOf(instance), 'SIGSTOP'),
+    thaw: (instance) => void process.kill(pidOf(instance), 'SIGCONT'),
+    async memory() {
+      const entries = Object.entries(ready().pids).map(async ([instance, pid]) => [instance, await residentBytes(pid)])
+      return Object.fromEntries(await Promise.all(entries)) as Record<string, number> // Object.fromEntries forgets the values.
+    },
+    disk(path) {
+      const disk = disks.get(path)
+      if (disk === undefined) throw new Error(`${path} has no disk of its own`)
+      return disk
+    },
     async untilReady() {
       const { host, metrics } = ready()
       for (const [name, port] of Object.entries(metrics)) {
@@ -110,6 +148,12 @@ function attach(child: ChildProcess, readyFile: string, output: () => string): P
       return child.exitCode
     },
   }
+}
+
+/** VmRSS, in KiB — proc_pid_status(5) */
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s*(\d+)/m.exec(status)?.[1] ?? 0) * 1024
 }
 
 async function isReady(host: string, port: number): Promise<boolean> {

@@ -3,9 +3,12 @@
  * the end each promise is looked for in the mailboxes, over IMAP, and at the sink that stands for the rest of the world.
  *
  * A third of the recipients is remote, half of the messages is submitted with a login. Moments of the faults are drawn from a seed,
- * between the first and the last 250.
+ * between the first and the last 250. Whatever the fault, no client may ever be refused for good.
+ *
+ * What came of it is one line of JSON among the test's diagnostics, for `npm run chaos`.
  */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -13,19 +16,48 @@ import type { TestContext } from 'node:test'
 import { between, seeded, smtpLoad, startSmtpSink, type SmtpSink } from '@postbus/testkit'
 
 import { compare, loadIds } from './mailboxes.ts'
-import { startPlatform, until, type Platform } from './platform.ts'
+import { startPlatform, until, type Platform, type PlatformOptions } from './platform.ts'
 
 export const long = process.env['POSTBUS_TEST_LONG'] === '1'
-const SEED = Number(process.env['POSTBUS_TEST_SEED'] ?? 20261124)
+export const SEED = Number(process.env['POSTBUS_TEST_SEED'] ?? 20261124)
 const LOAD_MS = 600_000
+const FAR_AWAY = ['far.test']
+/** Remote recipients whose first attempt is deferred. */
+const GREYLISTED = 30
 const SETTLE_MS = 300_000
 
+/** The load as a fault sees it. */
+export interface Load {
+  /** 250s so far. */
+  accepted(): number
+  /** Refusals so far, by their first line. */
+  refusals(): ReadonlyMap<string, number>
+  /** Nothing more will be sent. */
+  over(): boolean
+}
+
 /** Something that is done to the platform; resolves when it may be done again. */
-export type Fault = (platform: Platform) => Promise<void>
+export type Fault = (platform: Platform, load: Load) => Promise<void>
 
 export interface UnderLoad {
   platform: Platform
   sink: SmtpSink
+}
+
+/** What a scenario found, as `npm run chaos` prints it. */
+export interface Facts {
+  scenario: string
+  faults: number
+  accepted: number
+  delivered: number
+  missing: number
+  duplicated: number
+  twiceAtTheSink: number
+  reinjected: number
+  /** Messages in the mailboxes that nobody sent: reports of what failed. */
+  reports: number
+  /** From the end of the last fault until everything was there. */
+  recoveryMs: number
 }
 
 /** What takes minutes on a quiet platform, in seconds; and no limits for one account that sends like many. */
@@ -35,6 +67,9 @@ const SETTINGS = {
   DELIVERY_ALLOW_PRIVATE: 'true',
   DELIVERY_LEASE_MS: '3000',
   DELIVERY_RETRY_FIRST_MS: '1000',
+  DELIVERY_RETRY_GREYLIST_MS: '1000',
+  DELIVERY_BREAKER_FIRST_MS: '1000',
+  DELIVERY_BREAKER_LONGEST_MS: '4000',
   CUSTODY_LEASE_MS: '2000',
   CUSTODY_RECONCILE_MS: '500',
   CUSTODY_SCAN_MS: '1000',
@@ -43,28 +78,49 @@ const SETTINGS = {
   CUSTODY_OVERDUE_MS: '10000',
 }
 
+type Settings = Record<string, string>
+
 /** Arguments of a start. */
-export const settingsUnderLoad = (settings: Record<string, string>): string[] =>
+export const settingsUnderLoad = (settings: Settings): string[] =>
   Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['--set', `${name}=${value}`])
 
-export async function platformUnderLoad(t: TestContext, settings: Record<string, string> = {}): Promise<UnderLoad> {
+/** @param settings over the scenarios' own; an empty one is not set */
+export async function platformUnderLoad(
+  t: TestContext,
+  settings: Settings | ((sink: SmtpSink) => Settings) = {},
+  { args = [], ...options }: Pick<PlatformOptions, 'args' | 'disks' | 'env'> = {},
+): Promise<UnderLoad> {
   const sink = await startSmtpSink(t)
-  const set = settingsUnderLoad({ DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`, ...settings })
-  return { platform: await startPlatform(t, { args: ['--processes', ...set] }), sink }
+  const own = typeof settings === 'function' ? settings(sink) : settings
+  const set = settingsUnderLoad({ DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`, ...own })
+  return { platform: await startPlatform(t, { ...options, args: ['--processes', ...set, ...args] }), sink }
 }
 
-/** @returns when every promise was kept; fails when one is missing, or a mailbox has a message twice */
+export interface Promises {
+  faults: readonly Fault[]
+  messages: number
+  /** Every fault begins before so many 250s. */
+  before?: number
+  /** Of the remote recipients, in turn. */
+  domains?: readonly string[]
+  /** How many faults there were, where a list does not say it. */
+  injected?: () => number
+}
+
+/**
+ * @returns when every promise was kept; fails when one is missing, or a mailbox has a message twice
+ */
 export async function keepPromises(
   t: TestContext,
   { platform, sink }: UnderLoad,
-  { faults, messages }: { faults: readonly Fault[]; messages: number },
-): Promise<{ twiceAtTheSink: number }> {
+  { faults, messages, before = messages - 1, injected = () => faults.length, domains = FAR_AWAY }: Promises,
+): Promise<Facts> {
   const draw = seeded(SEED)
-  const moments = faults.map(() => between(draw, 1, messages - 2)).sort((a, b) => a - b)
+  const moments = faults.map(() => between(draw, 1, before - 1)).sort((a, b) => a - b)
   const over = new AbortController()
   t.after(() => over.abort())
-  const load = startLoad(platform, messages, over.signal)
-  let lastFaultAt = Date.now()
+  const load = startLoad(platform, messages, over.signal, domains)
+  let lastFaultAt = performance.now()
   const injecting = (async () => {
     for (const [index, moment] of moments.entries()) {
       await until(
@@ -72,20 +128,26 @@ export async function keepPromises(
         LOAD_MS,
         () => `${load.accepted()} of ${messages} accepted\n${platform.output()}`,
       )
-      await faults[index]?.(platform)
-      lastFaultAt = Date.now()
+      await faults[index]?.(platform, load)
+      lastFaultAt = performance.now()
     }
   })()
-  const [loads] = await Promise.all([load.done, injecting])
+  const died = once(platform.process, 'exit', { signal: over.signal }).then(
+    () => assert.fail(`the platform ended\n${platform.output()}`),
+    () => new Promise<never>(() => {}), // The test ended before it.
+  )
+  const [loads] = await Promise.race([Promise.all([load.done, injecting]), died])
   const promised = new Map(loads.flatMap((result) => [...result.promised]))
-  const isRemote = (id: string): boolean => promised.get(id)?.endsWith('@far.test') === true
+  const isRemote = (id: string): boolean => domains.some((domain) => promised.get(id)?.endsWith(`@${domain}`))
   await platform.untilReady()
 
   let found = new Map<string, number>()
   let missing: string[] = []
+  let reports = 0
   await until(
     async () => {
-      found = await loadIds(platform.ready())
+      reports = 0
+      found = await loadIds(platform.ready(), () => reports++)
       const relayed = sunkIds(sink)
       missing = [...promised.keys()].filter((id) => !(isRemote(id) ? relayed : found).has(id))
       return missing.length === 0
@@ -93,47 +155,82 @@ export async function keepPromises(
     SETTLE_MS,
     () => `missing: ${missing.slice(0, 20).join(' ')} (${missing.length})\n${platform.output()}`,
   )
-  const recoveredMs = Date.now() - lastFaultAt
-  const { duplicated } = compare(promised.keys(), found)
-  const twiceAtTheSink = [...sunkIds(sink).values()].filter((count) => count > 1).length
-  const unanswered = loads.reduce((sum, result) => sum + result.unanswered.length, 0)
-  t.diagnostic(
-    `faults ${faults.length} at ${moments.join(' ')}; accepted ${promised.size} (remote ${[...promised.keys()].filter(isRemote).length}), ` +
-      `missing 0, twice in a mailbox ${duplicated.length}, twice at the sink ${twiceAtTheSink}, unanswered ${unanswered}, ` +
-      `re-injected ${await republished(platform)}, all there ${(recoveredMs / 1000).toFixed(1)} s after the last fault`,
+  const recoveryMs = Math.round(performance.now() - lastFaultAt)
+  // The books close: every recipient ended, every record is given back.
+  let records = NaN
+  await until(
+    async () => (records = await metric(platform, 'custody', 'mail_custody_spool_records')) === 0,
+    SETTLE_MS,
+    () => `${records} records are still in the spool\n${platform.output()}`,
   )
+  const { duplicated } = compare(promised.keys(), found)
+  const facts: Facts = {
+    scenario: t.name,
+    faults: injected(),
+    accepted: promised.size,
+    delivered: promised.size - missing.length,
+    missing: missing.length,
+    duplicated: duplicated.length,
+    twiceAtTheSink: [...sunkIds(sink).values()].filter((count) => count > 1).length,
+    reinjected: await republished(platform),
+    ...{ reports, recoveryMs },
+  }
+  t.diagnostic(`facts ${JSON.stringify(facts)}`)
+  const unanswered = loads.reduce((sum, result) => sum + result.unanswered.length, 0)
+  const remote = [...promised.keys()].filter(isRemote).length
+  t.diagnostic(`seed ${SEED}, faults at ${moments.join(' ')}, ${remote} remote, ${unanswered} unanswered`)
+  for (const [line, count] of load.refusals()) t.diagnostic(`refused ${count} times: ${line}`)
   assert.deepEqual(duplicated, [])
-  return { twiceAtTheSink }
+  const forGood = [...load.refusals().keys()].filter((line) => line.startsWith('5'))
+  assert.deepEqual(forGood, [], 'a client was refused for good')
+  return facts
 }
 
 /** What custody has published again since it started. */
 export async function republished(platform: Platform): Promise<number> {
-  const { host, metrics } = platform.ready()
-  const page = await (await fetch(`http://${host}:${metrics['custody']}/metrics`)).text()
-  return Number(/^mail_custody_overdue_total\{finding="republished"\} (\d+)/m.exec(page)?.[1] ?? 0)
+  return metric(platform, 'custody', 'mail_custody_overdue_total{finding="republished"}')
 }
 
-/** Half to the MX, half submitted; of the latter two thirds go elsewhere. */
-export function startLoad(platform: Platform, messages: number, signal: AbortSignal) {
+/** The value of one series on an instance's metrics page; 0 where it is not there yet. */
+export async function metric(platform: Platform, instance: string, series: string): Promise<number> {
+  const { host, metrics } = platform.ready()
+  const page = await (await fetch(`http://${host}:${metrics[instance]}/metrics`)).text()
+  const line = page.split('\n').find((candidate) => candidate.startsWith(`${series} `))
+  return Number(line?.slice(series.length) ?? 0)
+}
+
+/** Half to the MX, half submitted; of the latter two thirds go to the domains, in turn. */
+export function startLoad(
+  platform: Platform,
+  messages: number,
+  signal: AbortSignal,
+  domains: readonly string[] = FAR_AWAY,
+) {
   const { host, ports, accounts, data, ca } = platform.ready()
   const [sender] = accounts
   if (sender === undefined) assert.fail('no account')
   const local = accounts.map(({ address }) => address)
+  const domain = (index: number): string => domains[index % domains.length] ?? ''
   const submitted = Math.floor(messages / 2)
   const accepted = { mx: 0, submission: 0 }
+  const refusals = new Map<string, number>()
+  const onRefused = (line: string): void => void refusals.set(line, (refusals.get(line) ?? 0) + 1)
   const ledgers = { mx: join(data, '..', 'ledger'), submission: join(data, '..', 'ledger-of-submissions') }
   const done = (async () =>
     Promise.all([
       smtpLoad({
-        ...{ host, recipients: local, bytes: 2000, sessions: 6, signal },
+        ...{ host, recipients: local, bytes: 2000, sessions: 6, signal, onRefused },
         port: ports['mx'] ?? 0,
         messages: messages - submitted,
         ledger: ledgers.mx,
         onAccepted: (count) => (accepted.mx = count),
       }),
       smtpLoad({
-        ...{ host, bytes: 2000, sessions: 6, signal },
-        recipients: local.flatMap((address, index) => [address, `user${index}@far.test`, `other${index}@far.test`]),
+        ...{ host, bytes: 2000, sessions: 6, signal, onRefused },
+        recipients: Array.from({ length: GREYLISTED }, (_, index) => [
+          ...local.slice(index % local.length, (index % local.length) + 1),
+          ...[`user${index}@${domain(index)}`, `greylist${index}@${domain(index)}`],
+        ]).flat(),
         port: ports['submissions'] ?? 0,
         login: { user: sender.address, password: sender.password, ca: await readFile(ca, 'utf8') },
         prefix: 'submitted',
@@ -142,8 +239,13 @@ export function startLoad(platform: Platform, messages: number, signal: AbortSig
         onAccepted: (count) => (accepted.submission = count),
       }),
     ]))()
+  let over = false
+  const ended = (): void => void (over = true)
+  done.then(ended, ended)
   return {
     accepted: () => accepted.mx + accepted.submission,
+    refusals: () => refusals,
+    over: () => over,
     /** Message id to recipient, of every 250 until now. */
     async promised(): Promise<Map<string, string>> {
       const texts = await Promise.all(Object.values(ledgers).map((path) => readFile(path, 'utf8')))

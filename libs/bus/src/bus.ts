@@ -66,7 +66,10 @@ export type Tokens = Readonly<Record<string, string>>
 export interface PublishOptions {
   /** Tries go on with the same message id until then. Default 20 s: longer than a leader election. */
   deadlineMs?: number
-  /** Publish as a schedule that fires into `target` at this time; only for contracts whose stream has schedules. */
+  /**
+   * Publish as a schedule that fires into `target` when so much time has passed as lies until `at` by this process' clock; only for
+   * contracts whose stream has schedules.
+   */
   schedule?: { at: Date; target: string }
   /**
    * A schedule of the same stream that goes in the same step. With a sequence only while it is still that message: otherwise

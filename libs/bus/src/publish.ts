@@ -9,10 +9,12 @@ import type { EventContract } from '@postbus/contracts'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 
+import { BrokerClock } from './broker-clock.ts'
 import { BusFull, BusRefused, BusUnavailable, ScheduleGone, type PublishOptions } from './bus.ts'
 import type { Connection, Outcome } from './connection.ts'
 import type { BusMetrics } from './metrics.ts'
 import { pauseMs, sleep } from './pause.ts'
+import { Reserve } from './reserve.ts'
 import { semaphore } from './semaphore.ts'
 import { nextTraceparent } from './trace.ts'
 
@@ -57,10 +59,14 @@ export class Publisher {
   readonly #connection: Connection
   readonly #log: Logger
   readonly #metrics: BusMetrics
+  readonly #reserve: Reserve
+  readonly #brokerClock: BrokerClock
   readonly #slots = semaphore(MAX_IN_FLIGHT)
 
   constructor(connection: Connection, log: Logger, metrics: BusMetrics) {
     this.#connection = connection
+    this.#reserve = new Reserve(connection)
+    this.#brokerClock = new BrokerClock(connection)
     this.#log = log
     this.#metrics = metrics
   }
@@ -84,7 +90,8 @@ export class Publisher {
     const queueId = contract.queueId?.(event)
     if (queueId) header.set('queueId', queueId)
     if (schedule) {
-      header.set('Nats-Schedule', `@at ${schedule.at.toISOString()}`)
+      const at = await this.#brokerClock.timeOf(schedule.at)
+      header.set('Nats-Schedule', `@at ${at.toISOString()}`)
       header.set('Nats-Schedule-Target', schedule.target)
     }
     if (contract.ttlSeconds !== undefined) header.set('Nats-TTL', `${contract.ttlSeconds}s`)
@@ -101,6 +108,7 @@ export class Publisher {
     const publication = { name: contract.name, subject: contract.subject(event), payload, header }
     let outcome = 'confirmed'
     try {
+      if (contract.newWorkOf?.some((party) => party === this.#connection.party)) await this.#leaveReserve(publication)
       await this.#slots.run(() => this.#untilConfirmed(publication, started + deadlineMs))
     } catch (error) {
       outcome = outcomeOf(error)
@@ -108,6 +116,11 @@ export class Publisher {
     } finally {
       this.#metrics.published(contract.name, outcome, (performance.now() - started) / 1000)
     }
+  }
+
+  async #leaveReserve({ name, payload }: Publication): Promise<void> {
+    if (await this.#reserve.admits(payload.length)) return
+    throw new BusFull(`${name}: what is left of the bus is for work that is under way`)
   }
 
   async #untilConfirmed(publication: Publication, deadline: number): Promise<void> {

@@ -83,6 +83,36 @@ test('a full account refuses even where the stream has no limit, and queued mail
   assert.equal(await messagesIn(nats, 'MAIL_OUT_0'), stored)
 })
 
+test('new work leaves room on the bus for what ends work, which goes on until there is room for new work again', async (t) => {
+  const { bus } = await platform(t, {
+    maxFileBytes: 400_000,
+    maxBytes: { MAIL_ACCEPTED: 10_000, MAIL_LOCAL: 10_000 },
+  })
+  const [router, delivery, custody] = await Promise.all([bus('router'), bus('delivery'), bus('custody')])
+  let stored = 0
+  await assert.rejects(async () => {
+    for (; stored < 2000; stored++) await router.publish(MailOut, out(stored))
+  }, BusFull)
+  await assert.rejects(custody.publish(MailAccepted, accepted(1)), BusFull)
+  // Ends every task as delivery does: what follows first, then the acknowledgement.
+  const statuses = statusWriter(delivery)
+  let ended = 0
+  await delivery.consume(MailOut, 'delivery', { maxInFlight: 20, tokens: { lane, shard: '0' } }, async (task) => {
+    const { queueId, n, incarnation, attempt } = task
+    const outcome = { kind: 'relayed' as const, at: '2026-01-05T10:00:00Z', mxHost: 'mx', reply: '250 ok', dsn: true }
+    await statuses.write([{ queueId, n, incarnation, attempt, ...outcome }])
+    ended++
+    return { kind: 'done' }
+  })
+  await until(() => ended === stored)
+  await until(() =>
+    router.publish(MailOut, out(stored + 1)).then(
+      () => true,
+      () => false,
+    ),
+  )
+})
+
 test('a recipient held twice is held once', async (t) => {
   const { nats, bus } = await platform(t)
   const delivery = await bus('delivery')

@@ -59,6 +59,11 @@ export interface EventContract<S extends z.ZodType = z.ZodType> {
   readonly producers: readonly Party[]
   /** Producers that may only publish with these values in the pattern's places. */
   readonly narrow?: Partial<Record<Party, Readonly<Record<string, string>>>>
+  /**
+   * Producers whose events are new work, which nothing waits for: refused while the bus has little room left, so that what ends
+   * work always has some.
+   */
+  readonly newWorkOf?: readonly Party[]
   readonly consumers: readonly ConsumerContract[]
   /** Parties that may look one up by its subject. */
   readonly lookedUpBy?: readonly Party[]

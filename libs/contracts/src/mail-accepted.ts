@@ -22,6 +22,7 @@ export const MailAccepted = defineEvent({
   stream: streams.accepted,
   producers: ['submission', 'inbound', 'custody'],
   narrow: { submission: { origin: 'submission' }, inbound: { origin: 'inbound' } },
+  newWorkOf: ['submission', 'inbound', 'custody'],
   consumers: [{ party: 'router', durable: 'router', filter: 'mail.accepted.v1.>' }],
   purpose: 'A message we have taken responsibility for; its bytes are in the spool under the queue id.',
   schema: z.object({

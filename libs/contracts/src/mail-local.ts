@@ -20,6 +20,7 @@ export const MailLocal = defineEvent({
   pattern: 'mail.local.v1.{queueId}.{n}',
   stream: streams.local,
   producers: ['router', 'custody'],
+  newWorkOf: ['router', 'custody'],
   consumers: [{ party: 'mailstore', durable: 'mailstore', filter: 'mail.local.v1.>' }],
   purpose: 'Deliver one message to one account of ours.',
   schema: z.object({

@@ -69,6 +69,7 @@ export const MailOut = defineEvent({
   pattern: 'mail.out.v1.{shard}.q.{lane}.{site}.{queueId}.{n}',
   stream: streams.out,
   producers: ['router', 'delivery', 'custody'],
+  newWorkOf: ['router', 'custody'],
   consumers: [{ party: 'delivery', durable: 'lane-{lane}', filter: 'mail.out.v1.{shard}.q.{lane}.>' }],
   lookedUpBy: ['delivery'],
   purpose: 'Hand one message to the next hop of one remote recipient, now.',

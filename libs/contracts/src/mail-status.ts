@@ -133,6 +133,7 @@ export const MailStatus = defineEvent({
   pattern: 'mail.status.v1.{bucket}',
   stream: streams.status,
   producers: ['router', 'delivery', 'mailstore', 'console', 'custody'],
+  newWorkOf: ['router'],
   consumers: [{ party: 'custody', durable: 'custody', filter: 'mail.status.v1.>' }],
   purpose: 'What became of recipients; many per message.',
   schema,

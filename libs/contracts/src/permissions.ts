@@ -77,6 +77,8 @@ function* ofEvent(contract: EventContract, party: Party, shards: number): Iterab
   if (contract.producers.includes(party)) {
     yield subjectFilter(contract.pattern, contract.narrow?.[party])
     yield* names.map((name) => `$JS.API.STREAM.INFO.${name}`)
+    // How full the account is.
+    if (contract.newWorkOf?.includes(party)) yield '$JS.API.INFO'
   }
   if (contract.lookedUpBy?.includes(party)) yield* names.map((name) => `$JS.API.STREAM.MSG.GET.${name}`)
   if (contract.removedBy?.includes(party)) yield* names.map((name) => `$JS.API.STREAM.MSG.DELETE.${name}`)

@@ -24,6 +24,8 @@ export interface LoadOptions {
   /** TLS from the first byte and AUTH PLAIN, as for submission; the account is the sender. */
   login?: { user: string; password: string; ca: string }
   onAccepted?: (accepted: number) => void
+  /** Told of each refusal's first line: of the greeting, the login, or a message that is tried again. */
+  onRefused?: (line: string) => void
   /** Ends the load early, with what was promised until then. */
   signal?: AbortSignal
   /** Called the moment a 250 is read, before the ledger and everything else: for who wants to know what went before it. */
@@ -72,10 +74,14 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
   let next = 0
   const more = (): boolean => next < options.messages && options.signal?.aborted !== true
   const startedAt = Date.now()
+  const refused = (line: string): void => {
+    refusals.set(line, (refusals.get(line) ?? 0) + 1)
+    options.onRefused?.(line)
+  }
 
   async function session(): Promise<void> {
     while (more()) {
-      const client = await SmtpClient.open(options)
+      const client = await SmtpClient.open(options, refused)
       if (client === null) {
         await pause(RETRY_MS)
         continue
@@ -111,9 +117,9 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
         return false
       }
       if (options.signal?.aborted) return false
-      if (outcome !== 'again') refusals.set(outcome, (refusals.get(outcome) ?? 0) + 1)
+      if (outcome !== 'again') refused(outcome)
       await pause(RETRY_MS)
-      session = await SmtpClient.open(options)
+      session = await SmtpClient.open(options, refused)
     }
   }
 
@@ -137,7 +143,7 @@ class SmtpClient {
   }
 
   /** Null when nobody answers, or not with a greeting, or the login is refused. */
-  static async open({ host, port, login }: LoadOptions): Promise<SmtpClient | null> {
+  static async open({ host, port, login }: LoadOptions, refused: (line: string) => void): Promise<SmtpClient | null> {
     const socket = login ? connectTls({ host, port, ca: login.ca, servername: 'localhost' }) : connect(port, host)
     socket.on('error', () => {}) // Seen as the end of the lines.
     socket.setNoDelay(true)
@@ -148,13 +154,19 @@ class SmtpClient {
     }
     const client = new SmtpClient(socket, login?.user ?? LOAD_SENDER)
     const plain = login && Buffer.from(`\0${login.user}\0${login.password}`).toString('base64')
-    const ready =
-      (await client.#reply())?.startsWith('220') &&
-      (await client.#ask('EHLO load.test'))?.startsWith('250') &&
-      (plain === undefined || (await client.#ask(`AUTH PLAIN ${plain}`))?.startsWith('235'))
-    if (ready) return client
-    client.close()
-    return null
+    const expected: [code: string, command: string | null][] = [
+      ['220', null],
+      ['250', 'EHLO load.test'],
+    ]
+    if (plain !== undefined) expected.push(['235', `AUTH PLAIN ${plain}`])
+    for (const [code, command] of expected) {
+      const reply = command === null ? await client.#reply() : await client.#ask(command)
+      if (reply?.startsWith(code)) continue
+      if (reply !== null) refused(reply)
+      client.close()
+      return null
+    }
+    return client
   }
 
   /** `{reply}` of the 250; 'unanswered' when the answer to the data is lost; else why it was refused, for another try. */

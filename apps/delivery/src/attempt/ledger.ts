@@ -7,6 +7,11 @@ import type { QueueId, RecipientKey } from '@postbus/contracts'
 
 import { isEnd, type Outcome } from './outcome.ts'
 
+/** The ledger cannot be read or written now: a full, busy or damaged disk. Nothing is wrong with any task. */
+export class LedgerUnavailable extends Error {
+  override readonly name = 'LedgerUnavailable'
+}
+
 export interface LedgerKey {
   queueId: QueueId
   n: RecipientKey
@@ -19,10 +24,12 @@ export interface LedgerEntry extends LedgerKey {
 }
 
 export interface Ledger {
+  /** @throws LedgerUnavailable */
   find(key: LedgerKey): Promise<LedgerEntry | null>
   /**
    * Durable when it resolves. Replaces the entry of an earlier attempt. An ended one stays, but for mail that did arrive: what
    * the next host took is not undone by what was decided meanwhile.
+   * @throws LedgerUnavailable nothing was stored, or nobody knows
    */
   commit(entry: LedgerEntry): Promise<void>
   /** Removes at most `limit` entries older than `before`; returns how many. */

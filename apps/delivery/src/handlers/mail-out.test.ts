@@ -7,7 +7,7 @@ import { CorruptRecord, NoSuchRecord } from '@postbus/spool'
 import { pino } from 'pino'
 
 import { taskTo, time } from '../../test/samples.ts'
-import type { LedgerEntry } from '../attempt/ledger.ts'
+import { type LedgerEntry, LedgerUnavailable } from '../attempt/ledger.ts'
 import type { Outcome } from '../attempt/outcome.ts'
 import { Turns } from '../attempt/turns.ts'
 import type { Submission } from '../lanes/scheduler.ts'
@@ -142,6 +142,10 @@ test('a bus that does not confirm costs no second delivery', async () => {
   assert.deepEqual(await run(task), { kind: 'done' })
   assert.equal(attempts(), 1)
   assert.equal(statuses.length, 1)
+})
+
+test('a ledger that cannot be read or written costs the message nothing', async () => {
+  await assert.rejects(world(new LedgerUnavailable('full')).run(task), DependencyUnavailable)
 })
 
 test('a message without a readable record goes to an operator, and anything unexpected is tried again', async () => {

@@ -10,7 +10,7 @@ import { type Bus, BusFull, BusUnavailable, DependencyUnavailable, type Disposit
 import { MailHold, MailOut, MailOutLater, type Status, taskKey } from '@postbus/contracts'
 import { CorruptRecord, NoSuchRecord } from '@postbus/spool'
 
-import { answers, type Ledger, type LedgerEntry } from '../attempt/ledger.ts'
+import { answers, type Ledger, type LedgerEntry, LedgerUnavailable } from '../attempt/ledger.ts'
 import { nextTask, statusOf } from '../attempt/next.ts'
 import type { Outcome } from '../attempt/outcome.ts'
 import { GaveWay, type Turns } from '../attempt/turns.ts'
@@ -49,6 +49,15 @@ export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
   }
 
   async function handle(task: MailOut, signal: AbortSignal): Promise<Handled> {
+    try {
+      return await attemptOrAnswer(task, signal)
+    } catch (cause) {
+      if (cause instanceof LedgerUnavailable) throw new DependencyUnavailable(cause.message, { cause })
+      throw cause
+    }
+  }
+
+  async function attemptOrAnswer(task: MailOut, signal: AbortSignal): Promise<Handled> {
     const known = await ports.ledger.find(task)
     const answered = known !== null && answers(known, task)
     if (!answered && known?.outcome.kind === 'released') await ports.clearHold(task)

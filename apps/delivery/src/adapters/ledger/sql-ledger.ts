@@ -1,9 +1,17 @@
 /** The ledger in a table. Entries of many transactions share one commit. */
-import { gather } from '@postbus/batch'
+import { BatchFull, gather } from '@postbus/batch'
 import { QueueId, RecipientKey } from '@postbus/contracts'
-import { migrate, type Database, type Migration } from '@postbus/sql'
+import {
+  migrate,
+  StorageBusy,
+  StorageCorrupt,
+  StorageFailed,
+  StorageFull,
+  type Database,
+  type Migration,
+} from '@postbus/sql'
 
-import type { Ledger, LedgerEntry } from '../../attempt/ledger.ts'
+import { type Ledger, type LedgerEntry, LedgerUnavailable } from '../../attempt/ledger.ts'
 import { isEnd, Outcome } from '../../attempt/outcome.ts'
 
 export interface Tables {
@@ -83,10 +91,10 @@ export async function sqlLedger(db: Database<Tables>): Promise<Ledger> {
   )
   return {
     async find(key) {
-      const row = await db.first(find, key)
+      const row = await db.first(find, key).catch(asUnavailable)
       return row === undefined ? null : entryOf(row)
     },
-    commit: (entry) => commits.add(entry),
+    commit: (entry) => commits.add(entry).catch(asUnavailable),
     async prune(before, limit) {
       return db.transaction(async ({ query }) => {
         const old = query
@@ -129,4 +137,12 @@ function entryOf({ queue_id, n, attempt, incarnation, outcome }: Tables['attempt
     incarnation,
     outcome: Outcome.parse(JSON.parse(outcome)),
   }
+}
+
+function asUnavailable(error: unknown): never {
+  const ofTheDisk = [BatchFull, StorageBusy, StorageCorrupt, StorageFailed, StorageFull].some(
+    (kind) => error instanceof kind,
+  )
+  if (ofTheDisk && error instanceof Error) throw new LedgerUnavailable(error.message, { cause: error })
+  throw error
 }
