@@ -86,13 +86,15 @@ test('an answer that comes too late is not waited for, and its work is told to s
   const directory = await bus('directory')
   const router = await bus('router')
   const aborted = Promise.withResolvers<void>()
+  const given = Promise.withResolvers<void>()
   await directory.answer(resolveAddresses, async (_input, { signal }) => {
     signal.addEventListener('abort', () => aborted.resolve())
-    await aborted.promise
+    await given.promise
     return answered
   })
   await assert.rejects(router.request(resolveAddresses, ask, { timeoutMs: 100 }), /no answer in 100 ms/)
   await aborted.promise
+  given.resolve()
 })
 
 test('work whose asker has given up is not begun', async (t) => {
