@@ -9,13 +9,14 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import type { Platform } from '../platform.ts'
+import { type Platform, until } from '../platform.ts'
 import { keepPromises, long, platformUnderLoad, republished, type Fault } from '../under-load.ts'
 
 const HUNG_MS = long ? 15_000 : 4000
 const AWAY_MS = long ? 60_000 : 6000
-/** So much work, or news, gathers on the bus before it is lost. */
-const GATHER_MS = 2000
+/** Messages taken meanwhile, whose work, or news, is on the bus when it is lost. */
+const GATHERED = 20
+const GATHER_MAX_MS = 60_000
 
 const times = (count: number, fault: Fault): Fault[] => Array.from({ length: count }, () => fault)
 
@@ -40,12 +41,17 @@ async function away(platform: Platform): Promise<void> {
  */
 const forgetful =
   (...still: string[]): Fault =>
-  async (platform) => {
+  async (platform, load) => {
     const { pids, data } = platform.ready()
+    const before = load.accepted()
     const stopped = still.map((service) => pids[service] ?? assert.fail(`no ${service}`))
     for (const pid of stopped) process.kill(pid, 'SIGSTOP')
     try {
-      await pause(GATHER_MS)
+      await until(
+        () => load.over() || load.accepted() >= before + GATHERED,
+        GATHER_MAX_MS,
+        () => `${load.accepted() - before} messages taken\n${platform.output()}`,
+      )
       const files = join(data, 'nats', 'jetstream')
       const gone = `${files}.${randomUUID()}`
       await rename(files, gone)
