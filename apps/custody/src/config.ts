@@ -105,6 +105,13 @@ export const CustodyConfig = z.object({
   CUSTODY_LOOK_AGAIN_MAX_MS: positive
     .default(86_400_000)
     .describe('What waits on the bus for long is looked for ever more rarely, but at least this often (ms).'),
+  CUSTODY_BOOKS_MS: positive
+    .min(1000)
+    .max(86_400_000)
+    .default(300_000)
+    .describe(
+      'Between two looks at whether the books balance (ms); at least twenty times as long as the last one took.',
+    ),
   CUSTODY_HISTORY: positive.default(14 * 86_400).describe('How long a finished message can still be looked up (s).'),
   CUSTODY_HISTORY_STATUSES: positive
     .min(2)

@@ -23,6 +23,7 @@ import type { Logger } from 'pino'
 
 import { deadLettersOn } from './adapters/dead-letters.ts'
 import { ownersOver } from './adapters/owners.ts'
+import { balanceOf, isBalanced } from './balance/balance.ts'
 import type { CustodyConfig } from './config.ts'
 import { freeRecords } from './ending/free-records.ts'
 import { onActOnDead, onListDead, onShowDead } from './handlers/dead.ts'
@@ -45,7 +46,7 @@ const PAGES_PER_PASS = 200
 const REPORTS_AT_ONCE = 32
 const REPORT_AGAIN_MS = 30_000
 const MAX_SUSPECTS = 100_000
-/** A scan may take this share of the time between two. */
+/** A scan, of the spool or of the books, may take this share of the time between two. */
 const SCAN_SHARE = 20
 const HOUSEKEEPING_MS = 600_000
 const RETRY_MS = 1000
@@ -188,6 +189,17 @@ function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {
         const tookMs = performance.now() - begun
         metrics.scanned(records, tookMs / 1000)
         return tookMs * SCAN_SHARE
+      },
+    },
+    {
+      name: 'books',
+      pauseMs: config.CUSTODY_BOOKS_MS,
+      async turn() {
+        const begun = performance.now()
+        const balance = balanceOf(await books.counts({ failures: false }))
+        metrics.balanced(balance)
+        if (!isBalanced(balance)) log.error({ ...balance, failed: balance.failed.total }, 'the books do not balance')
+        return (performance.now() - begun) * SCAN_SHARE
       },
     },
     {

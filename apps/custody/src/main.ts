@@ -3,7 +3,8 @@
  *
  *   reads    mail.status (durable "custody", by the one replica that leads)
  *   writes   mail.accepted, mail.local, mail.out, mail.hold (what was lost; mail.accepted also for reports), the hint custody.changed
- *   answers  custody.where, custody.find, custody.history, custody.queue, custody.queueSites;
+ *   answers  custody.where, custody.find, custody.history, custody.queue, custody.queueSites,
+ *            custody.books;
  *            leading also custody.dead, custody.deadLetter, custody.actOnDead
  *   asks     directory.localDomains
  *

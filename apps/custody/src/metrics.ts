@@ -1,4 +1,4 @@
-import type { Status } from '@postbus/contracts'
+import type { BooksBalance, Status } from '@postbus/contracts'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
 import type { ReadOutcome } from './incoming/read-reports.ts'
@@ -18,6 +18,7 @@ export interface CustodyMetrics {
   passed(result: PassResult): void
   scanned(records: number, seconds: number): void
   censused(census: Census): void
+  balanced(balance: Pick<BooksBalance, 'differences'>): void
   leading(leads: boolean): void
 }
 
@@ -59,6 +60,13 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
     help: 'Open messages and recipients that a comparison with the whole bus did not find there.',
     registers,
   })
+  /** of: originals, recipients, merged; set by the replica that leads */
+  const difference = new Gauge({
+    name: 'mail_custody_books_difference',
+    help: 'Recipients accepted minus those the books can account for; 0 while the books balance.',
+    labelNames: ['of'],
+    registers,
+  })
   const leading = new Gauge({ name: 'mail_custody_leading', help: '1 while this replica leads.', registers })
   const openRecipients = new Gauge({
     name: 'mail_custody_open_recipients',
@@ -98,6 +106,13 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
       scanSeconds.set(seconds)
     },
     censused: (census) => missing.inc(census.missing),
-    leading: (leads) => leading.set(leads ? 1 : 0),
+    balanced({ differences }) {
+      for (const [of, recipients] of Object.entries(differences)) difference.set({ of }, recipients)
+    },
+    leading(leads) {
+      leading.set(leads ? 1 : 0)
+      // Whoever leads next says how it is.
+      if (!leads) difference.reset()
+    },
   }
 }

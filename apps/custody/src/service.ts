@@ -1,5 +1,6 @@
 import { keepProvisioned } from '@postbus/bus'
 import {
+  balanceBooks,
   countQueue,
   findMessages,
   listQueue,
@@ -18,6 +19,7 @@ import { migrations } from './adapters/storage/migrations.ts'
 import { sqlBooks } from './adapters/storage/sqlite-books.ts'
 import type { Tables } from './adapters/storage/tables.ts'
 import { CustodyConfig } from './config.ts'
+import { onBalanceBooks } from './handlers/books.ts'
 import { onFind } from './handlers/find.ts'
 import { onHistory } from './handlers/history.ts'
 import { onCountQueue, onListQueue } from './handlers/queue.ts'
@@ -79,6 +81,7 @@ export const custodyService = defineService<CustodyConfig>({
       bus.answer(where, onWhere({ find: books.find, record })),
       bus.answer(findMessages, onFind(books)),
       bus.answer(recipientHistory, onHistory(books)),
+      bus.answer(balanceBooks, onBalanceBooks(books)),
       bus.answer(countQueue, onCountQueue(books)),
       bus.answerRows(listQueue, onListQueue(books)),
     ])

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 
 import { type DueMessage, planReports, type ReportPlan } from '../src/report/plan.ts'
 import { type Books, type BooksWriter, Superseded } from '../src/tracking/books.ts'
+import { balanceContract } from './balance.contract.ts'
 import {
   acceptedMessage,
   ended,
@@ -59,6 +60,7 @@ export function booksContract(name: string, open: OpenBooks): void {
   }
 
   queueContract(name, begin)
+  balanceContract(name, begin)
 
   const one = queueIdOf(1)
   const accepted = acceptedMessage(one, ['jones@example.org', 'ann@far.test'])

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { connectBus, type ConnectedBus, RequestRefused, statusWriter } from '@postbus/bus'
 import {
+  balanceBooks,
   countQueue,
   findMessages,
   listQueue,
@@ -116,6 +117,9 @@ test('an accepted record is found, republished, followed to its end and freed', 
     )
     break
   }
+  const { accepted: counted, delivered, differences } = await operator.request(balanceBooks, {})
+  assert.deepEqual([counted, delivered], [1, 1])
+  assert.deepEqual(differences, { originals: 0, recipients: 0, merged: 0 })
   const reader = openSpoolReader({ dir })
   closes.push(() => reader.close())
   await assert.rejects(reader.open(one), NoSuchRecord)

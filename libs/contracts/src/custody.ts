@@ -242,3 +242,65 @@ export const recipientHistory = defineRequest({
     laterReports: z.array(LaterReport),
   }),
 })
+
+/** In damaged books a count may be below 0. */
+const Count = z.int()
+
+/**
+ * The books of custody in numbers: every recipient accepted is somewhere. The left side is what envelopes and `routed` said,
+ * the right side what the rows of the recipients say now; neither is made from the other.
+ */
+export const BooksBalance = z.object({
+  /** The hour in which the oldest message was accepted that is still in the history; absent while there is none. */
+  since: Timestamp.optional(),
+  /** Original recipients of envelopes. */
+  accepted: Count,
+  /** Final recipients that expansion made of them, beyond one each. */
+  added: Count,
+  /** Final recipients that are served in another's place. */
+  merged: Count,
+  delivered: Count,
+  relayed: Count,
+  /** For good: refused, or expired. */
+  failed: z.object({
+    total: Count,
+    /** In a report that is in custody. */
+    reported: Count,
+    reportPending: Count,
+    /** No report is due; most frequent reason first. */
+    unreported: z.array(z.object({ reason: z.string().max(300), recipients: Count })),
+  }),
+  /** By a rule. */
+  discarded: Count,
+  /** By an operator. */
+  cancelled: Count,
+  pending: z.object({
+    /** Original recipients that have no complete `routed`. */
+    notYetRouted: Count,
+    /** On their way, or deferred. */
+    queued: Count,
+    held: Count,
+    dead: Count,
+  }),
+  /** 0 where the books balance. */
+  differences: z.object({
+    /** Accepted, without those that are routed and those that are not yet. */
+    originals: z.int(),
+    /** Accepted + added − merged, without everything on the right side. */
+    recipients: z.int(),
+    /** Merged, without the rows that say so. */
+    merged: z.int(),
+  }),
+})
+export type BooksBalance = z.infer<typeof BooksBalance>
+
+/** Over everything still in the history (`CUSTODY_HISTORY` after the record was freed), as of one moment. */
+export const balanceBooks = defineRequest({
+  name: 'custody.books',
+  answerer: 'custody',
+  askers: ['operator', 'console'],
+  purpose: 'Whether the books balance: recipients accepted against what became of them.',
+  timeoutMs: 60_000,
+  input: z.object({}),
+  output: BooksBalance,
+})

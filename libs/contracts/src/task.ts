@@ -42,7 +42,7 @@ export function taskOf(message: MessageEntry, original: Recipient, final: Named)
  * @param sender the message's own reverse-path
  */
 export function notifyFor(
-  { notify }: Recipient,
+  { notify }: Pick<Recipient, 'notify'>,
   { reversePath, expanded }: Pick<Named, 'reversePath' | 'expanded'>,
   sender: Task['reversePath'],
 ): Recipient['notify'] {

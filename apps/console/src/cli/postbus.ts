@@ -22,6 +22,7 @@ import {
 import { accountCommands } from './commands/account.ts'
 import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
 import { backupCommands } from './commands/backup.ts'
+import { booksCommand } from './commands/books.ts'
 import { deadCommands } from './commands/dead.ts'
 import { dkimCommands } from './commands/dkim.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -55,6 +56,7 @@ const commands: readonly (Command | LocalCommand)[] = [
   ...transportCommands,
   ...deadCommands,
   whereCommand,
+  booksCommand,
   doctorCommand,
   ...backupCommands,
 ]

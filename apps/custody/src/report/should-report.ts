@@ -33,7 +33,7 @@ export function newsOf({ listing, status, report, delayReport }: Tracked): Repor
 export function whyUnreported(
   news: ReportKind,
   final: Pick<FinalRecipient, 'reversePath' | 'expanded'>,
-  original: Recipient,
+  original: Pick<Recipient, 'notify'>,
   { origin, reversePath: sender }: Pick<MessageEntry, 'origin' | 'reversePath'>,
 ): string | null {
   const { reversePath } = final

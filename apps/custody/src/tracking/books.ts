@@ -15,6 +15,7 @@ import type {
   Status,
 } from '@postbus/contracts'
 
+import type { BooksCounts } from '../balance/balance.ts'
 import type { KnownStream } from '../reconcile/census.ts'
 import type { DueMessage, ReportPlan } from '../report/plan.ts'
 import type { RecipientStatus } from './order.ts'
@@ -155,6 +156,11 @@ export interface Books {
   findUnrouted(queueId: QueueId): Promise<number | null>
   /** Numbers of messages whose record is not freed, by phase, and of open recipients; for metrics. */
   count(): Promise<{ phases: Record<Exclude<Phase, 'freed'>, number>; openRecipients: number }>
+  /**
+   * Both sides of the books, over everything in the history, as of one moment. A million recipients take some tenths of a
+   * second; what was reported of `failures`, and why not, a second more per 100,000 that were not.
+   */
+  counts(of: { failures: boolean }): Promise<BooksCounts>
   /** @param revision of the lease that lets us lead; noted for operators */
   lead(revision: number): Promise<BooksWriter>
   /** As noted by the last census. */

@@ -26,8 +26,8 @@ export interface TrackedMessage {
   originals: number | null
   /** The highest incarnation seen or made. */
   incarnation: number
-  /** Some of its recipients were merged into others. */
-  merges: boolean
+  /** How many of its recipients were merged into others. */
+  merges: number
   /** It came as a delivery report, and has not been read for what it says of messages of ours. */
   unread: boolean
 }
@@ -36,6 +36,8 @@ export interface Original {
   recipient: Recipient | null
   /** All pages of one run's `routed` have come. */
   routed: boolean
+  /** Final recipients that a `routed` has named for it, of all runs. */
+  named: number
   /** The report that told what it stands for: others, or a list. */
   report: QueueId | null
   /** When somebody decides whether that must be told (ms). */
@@ -43,7 +45,7 @@ export interface Original {
 }
 
 export const newOriginal = (recipient: Recipient | null): Original => ({
-  ...{ recipient, routed: false, report: null, reportDueAt: null },
+  ...{ recipient, routed: false, named: 0, report: null, reportDueAt: null },
 })
 
 export interface Page {
@@ -90,7 +92,7 @@ export interface Sheet {
 
 export function emptySheet(queueId: QueueId): Sheet {
   return {
-    message: { queueId, entry: null, originals: null, incarnation: 0, merges: false, unread: false },
+    message: { queueId, entry: null, originals: null, incarnation: 0, merges: 0, unread: false },
     originals: new Map(),
     pages: new Map(),
     recipients: new Map(),
@@ -164,13 +166,23 @@ function applyRouted(sheet: Sheet, routed: Extract<Status, { kind: 'routed' }>):
   for (const final of routed.recipients) {
     const tracked = trackedOf(sheet, final.n)
     const listing = { original: routed.original, incarnation: routed.incarnation, at: routed.at, final }
-    if (tracked.listing === null || replacesListing(listing, tracked.listing)) {
+    const known = tracked.listing
+    if (known === null) {
+      original.named++
+      changed.originals.add(routed.original)
+    }
+    if (known === null || replacesListing(listing, known)) {
       tracked.listing = listing
       changed.recipients.add(final.n)
-      if (final.destination.kind === 'merged' && !message.merges) changed.message = message.merges = true
+      if (isMerged(listing) !== isMerged(known)) {
+        message.merges += isMerged(listing) ? 1 : -1
+        changed.message = true
+      }
     }
   }
 }
+
+const isMerged = (listing: Listing | null): boolean => listing?.final.destination.kind === 'merged'
 
 function applyRecipientStatus(sheet: Sheet, status: RecipientStatus): void {
   const tracked = trackedOf(sheet, status.n)

@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto'
 
-const HOUR_MS = 3_600_000
+export const HOUR_MS = 3_600_000
 /** Hexadecimal digits of the hash: a number that is exact in a double. */
 const DIGITS = 12
 

@@ -171,6 +171,26 @@ export const migrations: readonly Migration[] = [
       ) strict, without rowid;
     `,
   },
+  {
+    name: '0005-balance',
+    sqlite: `
+      alter table original add column named integer not null default 0;
+      update original set named = counted.named
+        from (
+          select queue_id, original, count(*) as named from recipient where original is not null group by queue_id, original
+        ) as counted
+        where counted.queue_id = original.queue_id and counted.original = original.original;
+      update message set
+        merges = (
+          select count(*) from recipient where recipient.queue_id = message.queue_id and merged_into is not null
+        )
+        where merges > 0;
+      create index message_balance on message (originals, merges, unrouted_due_at);
+      create index original_balance on original (named, routed);
+      create index recipient_balance on recipient (state, original, merged_into)
+        where original is not null and merged_into is null;
+    `,
+  },
 ]
 
 /** The tables as step 3 knows them. */

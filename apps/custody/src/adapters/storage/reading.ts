@@ -5,6 +5,7 @@ import { sql } from 'kysely'
 
 import type { Books, MessagePage, RecipientPage } from '../../tracking/books.ts'
 import type { RecipientStatus } from '../../tracking/order.ts'
+import { countBooks } from './balance.ts'
 import { deadTasks, knownStreams, openMessages, openTasks } from './census.ts'
 import { lookUps } from './look-ups.ts'
 import { readingQueue } from './queue.ts'
@@ -17,6 +18,7 @@ export function readingBooks(db: Database<Tables>): Omit<Books, 'lead' | 'close'
     openTasks: (after, limit) => openTasks(db, after, limit),
     deadTasks: (after, limit) => deadTasks(db, after, limit),
     openMessages: (after, limit) => openMessages(db, after, limit),
+    counts: ({ failures }) => countBooks(db, failures),
     ...readingQueue(db),
     find: (queueId) => find(db, queueId),
     findMessages: lookUps(db),

@@ -29,7 +29,7 @@ export function messageIn(row: MessageFields): TrackedMessage {
   return {
     queueId: row.queue_id as QueueId,
     entry: entryIn(row.entry),
-    ...{ originals, incarnation, merges: merges === 1, unread: unread === 1 },
+    ...{ originals, incarnation, merges, unread: unread === 1 },
   }
 }
 
@@ -37,7 +37,7 @@ export function messageRow(message: TrackedMessage): MessageFields {
   const { queueId, entry, originals, incarnation, merges, unread } = message
   return {
     ...{ queue_id: queueId, entry: json(entry), originals, incarnation },
-    ...{ merges: merges ? 1 : 0, unread: unread ? 1 : 0 },
+    ...{ merges, unread: unread ? 1 : 0 },
   }
 }
 
@@ -53,9 +53,9 @@ export function lookUpFields(entry: MessageEntry | null): LookUpFields {
 
 type OriginalFields = Omit<Tables['original'], 'queue_id' | 'original' | 'accepted_hour' | 'address_hash'>
 
-export function originalIn({ recipient, routed, report, report_due_at }: OriginalFields): Original {
+export function originalIn({ recipient, routed, named, report, report_due_at }: OriginalFields): Original {
   return {
-    ...{ recipient: recipientIn(recipient), routed: routed === 1 },
+    ...{ recipient: recipientIn(recipient), routed: routed === 1, named },
     ...{ report: report as QueueId | null, reportDueAt: report_due_at },
   }
 }
@@ -66,9 +66,9 @@ export function originalRow(
   original: Original,
   times: Pick<ReportTimes, 'gatherMs' | 'now'>,
 ): Tables['original'] {
-  const { recipient, routed, report } = original
+  const { recipient, routed, named, report } = original
   return {
-    ...{ queue_id: queueId, original: index, recipient: json(recipient), routed: routed ? 1 : 0 },
+    ...{ queue_id: queueId, original: index, recipient: json(recipient), routed: routed ? 1 : 0, named },
     accepted_hour: entry === null ? null : hourOf(entry.acceptedAt),
     address_hash: recipient === null ? null : hashOfAddress(recipient.forwardPath),
     ...{ report, report_due_at: expansionDueAt(original, times) },

@@ -94,7 +94,7 @@ export async function saveSheet(
     await transaction.run(statements.putRecipient, recipientRow(message, tracked, overdueMs, reportDue))
   }
   for (const status of changed.superseded) await keepStatus(transaction, statements, status, options)
-  if (message.merges) await tellCopies(transaction, statements, sheet, options)
+  if (message.merges > 0) await tellCopies(transaction, statements, sheet, options)
   if (entry !== null && row !== null && row.entry === null) {
     await transaction.run(statements.dateRecipients, { queueId, acceptedAt: Date.parse(entry.acceptedAt) })
     await transaction.run(statements.lookUpOriginals, { queueId, hour: hourOf(entry.acceptedAt) })

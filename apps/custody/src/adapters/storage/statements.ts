@@ -80,6 +80,7 @@ export function statements(db: Database<Tables>) {
           original: param('original'),
           recipient: param('recipient'),
           routed: param('routed'),
+          named: param('named'),
           accepted_hour: param('accepted_hour'),
           address_hash: param('address_hash'),
           report: param('report'),
@@ -89,6 +90,7 @@ export function statements(db: Database<Tables>) {
           conflict.columns(['queue_id', 'original']).doUpdateSet((row) => ({
             recipient: row.ref('excluded.recipient'),
             routed: row.ref('excluded.routed'),
+            named: row.ref('excluded.named'),
             report_due_at: row.ref('excluded.report_due_at'),
           })),
         ),

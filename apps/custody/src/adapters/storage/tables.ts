@@ -12,7 +12,7 @@ export interface Tables {
     seen_at: number
     unrouted_due_at: number | null
     freed_at: number | null
-    /** 1: some recipients were merged into others. */
+    /** How many of its recipients were merged into others. */
     merges: number
     /** 1: a delivery report nobody has read yet. */
     unread: number
@@ -26,6 +26,8 @@ export interface Tables {
     original: number
     recipient: string | null
     routed: number
+    /** How many final recipients its `routed` named. */
+    named: number
     /** For look-ups: that of the message, and of the address as the sender wrote it. */
     accepted_hour: number | null
     address_hash: number | null

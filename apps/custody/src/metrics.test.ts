@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { Registry } from 'prom-client'
+
+import { custodyMetrics } from './metrics.ts'
+
+test('the difference of the books is told by who leads, and by nobody who does no more', async () => {
+  const registry = new Registry()
+  const count = async () => ({ phases: { open: 0, reportDue: 0, settled: 0, buried: 0 }, openRecipients: 0 })
+  const metrics = custodyMetrics(registry, { count })
+  const told = async () => {
+    const { values = [] } = (await registry.getSingleMetric('mail_custody_books_difference')?.get()) ?? {}
+    return values.map(({ labels, value }) => [labels['of'], value])
+  }
+  assert.deepEqual(await told(), [])
+  metrics.leading(true)
+  metrics.balanced({ differences: { originals: 0, recipients: 2, merged: -1 } })
+  assert.deepEqual(await told(), [
+    ['originals', 0],
+    ['recipients', 2],
+    ['merged', -1],
+  ])
+  metrics.leading(false)
+  assert.deepEqual(await told(), [])
+})
