@@ -1,6 +1,7 @@
 /** The router through its front door: a real bus, and a directory that is a table. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 
 import { connectBus, type ConnectedBus, keepProvisioned, RequestRefused } from '@postbus/bus'
 import {
@@ -140,7 +141,9 @@ test('an accepted message becomes statuses, local and outgoing tasks', { timeout
     ['routed', 'routed', 'failed'],
   )
   assert.equal(seen.out[0]?.site, 'else.test')
-  assert.match(await metrics.metrics(), /mail_router_recipients_total\{destination="local"\} 1/)
+  // Counted once all of it is published; the last of it may be seen before that. The test's time limit bounds the wait.
+  const counted = /mail_router_recipients_total\{destination="local"\} 1/
+  while (!counted.test(await metrics.metrics())) await setImmediate()
 })
 
 test('while the directory is away nothing is decided, and nothing is lost', { timeout: 60_000 }, async (t) => {
