@@ -53,15 +53,15 @@ test('what cannot be delivered comes back', async (t) => {
   })
 
   await t.test('one good recipient and two bad ones: one report about the bad ones', async () => {
-    const to = [jones.address, 'permfail-1@far.test', 'permdata@away.test', 'fine@far.test']
+    const to = [jones.address, 'permfail-1@far.test', 'permfail-2@away.test', 'fine@far.test']
     const queueId = await submit(ready, senders.mixed, to)
     await settled(platform, queueId)
     const found = await messages(ready, senders.mixed, 1)
     assert.equal(found.length, 1)
     const { recipients } = await reportOf(found[0] ?? assert.fail())
     assert.deepEqual(recipients.map((recipient) => recipient['Final-Recipient']).toSorted(), [
-      'rfc822; permdata@away.test',
       'rfc822; permfail-1@far.test',
+      'rfc822; permfail-2@away.test',
     ])
   })
 
