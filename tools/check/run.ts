@@ -10,9 +10,16 @@ export interface Outcome {
   output: string
 }
 
-export async function run(command: string, args: string[], options: { quiet?: boolean } = {}): Promise<Outcome> {
+export interface RunOptions {
+  quiet?: boolean
+  /** The root of the workspace without it. */
+  cwd?: string
+  env?: Record<string, string>
+}
+
+export async function run(command: string, args: string[], options: RunOptions = {}): Promise<Outcome> {
   const child = spawn(join(root, 'node_modules', '.bin', command), args, {
-    cwd: root,
+    cwd: options.cwd ?? root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
@@ -21,6 +28,7 @@ export async function run(command: string, args: string[], options: { quiet?: bo
       NX_NO_CLOUD: 'true',
       NX_TUI: 'false',
       FORCE_COLOR: '0',
+      ...options.env,
     },
   })
   let output = ''
