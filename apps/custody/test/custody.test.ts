@@ -249,6 +249,40 @@ test('one replica leads; when it goes the other takes over, and no status is los
 })
 
 test(
+  'custody away while everything ends: what it has not read is read before anything is taken for lost',
+  { timeout: 60_000 },
+  async (t) => {
+    const { spool, bus, custody } = await world(t)
+    const messages = Array.from({ length: 2000 }, (_, index) => ({
+      ...accepted,
+      queueId: queueIdOf(index + 1),
+    }))
+    for (const message of messages) spool.records.set(message.queueId, message)
+    const router = statusWriter(await bus('router'))
+    await router.write(messages.map((message) => routedOf(message, [finalOf('jones', local)], now())))
+    const before = await custody()
+    await until(async () => (await before.find(queueIdOf(messages.length)))?.phase === 'open')
+    await before.stop()
+
+    const bystander = await bus('mailstore')
+    // It would say of every message that it never came, and the bus holds no task any more: both looks find nothing.
+    await bystander.answer(findDeliveries, async ({ keys }) => ({ deliveredAt: keys.map(() => null) }))
+    let again = 0
+    await bystander.consume(MailLocal, 'mailstore', { maxInFlight: 10 }, async () => {
+      again++
+      return { kind: 'done' }
+    })
+    await statusWriter(bystander).write(
+      messages.map(({ queueId }) => statusOf(queueId, 'jones', 'delivered', { ...now() })),
+    )
+    await sleep(2 * Number(FAST.CUSTODY_OVERDUE_MS)) // Every row is overdue when custody comes back.
+    await custody()
+    await until(() => spool.freed.length === messages.length)
+    assert.equal(again, 0)
+  },
+)
+
+test(
   'a task that was set aside is dead in the books, until an operator drives it once more',
   { timeout: 60_000 },
   async (t) => {
