@@ -16,6 +16,8 @@ const SHARE_OF_FREE_DISK = 0.25
 const LEAST_BYTES = 6 * GIB
 const MOST_BYTES = 64 * GIB
 const STOP_MS = 20_000
+/** Garbage it lets gather, in percent of what it needs; Go's own is 100. A long queue is memory there, and the laptop has other uses for it. */
+const GARBAGE_PERCENT = '70'
 
 /**
  * The server must not outlive us and cannot notice our end by itself, so a shell holds our pipe for it: its end stops the
@@ -75,7 +77,7 @@ export async function startBroker({
         '--config',
         config,
       ],
-      env: {},
+      env: { GOGC: process.env['GOGC'] ?? GARBAGE_PERCENT },
       logFile,
       lifeline: 'stdin',
       pidFile,
