@@ -1,6 +1,7 @@
 /** docs/chaos.md: what a run of the scenarios found, and when and on what it ran. */
 import { cpus, totalmem, type } from 'node:os'
 
+import { mutations } from './mutations.ts'
 import type { Scenario } from './scenarios.ts'
 
 export interface Run {
@@ -39,6 +40,11 @@ ${cpus().length} × ${processor?.model.trim() ?? 'unknown'}, ${Math.round(totalm
 Every 250 is noted by the client, on disk, outside the platform; *missing* and *duplicated* are found by comparing that with the mailboxes,
 read over IMAP, and with the next hop. *Recovery* is from the end of the last fault until everything was there. A peer outside gets a second
 copy only where a process died between the peer's 250 and the ledger (RFC 1047), or the answer was lost.
+
+That the scenarios would notice is tried by \`npm run chaos -- --mutations\`: each of these promises is broken in a copy of the source, and
+its scenario has to fail there.
+
+${mutations.map(({ breaks, scenario }) => `- ${breaks}: ${scenario}`).join('\n')}
 
 ${rows.join('\n')}
 `
