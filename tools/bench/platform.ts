@@ -8,8 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Ready } from '../start/ready-file.ts'
 
 const POLL_MS = 50
-/** Health ports, 6000 above, stay below the range of ports that connections are given. */
-const BASE_PORT = 20_000
+const BASE_PORT = 30_000
 
 export interface Platform {
   ready: Ready

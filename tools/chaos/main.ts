@@ -5,7 +5,6 @@
  *   npm run chaos -- power-loss killed-processes
  *   npm run chaos -- --all --short    as they are part of npm test
  *   npm run chaos -- --all --table    docs/chaos.md is written anew
- *   npm run chaos -- --mutations      each promise broken in a copy of the source: its scenario has to fail
  *
  * POSTBUS_TEST_SEED draws other faults. What a scenario that fails prints is shown whole. Ends with 1 when one failed, or did not
  * say all of its facts.
@@ -16,7 +15,6 @@ import { parseArgs } from 'node:util'
 
 import { installPrerequisites } from '../check/prerequisites.ts'
 import { run } from '../check/run.ts'
-import { mutations, undergo } from './mutations.ts'
 import { factsIn, scenarios, type Scenario } from './scenarios.ts'
 import { tableOf, type Run } from './table.ts'
 
@@ -26,14 +24,13 @@ const { values, positionals } = parseArgs({
     all: { type: 'boolean', default: false },
     short: { type: 'boolean', default: false },
     table: { type: 'boolean', default: false },
-    mutations: { type: 'boolean', default: false },
   },
 })
 const unknown = positionals.filter((name) => !scenarios.some((scenario) => scenario.name === name))
-if (unknown.length > 0 || (positionals.length === 0 && !values.all && !values.mutations)) {
+if (unknown.length > 0 || (positionals.length === 0 && !values.all)) {
   const list = scenarios.map(({ name, fault }) => `  ${name.padEnd(24)} ${fault}\n`).join('')
   process.stderr.write(
-    `${unknown.map((name) => `no scenario ${name}\n`).join('')}usage: npm run chaos -- --all | --mutations | NAME …\n${list}`,
+    `${unknown.map((name) => `no scenario ${name}\n`).join('')}usage: npm run chaos -- --all | NAME …\n${list}`,
   )
   process.exit(64)
 }
@@ -54,14 +51,6 @@ if (values.table) {
   await writeFile(join(import.meta.dirname, '..', '..', 'docs', 'chaos.md'), tableOf(runs, circumstances))
 }
 process.exitCode = runs.every(({ passed }) => passed) ? 0 : 1
-if (values.mutations) {
-  for (const mutation of mutations) {
-    const failure = await undergo(mutation)
-    const found = failure === null ? 'PASSES, nothing guards it' : `fails: ${failure}`
-    process.stdout.write(`${mutation.name.padEnd(24)} ${mutation.breaks}; broken, ${mutation.scenario} ${found}\n`)
-    if (failure === null) process.exitCode = 1
-  }
-}
 
 async function play(scenario: Scenario): Promise<Run> {
   const began = performance.now()

@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { root } from '../check/run.ts'
-import { mutated, mutations } from './mutations.ts'
 import { factsIn, scenarios } from './scenarios.ts'
 
 const directory = join(import.meta.dirname, '..', '..', 'apps', 'platform-e2e', 'src', 'scenarios')
 
 test('every scenario has a file', () => {
   for (const { name } of scenarios) assert.ok(existsSync(join(directory, `${name}.test.ts`)), name)
-})
-
-test('every mutation still fits the source, and names a scenario', () => {
-  for (const mutation of mutations) {
-    const source = readFileSync(join(root, mutation.file), 'utf8')
-    assert.notEqual(mutated(source, mutation), source)
-    assert.ok(scenarios.some(({ name }) => name === mutation.scenario))
-  }
 })
 
 test('facts are added up over the runs of a scenario, of times the longest counts, and one that was not said is not taken for zero', () => {

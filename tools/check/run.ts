@@ -10,16 +10,9 @@ export interface Outcome {
   output: string
 }
 
-export interface RunOptions {
-  quiet?: boolean
-  /** The root of the workspace without it. */
-  cwd?: string
-  env?: Record<string, string>
-}
-
-export async function run(command: string, args: string[], options: RunOptions = {}): Promise<Outcome> {
+export async function run(command: string, args: string[], options: { quiet?: boolean } = {}): Promise<Outcome> {
   const child = spawn(join(root, 'node_modules', '.bin', command), args, {
-    cwd: options.cwd ?? root,
+    cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
@@ -28,7 +21,6 @@ export async function run(command: string, args: string[], options: RunOptions =
       NX_NO_CLOUD: 'true',
       NX_TUI: 'false',
       FORCE_COLOR: '0',
-      ...options.env,
     },
   })
   let output = ''

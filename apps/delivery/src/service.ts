@@ -135,7 +135,6 @@ export const deliveryService = defineService<DeliveryConfig>({
         },
         replicas: () => replicas.live,
         ...{ groupOf, submitterOf },
-        spillsOf: ({ spills }) => spills,
         crowded: ({ site }) => hands.crowded(laneOf(site)),
         ...{ spilled: metrics.spilled, suspended: metrics.suspended },
         ...{ clock: systemClock, random: Math.random },

@@ -181,7 +181,6 @@ export async function keepPromises(
   t.diagnostic(`seed ${SEED}, faults at ${moments.join(' ')}, ${remote} remote, ${unanswered} unanswered`)
   for (const [line, count] of load.refusals()) t.diagnostic(`refused ${count} times: ${line}`)
   assert.deepEqual(duplicated, [])
-  if (long) assert.ok(facts.accepted >= 2000 && facts.faults >= 5, 'too little happened to prove anything')
   const forGood = [...load.refusals().keys()].filter((line) => line.startsWith('5'))
   assert.deepEqual(forGood, [], 'a client was refused for good')
   return facts

@@ -14,8 +14,8 @@ export function statusOf({ site }: Pick<MailOut, 'site'>, { outcome, ...entry }:
 export function nextTask(task: MailOut, { attempt, outcome }: LedgerEntry): MailOut {
   if (outcome.kind !== 'deferred' && outcome.kind !== 'released') throw new Error(`no attempt follows ${outcome.kind}`)
   const { via = task.via } = outcome
-  const next = { ...task, attempt: attempt + 1, spills: 0, ...(via !== undefined && { via }) }
-  if (outcome.kind === 'released') return { ...next, released: true }
+  const next = { ...task, attempt: attempt + 1, ...(via !== undefined && { via }) }
+  if (outcome.kind === 'released') return { ...next, released: true, spills: 0 }
   const { at, reply } = outcome
   return { ...next, firstAttemptAt: task.firstAttemptAt ?? at, ...(reply !== undefined && { lastReply: reply }) }
 }

@@ -5,8 +5,6 @@
 export const PROBATION_MS = 1000
 /** A site that stopped is found out in at most this time. */
 const WINDOW_MS = 10_000
-/** What a site has shown once counts for less with every half window: for half after a minute. */
-const FADING = 0.94
 
 export class DrainRate {
   #since: number | null = null
@@ -14,7 +12,6 @@ export class DrainRate {
   #halfBegan = 0
   #now = 0
   #before = 0
-  #best = 0
 
   /** Something waits, or nothing does any more. */
   waiting(any: boolean, now: number): void {
@@ -43,15 +40,9 @@ export class DrainRate {
     return (this.#before + this.#now + 1) / span
   }
 
-  /** The best it has shown of late, transactions per millisecond: who is slow for a while may be so because we are. */
-  get bestPerMs(): number {
-    return this.#best
-  }
-
   #turn(now: number): void {
     const halves = Math.floor((now - this.#halfBegan) / (WINDOW_MS / 2))
     if (halves === 0) return
-    this.#best = Math.max(this.#best * FADING ** halves, this.#now / (WINDOW_MS / 2))
     this.#before = halves === 1 ? this.#now : 0
     this.#now = 0
     this.#halfBegan += halves * (WINDOW_MS / 2)

@@ -57,8 +57,6 @@ export interface SchedulerPorts<Task, Outcome> {
   groupOf(task: Task): string
   /** Whose turn it is inside a site. */
   submitterOf(task: Task): string
-  /** How often it was put back. */
-  spillsOf(task: Task): number
   /** The lane it came by has hardly room left for others: what waits long must not stay in it. */
   crowded(task: Task): boolean
   spilled(tasks: number): void
@@ -130,13 +128,12 @@ export function scheduler<Task, Outcome>(
     let job = site.queue.joinable(group)
     if (job === undefined) {
       const submitter = ports.submitterOf(task)
-      const spills = ports.spillsOf(task)
-      const afterMs = ports.crowded(task) ? site.queue.spillMs(submitter, spills, now) : null
+      const afterMs = ports.crowded(task) ? site.queue.spillMs(submitter, now) : null
       if (afterMs !== null) {
         ports.spilled(1)
         return Promise.resolve({ kind: 'spill', until: clock.dateIn(afterMs) })
       }
-      const opened = site.queue.open(submitter, group, spills)
+      const opened = site.queue.open(submitter, group)
       clock.after(options.gatherMs, () => ripen(site, opened))
       job = opened
     }

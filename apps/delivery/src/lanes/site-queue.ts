@@ -29,8 +29,6 @@ export interface SiteOptions {
 export interface Job<Entry> {
   readonly submitter: string
   readonly group: string
-  /** How often its first task was put back. */
-  readonly spills: number
   readonly entries: Set<Entry>
   ripe: boolean
 }
@@ -89,20 +87,17 @@ export class SiteQueue<Entry> {
     return this.#joinable.get(group)
   }
 
-  /**
-   * @param spills how often it was put back
-   * @returns milliseconds after which another job of this submitter is to come again; null: it is taken now
-   */
-  spillMs(submitter: string, spills: number, now: number): number | null {
+  /** @returns milliseconds after which another job of this submitter is to come again; null: it is taken now */
+  spillMs(submitter: string, now: number): number | null {
     const perMs = this.#perMs(now)
     if (perMs === null || this.#breaker.state(now).kind === 'open') return null
     const ahead = this.#turns.ahead(submitter)
     if (ahead < this.#allowed || ahead / perMs <= this.#spill.afterMs) return null
-    return this.#spillMs(perMs, spills, now)
+    return this.#spill.delayMs(perMs, now)
   }
 
-  open(submitter: string, group: string, spills: number): Job<Entry> {
-    const job = { submitter, group, spills, entries: new Set<Entry>(), ripe: false }
+  open(submitter: string, group: string): Job<Entry> {
+    const job = { submitter, group, entries: new Set<Entry>(), ripe: false }
     this.#joinable.set(group, job)
     this.#turns.announce(submitter)
     return job
@@ -190,7 +185,7 @@ export class SiteQueue<Entry> {
     if (this.#turns.size <= keep) return
     for (const job of this.#turns.beyond(keep)) {
       this.#close(job)
-      yield [job, this.#spillMs(perMs, job.spills, now)]
+      yield [job, this.#spill.delayMs(perMs, now)]
     }
   }
 
@@ -206,11 +201,6 @@ export class SiteQueue<Entry> {
   #perMs(now: number): number | null {
     const perMs = this.#drain.perMs(now)
     return perMs === null ? null : perMs * this.#concurrency.headroom(this.#limit)
-  }
-
-  /** @param perMs what it does now */
-  #spillMs(perMs: number, spills: number, now: number): number {
-    return this.#spill.delayMs(Math.max(perMs, this.#drain.bestPerMs), spills, now)
   }
 
   get #limit(): number {

@@ -1,7 +1,7 @@
 /**
  * When what is put back comes again: one after the other at some pace of the site's, so that a backlog does not come back all at
- * once, only to be put back again. The pace is twice the best the site has shown of late: one that became faster must not stand
- * idle, and who comes too early is put back once more, each time for twice as long at least.
+ * once, only to be put back again. The pace is twice what the site has shown: one that became faster must not stand idle, and
+ * who comes too early is put back once more.
  */
 import { spread } from './clock.ts'
 
@@ -36,15 +36,11 @@ export class Spill {
     return this.#end > now
   }
 
-  /**
-   * @param perMs transactions
-   * @param before how often it was put back before
-   * @returns milliseconds from now
-   */
-  delayMs(perMs: number, before: number, now: number): number {
+  /** @param perMs transactions. @returns milliseconds from now */
+  delayMs(perMs: number, now: number): number {
     const { afterMs, minMs, maxMs } = this.#options
     this.#end = Math.min(Math.max(this.#end, now + afterMs) + 1 / (HOPE * perMs), now + maxMs)
-    const delayMs = spread(Math.max(this.#end - now, minMs * 2 ** before), JITTER, this.#random())
+    const delayMs = spread(this.#end - now, JITTER, this.#random())
     return Math.min(maxMs, Math.max(minMs, delayMs))
   }
 }

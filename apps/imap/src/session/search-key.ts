@@ -2,7 +2,7 @@
  * A search program as the client wrote it → the tree the mailstore runs: sequence numbers become UIDs, \Recent (which only
  * this session knows) becomes UIDs too, octets become text.
  *
- * STANDARDS  RFC 9051 §6.4.4; RFC 3501 §6.4.4 ([BADCHARSET])
+ * STANDARDS  RFC 9051 §6.4.4; RFC 8474 §5.3 (THREADID); RFC 3501 §6.4.4 ([BADCHARSET])
  */
 import type { SearchKey } from '@postbus/contracts'
 import type { Search, SearchProgram } from '@postbus/imap-wire'
@@ -17,6 +17,21 @@ export function searchKey({ program, charset }: Search, selected: SelectedMailbo
   return compile(program, selected, decoder(charset ?? 'UTF-8'))
 }
 
+/** Whether a MODSEQ is named anywhere in it; then the answer names one, too — RFC 7162 §3.1.5. */
+export function namesModseq(program: SearchProgram): boolean {
+  switch (program.kind) {
+    case 'modseq':
+      return true
+    case 'not':
+      return namesModseq(program.key)
+    case 'and':
+    case 'or':
+      return program.keys.some(namesModseq)
+    default:
+      return false
+  }
+}
+
 type Decode = (value: Uint8Array) => string
 
 function compile(program: SearchProgram, selected: SelectedMailbox, decode: Decode): SearchKey {
@@ -26,7 +41,14 @@ function compile(program: SearchProgram, selected: SelectedMailbox, decode: Deco
     case 'flag':
     case 'date':
     case 'size':
+    case 'within':
+    case 'modseq':
       return program
+    case 'emailId':
+      return { kind: 'emailId', id: program.id }
+    case 'threadId':
+      // No threads are kept, so no message is in one.
+      return { kind: 'uids', uids: '' }
     case 'recent':
       return { kind: 'uids', uids: selected.recent.toString() }
     case 'and':

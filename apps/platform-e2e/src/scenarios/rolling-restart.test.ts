@@ -5,7 +5,7 @@ import type { Platform } from '../platform.ts'
 import { keepPromises, long, platformUnderLoad, type Fault } from '../under-load.ts'
 
 const ORDER = ['custody', 'directory', 'mailstore', 'router', 'delivery', 'submission', 'inbound', 'imap', 'pop3']
-const ROUNDS = long ? 5 : 1
+const ROUNDS = long ? 3 : 1
 
 async function restarted(platform: Platform): Promise<void> {
   for (const service of ORDER) {
