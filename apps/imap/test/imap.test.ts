@@ -42,6 +42,8 @@ const extensions = [
   ...['esearch', 'esearch-modseq', 'searchres', 'searchres-expunge', 'searchres-options'],
   ...['partial-search', 'partial-fetch', 'within', 'within-dates', 'within-saved', 'savedate', 'savedate-copy'],
   ...['objectid', 'objectid-email', 'appendlimit', 'appendlimit-status', 'list-status'],
-  ...['rev2-select', 'rev2-search', 'rev2-names'],
+  ...['rev2-select', 'rev2-search', 'rev2-names', 'rev2-sessions', 'id'],
 ]
+for (const name of ['starttls', 'login-disabled'])
+  test(`extension: ${name}`, limits, (t) => play(t, name, { plaintextLogin: false }))
 for (const name of extensions) test(`extension: ${name.replaceAll('-', ' ')}`, limits, (t) => play(t, name))
