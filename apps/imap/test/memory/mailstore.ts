@@ -70,6 +70,10 @@ export class MemoryMailstore {
     return uid
   }
 
+  make(account: string, name: string): void {
+    this.#make(this.#account(account), `${account}.0`, name)
+  }
+
   quota(account: string, bytes: number): void {
     this.#account(account).quotaBytes = bytes
   }
