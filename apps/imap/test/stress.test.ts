@@ -12,6 +12,6 @@ for (const seed of [1, 2, 3]) {
     fill(mailstore, ANN)
     mailstore.make(ANN, 'elsewhere')
     const account = { user: 'ann@example.test', password: PASSWORD, mailbox: 'INBOX', other: 'elsewhere' }
-    await stressImap({ port, ...account, sessions: 10, commands: 100, seed })
+    await stressImap({ ports: [port], ...account, sessions: 10, commands: 100, seed })
   })
 }

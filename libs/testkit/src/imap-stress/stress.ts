@@ -7,7 +7,9 @@ import assert from 'node:assert/strict'
 import { between, type Draw, seeded } from '../seeded.ts'
 import { StressSession, type Kept, type SessionOptions } from './session.ts'
 
-export interface StressOptions extends Omit<SessionOptions, 'enable'> {
+export interface StressOptions extends Omit<SessionOptions, 'enable' | 'port'> {
+  /** Of servers for the same mailbox, one session after the other. */
+  ports: readonly number[]
   sessions: number
   /** Of each session. */
   commands: number
@@ -24,10 +26,14 @@ const FEW = 5
 const MANY = 40
 
 export async function stressImap(options: StressOptions): Promise<void> {
-  const { sessions: count, commands, seed, mailbox } = options
+  const { ports, sessions: count, commands, seed, mailbox } = options
   const sessions = await Promise.all(
     Array.from({ length: count }, (_, index) =>
-      StressSession.open({ ...options, enable: MANNERS[index % MANNERS.length] ?? [] }),
+      StressSession.open({
+        ...options,
+        port: ports[index % ports.length] ?? 0,
+        enable: MANNERS[index % MANNERS.length] ?? [],
+      }),
     ),
   )
   try {
