@@ -17,7 +17,8 @@ export const rename = afterLogin({
     // INBOX itself stays; its messages went — RFC 9051 §6.3.6.
     if (state.kind === 'selected' && from !== 'INBOX') state.selected.renamed(from, to)
     const { enabled, out } = session
-    if (enabled.has('IMAP4rev2')) out.line(listResponse(to, { utf8: enabled.utf8, oldName: from }))
+    // RFC 9051 §6.3.6. INBOX still is what it was.
+    if (enabled.has('IMAP4rev2') && from !== 'INBOX') out.line(listResponse(to, { utf8: enabled.utf8, oldName: from }))
     return { text: 'RENAME completed' }
   },
 })

@@ -3,7 +3,7 @@ import type { SearchKey } from '@postbus/contracts'
 import { NumberSet, parseSearch, type Arguments, type Search, type SearchReturn } from '@postbus/imap-wire'
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
-import { ImapError, refusing } from '../reply.ts'
+import { ImapError, no, refusing } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import { findUids } from '../session/find-messages.ts'
 import { isTold, narrowed, writeEsearch, writeSearch } from '../session/search-answer.ts'
@@ -23,6 +23,9 @@ export const uidSearch = inMailbox({
   parse,
   run: (context, program) => run(context, program, true),
 })
+
+/** What `$` may hold: so much fits in what is asked of the mailstore at once. */
+const MAX_SAVED_RANGES = 32_768
 
 const ALL: SearchReturn = { min: false, max: false, all: true, count: false, save: false }
 
@@ -50,7 +53,10 @@ async function saving(context: InMailbox, search: Search, options: SearchReturn 
   const { selected } = context
   try {
     const result = await find(context, search, options)
-    selected.save(narrowed(result.found, options) ?? result.found)
+    const kept = narrowed(result.found, options) ?? result.found
+    // RFC 5182 §2.3
+    if (kept.rangeCount > MAX_SAVED_RANGES) throw no('NOTSAVED', 'The result is too scattered to be saved')
+    selected.save(kept)
     return result
   } catch (cause) {
     if (cause instanceof ImapError && cause.status === 'NO') selected.save(NumberSet.empty)
