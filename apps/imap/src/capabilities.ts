@@ -6,6 +6,8 @@
 
 export interface CapabilityFacts {
   authenticated: boolean
+  /** Octets of the largest message taken. */
+  appendLimit: number
   /** TLS is on, or plaintext passwords are allowed without it. */
   mayLogIn: boolean
   /** TLS could be started now. */
@@ -19,6 +21,7 @@ const beforeLogin: Condition = ({ authenticated, mayLogIn }) => !authenticated &
 
 export const capabilities: readonly (readonly [name: string, when: Condition])[] = [
   ['IMAP4rev1', always], // RFC 3501
+  ['IMAP4rev2', always], // RFC 9051
   ['STARTTLS', ({ mayStartTls }) => mayStartTls], // RFC 9051 §6.2.1
   ['LOGINDISABLED', ({ authenticated, mayLogIn }) => !authenticated && !mayLogIn],
   ['AUTH=PLAIN', beforeLogin], // RFC 4616
@@ -38,9 +41,23 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['MOVE', always], // RFC 6851
   ['MULTIAPPEND', always], // RFC 3502
   ['STATUS=SIZE', always], // RFC 8438
+  ['CONDSTORE', always], // RFC 7162
+  ['QRESYNC', always], // RFC 7162
+  ['ESEARCH', always], // RFC 4731
+  ['SEARCHRES', always], // RFC 5182
+  ['PARTIAL', always], // RFC 9394
+  ['WITHIN', always], // RFC 5032
+  ['SAVEDATE', always], // RFC 8514
+  ['OBJECTID', always], // RFC 8474
+  ['APPENDLIMIT', always], // RFC 7889
 ]
 
 export function capabilityList(facts: CapabilityFacts): string {
-  const offered = capabilities.filter(([, when]) => when(facts)).map(([name]) => name)
+  const offered = capabilities.filter(([, when]) => when(facts)).map(([name]) => valued(name, facts))
   return ['CAPABILITY', ...offered].join(' ')
+}
+
+/** One limit holds for every mailbox, so it is said once — RFC 7889 §3. */
+function valued(name: string, { appendLimit }: CapabilityFacts): string {
+  return name === 'APPENDLIMIT' ? `${name}=${appendLimit}` : name
 }

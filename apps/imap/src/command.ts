@@ -11,8 +11,8 @@ import type { Session } from './session/session.ts'
 
 /** The tagged OK. */
 export interface Completed {
-  /** In square brackets, complete. */
-  code?: string
+  /** In square brackets, complete; a function is asked after the updates that go before the answer have been told. */
+  code?: string | (() => string)
   text: string
   /** The answer is the last line before a TLS handshake. */
   startTls?: true

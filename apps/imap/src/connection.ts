@@ -19,6 +19,7 @@ import { Output } from './output.ts'
 import { Pace } from './pace.ts'
 import { bad, ConnectionLost, ImapError, no, SessionEnded } from './reply.ts'
 import { Account, type Granted } from './session/account.ts'
+import { Enabled } from './session/enabled.ts'
 import type { SelectedMailbox } from './session/selected-mailbox.ts'
 import type { Session, SessionPorts, State } from './session/session.ts'
 import { Staging } from './session/staging.ts'
@@ -32,7 +33,9 @@ export class Connection implements Session {
   readonly out: Output
   readonly input: Input
   readonly staging: Staging
+  readonly enabled = new Enabled()
   state: State = { kind: 'notAuthenticated' }
+  tag = ''
   failedLogins = 0
   hints = 0
   clientId: Record<string, string> | undefined
@@ -93,6 +96,7 @@ export class Connection implements Session {
   capabilities(): CapabilityFacts {
     return {
       authenticated: this.state.kind !== 'notAuthenticated',
+      appendLimit: this.limits.maxAppendBytes,
       mayLogIn: this.#tls || this.#context.plaintextLogin,
       mayStartTls: !this.#tls && this.#peer.startTls !== undefined && this.state.kind === 'notAuthenticated',
     }
@@ -173,15 +177,18 @@ export class Connection implements Session {
 
   async #run(received: ReceivedCommand): Promise<void> {
     const { tag } = received
+    this.tag = tag
     const started = performance.now()
     let result: CommandResult = 'ok'
     try {
       const command = find(received)
       command.check(this)
-      const { code, text, startTls } = await command.parse(argumentsOf(received))(this)
+      const { code, text, startTls } = await command.parse(this.#argumentsOf(received))(this)
       this.staging.handedOver()
       await this.#tellUpdates(command)
-      const answer = `${tag} OK ${code === undefined ? '' : `[${code}] `}${text}`
+      // Only now: what it says may depend on what has just been told.
+      const coded = typeof code === 'function' ? code() : code
+      const answer = `${tag} OK ${coded === undefined ? '' : `[${coded}] `}${text}`
       if (startTls) await this.#startTls(answer)
       else this.out.line(answer)
       this.#badInARow = 0
@@ -227,7 +234,7 @@ export class Connection implements Session {
     try {
       const command = find(received)
       command.check(this)
-      const use = (await command.literal?.(this, argumentsOf(received), literal)) ?? { kind: 'hold' }
+      const use = (await command.literal?.(this, this.#argumentsOf(received), literal)) ?? { kind: 'hold' }
       if (use.kind === 'refuse') throw use.reason
       if (use.kind === 'stage') reader.stream()
       else if (!reader.hold()) throw no('TOOBIG', 'Literals too large or too many')
@@ -275,6 +282,10 @@ export class Connection implements Session {
     return reason
   }
 
+  #argumentsOf({ text, argumentsAt }: ReceivedCommand): Arguments {
+    return new Arguments(text, argumentsAt, { utf8: this.enabled.utf8 })
+  }
+
   #counted({ name }: ReceivedCommand, result: CommandResult, seconds: number): void {
     this.#context.onCommand(commands.has(name) ? name : null, result, seconds)
   }
@@ -305,8 +316,4 @@ function find({ name }: ReceivedCommand): Command {
   const command = commands.get(name)
   if (!command) throw bad('Unknown command')
   return command
-}
-
-function argumentsOf({ text, argumentsAt }: ReceivedCommand): Arguments {
-  return new Arguments(text, argumentsAt)
 }

@@ -35,3 +35,15 @@ test('sessions on one mailbox see each other, and sequence numbers hold still wh
 )
 test('bad syntax is named, and the next command is read', limits, (t) => play(t, 'syntax'))
 test('pipelined commands are answered in order', limits, (t) => play(t, 'pipeline'))
+
+/** Named for what they cover; their heads say after which RFC. */
+const extensions = [
+  ...['condstore-enable', 'condstore-store', 'condstore-fetch', 'qresync-select', 'qresync-expunge', 'qresync-fetch'],
+  ...['esearch', 'esearch-modseq', 'searchres', 'searchres-expunge', 'searchres-options'],
+  ...['partial-search', 'partial-fetch', 'within', 'within-dates', 'within-saved', 'savedate', 'savedate-copy'],
+  ...['objectid', 'objectid-email', 'appendlimit', 'appendlimit-status', 'list-status'],
+  ...['rev2-select', 'rev2-search', 'rev2-names', 'rev2-sessions', 'id'],
+]
+for (const name of ['starttls', 'login-disabled'])
+  test(`extension: ${name}`, limits, (t) => play(t, name, { plaintextLogin: false }))
+for (const name of extensions) test(`extension: ${name.replaceAll('-', ' ')}`, limits, (t) => play(t, name))

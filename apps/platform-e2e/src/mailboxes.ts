@@ -13,7 +13,11 @@ export async function imapClient(ready: Ready, address: string): Promise<ImapFlo
   return imapClientOf(ready, account ?? { address, password: '' })
 }
 
-export async function imapClientOf(ready: Ready, { address, password }: Account): Promise<ImapFlow> {
+export async function imapClientOf(
+  ready: Ready,
+  { address, password }: Account,
+  options: { qresync?: boolean } = {},
+): Promise<ImapFlow> {
   const client = new ImapFlow({
     host: 'localhost',
     port: ready.ports['imaps'] ?? 0,
@@ -21,6 +25,7 @@ export async function imapClientOf(ready: Ready, { address, password }: Account)
     tls: { ca: await readFile(ready.ca, 'utf8') },
     auth: { user: address, pass: password },
     logger: false,
+    ...options,
   })
   await client.connect()
   return client

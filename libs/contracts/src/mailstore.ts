@@ -5,7 +5,7 @@
  * Sets of UIDs are written as IMAP writes them (`1:5,9`), never with `*`: the asker knows its mailbox.
  * Message bytes: a row carries them up to MAX_INLINE_BYTES, else names the blob and the range to read through libs/blobs.
  *
- * STANDARDS  RFC 9051 §2.3, §6; RFC 7162 (MODSEQ); RFC 6154 (special use); RFC 4315 (UIDPLUS)
+ * STANDARDS  RFC 9051 §2.3, §6; RFC 7162 (MODSEQ); RFC 6154 (special use); RFC 4315 (UIDPLUS); RFC 8474 (object identifiers)
  */
 import { z } from 'zod'
 
@@ -37,8 +37,12 @@ export const Flag = z.string().min(1).max(200)
 const Modseq = z.int().nonnegative()
 const Uid = z.int().positive()
 
+/** Names one mailbox, or one message wherever it lies, for ever — RFC 8474 §4. */
+export const ObjectId = z.string().regex(/^[A-Za-z0-9_-]{1,255}$/)
+
 export const MailboxInfo = z.object({
   mailbox: MailboxKey,
+  mailboxId: ObjectId,
   name: MailboxName,
   uidValidity: z.int().positive(),
   uidNext: Uid,
@@ -200,6 +204,7 @@ export const fetchMessages = defineRows({
       /** BODYSTRUCTURE with extension data; the front end leaves them out for BODY. */
       structure: z.boolean().default(false),
       saveDate: z.boolean().default(false),
+      emailId: z.boolean().default(false),
       sections: z.array(Section).max(100).default([]),
     }),
     /** Set \Seen where it is not yet, before the row is read. */
@@ -219,6 +224,8 @@ export const fetchMessages = defineRows({
     /** IMAP wire forms: BODYSTRUCTURE and BODY. One character per octet. */
     structure: z.object({ extended: z.string(), basic: z.string() }).optional(),
     saveDate: Timestamp.optional(),
+    /** The same for every copy of a message in the account. */
+    emailId: ObjectId.optional(),
     sections: z.array(SectionBytes).optional(),
   }),
 })
@@ -322,9 +329,10 @@ export type SearchKey =
   | { kind: 'size'; is: 'larger' | 'smaller'; octets: number }
   | { kind: 'modseq'; modseq: number }
   | { kind: 'within'; is: 'older' | 'younger'; seconds: number }
+  | { kind: 'emailId'; id: string }
 
-/** Deeper programs are refused. */
-export const MAX_SEARCH_DEPTH = 50
+/** Deeper programs are refused. A client may write 50 levels; the rest is for what a front end puts around them. */
+export const MAX_SEARCH_DEPTH = 60
 const MAX_SEARCH_KEYS = 500
 
 export const SearchKey: z.ZodType<SearchKey> = z.lazy(() =>
@@ -347,6 +355,7 @@ export const SearchKey: z.ZodType<SearchKey> = z.lazy(() =>
     z.object({ kind: z.literal('size'), is: z.enum(['larger', 'smaller']), octets: z.int().nonnegative() }),
     z.object({ kind: z.literal('modseq'), modseq: Modseq }),
     z.object({ kind: z.literal('within'), is: z.enum(['older', 'younger']), seconds: z.int().positive() }),
+    z.object({ kind: z.literal('emailId'), id: ObjectId }),
   ]),
 )
 

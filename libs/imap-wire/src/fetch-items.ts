@@ -1,5 +1,6 @@
 /**
- * What FETCH asks for — RFC 9051 §6.4.5 and §9 (fetch-att, section).
+ * What FETCH asks for — RFC 9051 §6.4.5 and §9 (fetch-att, section), RFC 7162 §3.1.4 (MODSEQ), RFC 8474 §5 (EMAILID, THREADID), RFC
+ * 8514 §4.2 (SAVEDATE).
  *
  * A section keeps the label it is answered under, spelt as the client spelt it apart from case and the origin octet.
  */
@@ -18,6 +19,7 @@ export interface SectionSpec {
 
 export type FetchItem =
   | { kind: 'uid' | 'flags' | 'internalDate' | 'size' | 'envelope' | 'body' | 'bodyStructure' }
+  | { kind: 'modseq' | 'saveDate' | 'emailId' | 'threadId' }
   | { kind: 'section'; section: SectionSpec; label: string; peek: boolean }
 
 const MAX_ITEMS = 100
@@ -35,6 +37,10 @@ const single: Record<string, FetchItem['kind'] & Exclude<FetchItem['kind'], 'sec
   'RFC822.SIZE': 'size',
   ENVELOPE: 'envelope',
   BODYSTRUCTURE: 'bodyStructure',
+  MODSEQ: 'modseq',
+  SAVEDATE: 'saveDate',
+  EMAILID: 'emailId',
+  THREADID: 'threadId',
 }
 
 /** RFC 3501 §6.4.5: what these are short for. */

@@ -21,6 +21,16 @@ export { listPatterns, parseListArguments, type ListArguments } from './list-arg
 export { formatDateTime, parseDate, parseDateTime } from './dates.ts'
 export { parseFlag, parseFlagList, parseStoreFlags, SYSTEM_FLAGS } from './flags.ts'
 export { parseFetchItems, type FetchItem, type SectionSpec } from './fetch-items.ts'
+export {
+  parseFetchModifiers,
+  parseSelectParameters,
+  parseUnchangedSince,
+  type FetchModifiers,
+  type KnownState,
+  type SelectParameters,
+} from './modifiers.ts'
+export { parsePartialRange, partOf, type PartialRange } from './partial-range.ts'
+export { parseSearchReturn, type SearchReturn } from './search-return.ts'
 export { parseSearch, type Search, type SearchProgram } from './search-program.ts'
 export { parseStatusItems, STATUS_ITEMS, type StatusItem } from './status-items.ts'
 export { encodeAstring, encodeMailbox, encodeString, literalHeader, responseText } from './encode.ts'

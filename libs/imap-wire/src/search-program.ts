@@ -1,5 +1,6 @@
 /**
- * SEARCH programs as trees — RFC 9051 §6.4.4, RFC 3501 §6.4.4 (NEW, OLD, RECENT).
+ * SEARCH programs as trees — RFC 9051 §6.4.4, RFC 3501 §6.4.4 (NEW, OLD, RECENT), RFC 5032 (OLDER, YOUNGER), RFC 7162
+ * §3.1.5 (MODSEQ), RFC 8474 §5.3 (EMAILID, THREADID), RFC 8514 §4.3 (SAVEDBEFORE …).
  *
  * Neutral: sets of numbers are as the client wrote them, strings are octets in the program's charset, so that whoever runs
  * it resolves the ones and decodes the others.
@@ -7,6 +8,8 @@
 import type { Arguments } from './arguments.ts'
 import { parseDate } from './dates.ts'
 import { parseFlag } from './flags.ts'
+import { parseModseq } from './modseq.ts'
+import { parseSearchReturn, type SearchReturn } from './search-return.ts'
 import type { SequenceSet } from './sequence-set.ts'
 import { ImapSyntaxError } from './syntax-error.ts'
 
@@ -19,13 +22,19 @@ export type SearchProgram =
   | { kind: 'numbers' | 'uids'; set: SequenceSet }
   | { kind: 'header'; field: string; value: Uint8Array }
   | { kind: 'body' | 'text'; value: Uint8Array }
-  | { kind: 'date'; of: 'internal' | 'sent'; is: 'before' | 'on' | 'since'; date: string }
+  | { kind: 'date'; of: 'internal' | 'sent' | 'saved'; is: 'before' | 'on' | 'since'; date: string }
   | { kind: 'size'; is: 'larger' | 'smaller'; octets: number }
+  | { kind: 'within'; is: 'older' | 'younger'; seconds: number }
+  | { kind: 'modseq'; modseq: number }
+  | { kind: 'emailId'; id: string }
+  | { kind: 'threadId'; id: string }
 
 export interface Search {
   /** As the client named it. */
   charset?: string
   program: SearchProgram
+  /** Undefined: the answer is a plain list. */
+  return?: SearchReturn
 }
 
 /** Deeper programs are refused: whoever runs them recurses. */
@@ -52,13 +61,15 @@ const bare = new Map<string, SearchProgram>([
   ['UNSEEN', not(flag('\\Seen'))],
   ['RECENT', recent],
   ['OLD', not(recent)],
+  // RFC 8514 §4.3: every message here has one.
+  ['SAVEDATESUPPORTED', { kind: 'all' }],
   ['NEW', { kind: 'and', keys: [recent, not(flag('\\Seen'))] }],
 ])
 
 type Reader = (args: Arguments, budget: Budget, depth: number) => SearchProgram
 
 const date =
-  (of: 'internal' | 'sent', is: 'before' | 'on' | 'since'): Reader =>
+  (of: 'internal' | 'sent' | 'saved', is: 'before' | 'on' | 'since'): Reader =>
   (args) => ({ kind: 'date', of, is, date: parseDate(args) })
 const header =
   (field: string): Reader =>
@@ -83,6 +94,14 @@ const withArgument = new Map<string, Reader>([
   ['SENTSINCE', date('sent', 'since')],
   ['LARGER', (args) => ({ kind: 'size', is: 'larger', octets: args.number64('a size') })],
   ['SMALLER', (args) => ({ kind: 'size', is: 'smaller', octets: args.number64('a size') })],
+  ['SAVEDBEFORE', date('saved', 'before')],
+  ['SAVEDON', date('saved', 'on')],
+  ['SAVEDSINCE', date('saved', 'since')],
+  ['OLDER', (args) => ({ kind: 'within', is: 'older', seconds: args.nzNumber('seconds above zero') })],
+  ['YOUNGER', (args) => ({ kind: 'within', is: 'younger', seconds: args.nzNumber('seconds above zero') })],
+  ['MODSEQ', parseModseqKey],
+  ['EMAILID', (args) => ({ kind: 'emailId', id: parseObjectId(args) })],
+  ['THREADID', (args) => ({ kind: 'threadId', id: parseObjectId(args) })],
   ['UID', (args) => ({ kind: 'uids', set: args.sequenceSet() })],
   ['NOT', (args, budget, depth) => not(parseKey(args, budget, depth + 1))],
   ['OR', parseOr],
@@ -94,9 +113,10 @@ interface Budget {
 }
 
 export function parseSearch(args: Arguments): Search {
+  const options = parseSearchReturn(args)
   const charset = parseCharset(args)
   const program = conjunction(parseKeys(args, { keys: MAX_KEYS }, 0))
-  return charset === undefined ? { program } : { charset, program }
+  return { program, ...(charset !== undefined && { charset }), ...(options && { return: options }) }
 }
 
 function parseCharset(args: Arguments): string | undefined {
@@ -154,4 +174,23 @@ function parseHeaderKey(args: Arguments): SearchProgram {
 function parseKeyword(args: Arguments): string {
   if (args.next('\\')) throw new ImapSyntaxError('A keyword does not begin with a backslash')
   return parseFlag(args)
+}
+
+/** Every flag of a message has the message's MODSEQ, so which entry is named makes no difference — RFC 7162 §3.1.5. */
+function parseModseqKey(args: Arguments): SearchProgram {
+  if (args.next('"')) {
+    if (!args.string('an entry name').startsWith('/flags/'))
+      throw new ImapSyntaxError('An entry is named /flags/ and a flag')
+    const type = args.space().keyword('an entry type')
+    if (!['ALL', 'PRIV', 'SHARED'].includes(type)) throw new ImapSyntaxError(`${type} is not an entry type`)
+    args.space()
+  }
+  return { kind: 'modseq', modseq: parseModseq(args) }
+}
+
+const OBJECT_ID = /[A-Za-z0-9_-]{1,255}(?![A-Za-z0-9_-])/y
+
+/** RFC 8474 §7 (objectid) */
+function parseObjectId(args: Arguments): string {
+  return args.pattern(OBJECT_ID, 'an object identifier')
 }

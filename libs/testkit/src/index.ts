@@ -11,6 +11,7 @@ export {
   type LoadOptions,
   type LoadResult,
 } from './smtp-load.ts'
+export { stressImap, type StressOptions } from './imap-stress/stress.ts'
 export { testCertificate, type CertificateOptions, type TestCertificate } from './certificate.ts'
 export { openSmtpSink, startSmtpSink } from './smtp-sink/sink.ts'
 export type { SinkMessage, SinkOptions, SinkSessionFacts, SmtpSink } from './smtp-sink/options.ts'

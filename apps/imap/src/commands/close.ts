@@ -1,4 +1,4 @@
-/** CLOSE and UNSELECT — RFC 9051 §6.4.1–2, RFC 3691. */
+/** CLOSE and UNSELECT — RFC 9051 §6.4.1–2, RFC 3691, RFC 7162 §3.2.8. */
 import { expungeMessages } from '@postbus/contracts'
 
 import { inMailbox, nothing } from '../command.ts'
@@ -11,9 +11,11 @@ export const close = inMailbox({
   run: async ({ session, account, selected }) => {
     const { mailbox, readOnly } = selected
     // Removes what is marked, and says nothing of it.
-    if (!readOnly) await refusing(account.ask(expungeMessages, (token) => ({ token, mailbox })))
+    const removed = readOnly ? undefined : await refusing(account.ask(expungeMessages, (token) => ({ token, mailbox })))
     session.unselect()
-    return { text: 'CLOSE completed' }
+    const text = 'CLOSE completed'
+    if (!removed || removed.vanished === '' || !session.enabled.has('QRESYNC')) return { text }
+    return { code: `HIGHESTMODSEQ ${removed.highestModseq}`, text }
   },
 })
 

@@ -1,9 +1,10 @@
-/** COPY and MOVE, with UIDs or sequence numbers — RFC 9051 §6.4.7–8, RFC 6851, RFC 4315 §3 (COPYUID). */
+/** COPY and MOVE, with UIDs or sequence numbers — RFC 9051 §6.4.7–8, RFC 6851, RFC 4315 §3 (COPYUID), RFC 7162 §3.2.9. */
 import { copyMessages } from '@postbus/contracts'
 import { NumberSet, type Arguments, type SequenceSet } from '@postbus/imap-wire'
 
 import { inMailbox, type Command, type Completed, type InMailbox } from '../command.ts'
 import { no, readOnly, refusing } from '../reply.ts'
+import { highestModseq } from '../session/condstore.ts'
 import { mailboxArgument } from '../session/mailbox-argument.ts'
 import { tellExpunged } from '../session/updates.ts'
 
@@ -48,5 +49,5 @@ async function run(
   // RFC 6851 §4.3: before the EXPUNGEs, so that a client can follow its messages.
   session.out.line(`* OK [${copied}] Moved`)
   await tellExpunged(selected, session.out, NumberSet.parse(from))
-  return { text: 'MOVE completed' }
+  return { ...highestModseq(selected), text: 'MOVE completed' }
 }

@@ -1,17 +1,22 @@
-/** ENABLE — RFC 5161. Nothing we offer needs to be enabled yet; what is unknown is ignored, as §3.1 asks. */
+/** ENABLE — RFC 9051 §6.3.1, RFC 5161. What is unknown is ignored, as RFC 5161 §3.1 asks. */
 import { afterLogin } from '../command.ts'
+import { enable as enableIn } from '../session/condstore.ts'
+import { extensionNamed } from '../session/enabled.ts'
 
 const MAX_NAMES = 50
 
 export const enable = afterLogin({
   name: 'ENABLE',
   parse: (args) => {
-    let names = 0
-    do args.space().atom('a capability')
-    while (!args.atEnd && ++names < MAX_NAMES)
+    const names: string[] = []
+    do names.push(args.space().atom('a capability'))
+    while (!args.atEnd && names.length < MAX_NAMES)
+    return names
   },
-  run: async ({ session }) => {
-    session.out.line('* ENABLED')
+  run: async ({ session }, names) => {
+    const extensions = new Set(names.flatMap((name) => extensionNamed(name) ?? []))
+    for (const extension of extensions) enableIn(session, extension)
+    session.out.line(['* ENABLED', ...extensions].join(' '))
     return { text: 'ENABLE completed' }
   },
 })

@@ -1,9 +1,10 @@
-/** EXPUNGE and UID EXPUNGE — RFC 9051 §6.4.3, RFC 4315 §2.1. */
+/** EXPUNGE and UID EXPUNGE — RFC 9051 §6.4.3, §6.4.9, RFC 4315 §2.1, RFC 7162 §3.2.7. */
 import { expungeMessages } from '@postbus/contracts'
 import { NumberSet, type SequenceSet } from '@postbus/imap-wire'
 
 import { inMailbox, nothing, type Completed, type InMailbox } from '../command.ts'
 import { readOnly, refusing } from '../reply.ts'
+import { highestModseq } from '../session/condstore.ts'
 import { tellExpunged } from '../session/updates.ts'
 
 export const expunge = inMailbox({
@@ -26,6 +27,7 @@ async function remove({ session, account, selected }: InMailbox, set: SequenceSe
     const input = uids ? { mailbox, uids: uids.toString() } : { mailbox }
     const { vanished } = await refusing(account.ask(expungeMessages, (token) => ({ token, ...input })))
     await tellExpunged(selected, session.out, NumberSet.parse(vanished))
+    if (vanished !== '') return { ...highestModseq(selected), text: 'EXPUNGE completed' }
   }
   return { text: 'EXPUNGE completed' }
 }

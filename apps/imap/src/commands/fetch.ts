@@ -1,21 +1,35 @@
-/** FETCH and UID FETCH — RFC 9051 §6.4.5. */
+/** FETCH and UID FETCH — RFC 9051 §6.4.5, RFC 7162 §3.1.4 and §3.2.6, RFC 9394 §3.3 (PARTIAL). */
 import { fetchMessages } from '@postbus/contracts'
-import { parseFetchItems, type Arguments, type FetchItem, type SequenceSet } from '@postbus/imap-wire'
+import {
+  NumberSet,
+  parseFetchItems,
+  parseFetchModifiers,
+  partOf,
+  type Arguments,
+  type FetchItem,
+  type FetchModifiers,
+  type SequenceSet,
+} from '@postbus/imap-wire'
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
-import { refusingRows } from '../reply.ts'
+import { bad, refusing, refusingRows } from '../reply.ts'
+import { enableCondstore } from '../session/condstore.ts'
 import { fetchPlan, writeRow } from '../session/fetch-plan.ts'
+import { findUids } from '../session/find-messages.ts'
+import { tellVanishedEarlier } from '../session/resynchronise.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
 import { writeFetch } from '../session/write-fetch.ts'
 
 interface FetchArguments {
   set: SequenceSet
   items: FetchItem[]
+  modifiers: FetchModifiers
 }
 
 const parse = (args: Arguments): FetchArguments => ({
   set: args.space().sequenceSet(),
   items: parseFetchItems(args.space()),
+  modifiers: parseFetchModifiers(args),
 })
 
 export const fetch = inMailbox({
@@ -31,22 +45,26 @@ export const uidFetch = inMailbox({
   run: (context, args) => run(context, args, true),
 })
 
-async function run(
-  { session, account, selected }: InMailbox,
-  { set, items }: FetchArguments,
-  byUid: boolean,
-): Promise<Completed> {
+async function run(context: InMailbox, { set, items, modifiers }: FetchArguments, byUid: boolean): Promise<Completed> {
+  const { session, account, selected } = context
+  checkModifiers(context, modifiers, byUid)
   const { out } = session
   const { mailbox } = selected
-  const uids = selected.resolve(set, byUid)
+  const { changedSince } = modifiers
+  const named = selected.resolve(set, byUid)
+  if (changedSince !== undefined || items.some(({ kind }) => kind === 'modseq')) enableCondstore(session)
+  if (modifiers.vanished && changedSince !== undefined)
+    await refusing(tellVanishedEarlier(context, changedSince, selected.resolveGone(set)))
+  const uids = await refusing(partial(context, named, modifiers))
   const wanted = uids.intersect(selected.uids).size
   if (wanted === 0) return { text: 'FETCH completed' }
-  const plan = fetchPlan(items, byUid)
+  // RFC 7162 §3.1.4.1: CHANGEDSINCE asks for MODSEQ as well.
+  const plan = fetchPlan(changedSince === undefined ? items : [...items, { kind: 'modseq' }], byUid)
   const markSeen = plan.marksSeen && !selected.readOnly
   const { want } = plan
   let answered = 0
-  const rows = account.rows(fetchMessages, (token) => ({ token, mailbox, uids: uids.toString(), want, markSeen }))
-  for await (const { row, bytes } of refusingRows(rows)) {
+  const asked = { mailbox, uids: uids.toString(), want, markSeen, ...(changedSince !== undefined && { changedSince }) }
+  for await (const { row, bytes } of refusingRows(account.rows(fetchMessages, (token) => ({ token, ...asked })))) {
     const number = selected.sequenceNumber(row.uid)
     if (number === undefined) continue
     answered++
@@ -55,10 +73,42 @@ async function run(
       selected.tell(row.uid, row.modseq)
     }
     const flags = (flags: readonly string[]): string => formatFlags(selected, row.uid, flags)
-    await writeFetch(out, session.ports.blobs, number, [...writeRow(plan, row, bytes, flags)])
+    const parts = [...writeRow(plan, row, bytes, flags)]
+    // This very FETCH may have changed the flags — RFC 7162 §3.1.
+    const changed = markSeen && row.flags && session.enabled.has('CONDSTORE')
+    if (changed && !plan.items.some(({ kind }) => kind === 'modseq')) parts.push({ text: `MODSEQ (${row.modseq})` })
+    await writeFetch(out, session.ports.blobs, number, parts)
   }
-  if (answered === wanted) return { text: 'FETCH completed' }
+  // Of those that did not change there is nothing to say, so nobody knows whether they are gone.
+  if (answered === wanted || changedSince !== undefined) return { text: 'FETCH completed' }
   // Somebody removed what the client still counts — RFC 5530 §3.
   selected.mayHaveChanged()
   return { code: 'EXPUNGEISSUED', text: 'Some messages are gone' }
+}
+
+function checkModifiers({ session }: InMailbox, { changedSince, vanished }: FetchModifiers, byUid: boolean): void {
+  if (!vanished) return
+  // RFC 7162 §3.2.6
+  if (!byUid) throw bad('VANISHED is for UID FETCH')
+  if (changedSince === undefined) throw bad('VANISHED needs CHANGEDSINCE')
+  if (!session.enabled.has('QRESYNC')) throw bad('Enable QRESYNC first')
+}
+
+/** What PARTIAL leaves of the messages: counted among those that exist and, with CHANGEDSINCE, changed — RFC 9394 §3.4. */
+async function partial(
+  context: InMailbox,
+  uids: NumberSet,
+  { partial: range, changedSince }: FetchModifiers,
+): Promise<NumberSet> {
+  if (!range) return uids
+  const existing = uids.intersect(context.selected.uids)
+  if (changedSince === undefined || existing.isEmpty) return partOf(existing, range)
+  const { found } = await findUids(context, {
+    kind: 'and',
+    keys: [
+      { kind: 'uids', uids: existing.toString() },
+      { kind: 'modseq', modseq: changedSince + 1 },
+    ],
+  })
+  return partOf(found, range)
 }

@@ -21,16 +21,18 @@ export const list = afterLogin({
     return { ...parsed, matching: listPatterns(parsed, args) }
   },
   run: async (context, args) => {
-    const { out } = context.session
+    const { out, enabled } = context.session
+    // RFC 9051 §7.3.1: its clients know \NonExistent in any case.
+    const extended = args.extended || enabled.has('IMAP4rev2')
     if (!args.extended && args.patterns[0] === '') {
       // Asks for the separator and the root of the reference — RFC 9051 §6.3.9.
       out.line(`* LIST (\\Noselect) "${SEPARATOR}" ""`)
       return { text: 'LIST completed' }
     }
-    for (const listed of listMailboxes(await known(context), args, args.matching)) {
-      out.line(response('LIST', listed))
+    for (const listed of listMailboxes(await known(context), { ...args, extended }, args.matching)) {
+      out.line(response('LIST', listed, context))
       // RFC 5819 §2: after the LIST response of its mailbox.
-      if (args.return.has('STATUS') && listed.info) out.line(statusResponse(listed.info, args.status))
+      if (args.return.has('STATUS') && listed.info) out.line(statusResponse(context.session, listed.info, args.status))
       if (out.full) await out.room()
     }
     return { text: 'LIST completed' }
@@ -46,7 +48,7 @@ export const lsub = afterLogin({
   },
   run: async (context, { pattern, wildcard }) => {
     for (const listed of listSubscribed(await known(context), pattern, wildcard)) {
-      context.session.out.line(response('LSUB', listed))
+      context.session.out.line(response('LSUB', listed, context))
     }
     return { text: 'LSUB completed' }
   },
@@ -56,7 +58,7 @@ function known({ account }: InAccount): Promise<Mailboxes> {
   return refusing(account.ask(everyMailbox, (token) => ({ token })))
 }
 
-function response(verb: string, { name, attributes, childInfo }: ListedName): string {
-  const line = `* ${verb} (${attributes.join(' ')}) "${SEPARATOR}" ${encodeMailbox(name)}`
+function response(verb: string, { name, attributes, childInfo }: ListedName, { session }: InAccount): string {
+  const line = `* ${verb} (${attributes.join(' ')}) "${SEPARATOR}" ${encodeMailbox(name, session.enabled)}`
   return childInfo.length === 0 ? line : `${line} ("CHILDINFO" (${childInfo.map(encodeString).join(' ')}))`
 }

@@ -3,6 +3,7 @@ import { renameMailbox } from '@postbus/contracts'
 
 import { afterLogin } from '../command.ts'
 import { refusing } from '../reply.ts'
+import { listResponse } from '../session/list-response.ts'
 import { mailboxArgument, newMailboxArgument } from '../session/mailbox-argument.ts'
 
 export const rename = afterLogin({
@@ -15,6 +16,9 @@ export const rename = afterLogin({
     const { state } = session
     // INBOX itself stays; its messages went — RFC 9051 §6.3.6.
     if (state.kind === 'selected' && from !== 'INBOX') state.selected.renamed(from, to)
+    const { enabled, out } = session
+    // RFC 9051 §6.3.6. INBOX still is what it was.
+    if (enabled.has('IMAP4rev2') && from !== 'INBOX') out.line(listResponse(to, { utf8: enabled.utf8, oldName: from }))
     return { text: 'RENAME completed' }
   },
 })

@@ -1,23 +1,28 @@
-/** STATUS — RFC 9051 §6.3.11, RFC 8438. */
+/** STATUS — RFC 9051 §6.3.11, RFC 8438, RFC 7162 §3.1.7, RFC 7889 §3.2, RFC 8474 §4.3. */
 import { mailboxStatus, type MailboxInfo } from '@postbus/contracts'
 import { encodeMailbox, parseStatusItems, type StatusItem } from '@postbus/imap-wire'
 
 import { afterLogin } from '../command.ts'
 import { refusing } from '../reply.ts'
+import { enableCondstore } from '../session/condstore.ts'
 import { mailboxArgument } from '../session/mailbox-argument.ts'
+import type { Session } from '../session/session.ts'
 
 export const status = afterLogin({
   name: 'STATUS',
   parse: (args) => ({ name: mailboxArgument(args.space()), items: parseStatusItems(args.space()) }),
   run: async ({ session, account }, { name, items }) => {
     const info = await refusing(account.ask(mailboxStatus, (token) => ({ token, name })))
-    session.out.line(statusResponse(info, items))
+    session.out.line(statusResponse(session, info, items))
     return { text: 'STATUS completed' }
   },
 })
 
-export function statusResponse(info: MailboxInfo, items: readonly StatusItem[]): string {
-  const values: Record<StatusItem, number> = {
+/** Makes the client one that knows of mod-sequences when it asks for one — RFC 7162 §3.1. */
+export function statusResponse(session: Session, info: MailboxInfo, items: readonly StatusItem[]): string {
+  const { enabled, limits } = session
+  if (items.includes('HIGHESTMODSEQ')) enableCondstore(session)
+  const values: Record<StatusItem, number | string> = {
     MESSAGES: info.messages,
     RECENT: info.recent,
     UIDNEXT: info.uidNext,
@@ -25,6 +30,9 @@ export function statusResponse(info: MailboxInfo, items: readonly StatusItem[]):
     UNSEEN: info.unseen,
     DELETED: info.deleted,
     SIZE: info.size,
+    HIGHESTMODSEQ: info.highestModseq,
+    APPENDLIMIT: limits.maxAppendBytes,
+    MAILBOXID: `(${info.mailboxId})`,
   }
-  return `* STATUS ${encodeMailbox(info.name)} (${items.map((item) => `${item} ${values[item]}`).join(' ')})`
+  return `* STATUS ${encodeMailbox(info.name, enabled)} (${items.map((item) => `${item} ${values[item]}`).join(' ')})`
 }

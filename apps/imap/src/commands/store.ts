@@ -1,16 +1,25 @@
-/** STORE and UID STORE — RFC 9051 §6.4.6. */
+/** STORE and UID STORE — RFC 9051 §6.4.6, RFC 7162 §3.1.3 (UNCHANGEDSINCE). */
 import { storeFlags } from '@postbus/contracts'
-import { ImapSyntaxError, NumberSet, parseStoreFlags, type Arguments, type SequenceSet } from '@postbus/imap-wire'
+import {
+  ImapSyntaxError,
+  NumberSet,
+  parseStoreFlags,
+  parseUnchangedSince,
+  type Arguments,
+  type SequenceSet,
+} from '@postbus/imap-wire'
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
 import { no, readOnly, refusingRows } from '../reply.ts'
-import { formatFlags, tellNewKeywords } from '../session/updates.ts'
+import { enableCondstore } from '../session/condstore.ts'
+import { tellMessage } from '../session/updates.ts'
 
 const MODES = { '+FLAGS': 'add', '-FLAGS': 'remove', FLAGS: 'replace' } as const
 const ITEM = /[+-]?[A-Za-z.]+/y
 
 interface StoreArguments {
   set: SequenceSet
+  unchangedSince: number | undefined
   mode: 'add' | 'remove' | 'replace'
   silent: boolean
   flags: string[]
@@ -31,42 +40,53 @@ export const uidStore = inMailbox({
 
 function parse(args: Arguments): StoreArguments {
   const set = args.space().sequenceSet()
-  const item = args.space().pattern(ITEM, 'FLAGS, +FLAGS or -FLAGS').toUpperCase()
+  const unchangedSince = parseUnchangedSince(args.space())
+  const item = args.pattern(ITEM, 'FLAGS, +FLAGS or -FLAGS').toUpperCase()
   const silent = item.endsWith('.SILENT')
   const name = silent ? item.slice(0, -'.SILENT'.length) : item
   if (name !== 'FLAGS' && name !== '+FLAGS' && name !== '-FLAGS')
     throw new ImapSyntaxError(`${item} is not an item that can be stored`)
-  return { set, mode: MODES[name], silent, flags: parseStoreFlags(args.space()) }
+  return { set, unchangedSince, mode: MODES[name], silent, flags: parseStoreFlags(args.space()) }
 }
 
 async function run(
   { session, account, selected }: InMailbox,
-  { set, mode, silent, flags }: StoreArguments,
+  { set, unchangedSince, mode, silent, flags }: StoreArguments,
   byUid: boolean,
 ): Promise<Completed> {
   if (selected.readOnly) throw readOnly()
-  const { out } = session
+  const { out, enabled } = session
   const { mailbox } = selected
   const uids = selected.resolve(set, byUid)
+  if (unchangedSince !== undefined) enableCondstore(session)
   const wanted = uids.intersect(selected.uids)
   if (wanted.isEmpty) return { text: 'STORE completed' }
   const stored: number[] = []
-  const rows = account.rows(storeFlags, (token) => ({ token, mailbox, uids: uids.toString(), mode, flags }))
+  let modified = NumberSet.empty
+  const change = { mailbox, mode, flags, ...(unchangedSince !== undefined && { unchangedSince }) }
+  const rows = account.rows(storeFlags, (token) => ({ token, ...change, uids: uids.toString() }))
   for await (const { row } of refusingRows(rows, { limit: () => no('LIMIT', 'Too many keywords in this mailbox') })) {
-    if (row.kind !== 'stored') continue
+    if (row.kind === 'conflict') {
+      modified = modified.union(NumberSet.parse(row.uids).intersect(wanted))
+      continue
+    }
     stored.push(row.uid)
-    const number = selected.sequenceNumber(row.uid)
-    if (number === undefined) continue
+    if (selected.sequenceNumber(row.uid) === undefined) continue
     // Nobody answers a silent STORE, so what somebody else did to the message before is still to be told.
     if (!silent || selected.knows(row.uid, row.previousModseq ?? 0)) selected.tell(row.uid, row.modseq)
-    if (silent) continue
-    tellNewKeywords(selected, out, row.flags)
-    const uid = byUid ? `UID ${row.uid} ` : ''
-    out.line(`* ${number} FETCH (${uid}FLAGS ${formatFlags(selected, row.uid, row.flags)})`)
+    const { uid, modseq } = row
+    if (!silent) tellMessage(selected, out, row, { byUid })
+    // RFC 7162 §3.1.3: the client has to know the new MODSEQ, silent or not.
+    else if (enabled.has('CONDSTORE') && modseq !== row.previousModseq)
+      tellMessage(selected, out, { uid, modseq }, { byUid })
     if (out.full) await out.room()
   }
   // Somebody removed what the client still counts — RFC 5530 §3.
-  const gone = !wanted.subtract(NumberSet.from(stored)).isEmpty
+  const gone = !wanted.subtract(NumberSet.from(stored)).subtract(modified).isEmpty
   if (gone) selected.mayHaveChanged()
-  return gone ? { code: 'EXPUNGEISSUED', text: 'Some messages are gone' } : { text: 'STORE completed' }
+  if (modified.isEmpty)
+    return gone ? { code: 'EXPUNGEISSUED', text: 'Some messages are gone' } : { text: 'STORE completed' }
+  const code = `MODIFIED ${selected.numbered(modified, byUid)}`
+  if (gone) throw no(code, 'Some messages are gone')
+  return { code, text: 'Conditional STORE failed' }
 }

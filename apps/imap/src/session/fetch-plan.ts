@@ -1,7 +1,7 @@
 /**
  * FETCH items → what the mailstore is asked for, and its rows → the FETCH response.
  *
- * STANDARDS  RFC 9051 §6.4.5, §7.5.2
+ * STANDARDS  RFC 9051 §6.4.5, §7.5.2; RFC 7162 §3.1.4.2; RFC 8474 §5; RFC 8514 §4.2
  */
 import type { fetchMessages, SectionBytes } from '@postbus/contracts'
 import { formatDateTime, type FetchItem } from '@postbus/imap-wire'
@@ -32,6 +32,8 @@ export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPla
       size: kinds.has('size'),
       envelope: kinds.has('envelope'),
       structure: kinds.has('body') || kinds.has('bodyStructure'),
+      saveDate: kinds.has('saveDate'),
+      emailId: kinds.has('emailId'),
       sections: sections.map(({ section }) => section),
     },
   }
@@ -92,6 +94,15 @@ function plainItem(
       return `BODY ${asked(row.structure).basic}`
     case 'bodyStructure':
       return `BODYSTRUCTURE ${asked(row.structure).extended}`
+    case 'modseq':
+      return `MODSEQ (${row.modseq})`
+    case 'saveDate':
+      return `SAVEDATE ${formatDateTime(asked(row.saveDate))}`
+    case 'emailId':
+      return `EMAILID (${asked(row.emailId)})`
+    case 'threadId':
+      // RFC 8474 §5.2: no threads are kept.
+      return 'THREADID NIL'
   }
 }
 

@@ -5,14 +5,24 @@ import { NumberSet, parseSequenceSet } from '@postbus/imap-wire'
 import fc from 'fast-check'
 
 import { ImapError } from '../reply.ts'
+import { Enabled } from './enabled.ts'
 import { SelectedMailbox } from './selected-mailbox.ts'
 
 const info = {
-  ...{ mailbox: 7, name: 'INBOX', uidValidity: 1, uidNext: 1, highestModseq: 10, messages: 0, unseen: 0 },
+  ...{
+    mailbox: 7,
+    mailboxId: 'F7',
+    name: 'INBOX',
+    uidValidity: 1,
+    uidNext: 1,
+    highestModseq: 10,
+    messages: 0,
+    unseen: 0,
+  },
   ...{ deleted: 0, size: 0, recent: 0, keywords: ['$Work'], specialUse: [], subscribed: true },
 }
 const selected = (uids: number[] = [], recentFrom = 1): SelectedMailbox =>
-  new SelectedMailbox(info, NumberSet.from(uids), recentFrom, false)
+  new SelectedMailbox(info, NumberSet.from(uids), { recentFrom, readOnly: false, enabled: new Enabled() })
 const resolve = (mailbox: SelectedMailbox, set: string, byUid: boolean): string =>
   mailbox.resolve(parseSequenceSet(set), byUid).toString()
 
@@ -34,7 +44,7 @@ test('sequence numbers are those a client counts by the EXISTS and EXPUNGE it is
           client.push(...uids)
         } else {
           const gone = NumberSet.from(step.picks.map((pick) => pick + 1))
-          for (const number of mailbox.expunge(gone)) client.splice(number - 1, 1)
+          for (const number of mailbox.expunge(gone).numbers) client.splice(number - 1, 1)
         }
         assert.deepEqual([...mailbox.uids], client)
         for (const [at, uid] of client.entries()) assert.equal(mailbox.sequenceNumber(uid), at + 1)
@@ -62,7 +72,7 @@ test('\\Recent is what no session was told of before this one', () => {
   assert.equal(mailbox.recent.toString(), '3')
   mailbox.arrive(NumberSet.from([4, 5]), 5)
   assert.equal(mailbox.recent.toString(), '3,5')
-  assert.deepEqual([...mailbox.expunge(NumberSet.from([3, 99]))], [3])
+  assert.deepEqual([...mailbox.expunge(NumberSet.from([3, 99])).numbers], [3])
   assert.equal(mailbox.recent.toString(), '5')
 })
 

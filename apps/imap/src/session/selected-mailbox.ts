@@ -4,7 +4,7 @@
  * It changes only when the client is told (EXISTS, EXPUNGE), so sequence numbers mean the same on both sides at every
  * moment. A mailbox of 100,000 messages is a few ranges here.
  *
- * STANDARDS  RFC 9051 §2.3.1, §7.5.1; RFC 3501 §2.3.2 (\Recent)
+ * STANDARDS  RFC 9051 §2.3.1, §6.4.4.1, §7.5.1; RFC 3501 §2.3.2 (\Recent); RFC 5182 §2.1
  */
 import type { MailboxInfo } from '@postbus/contracts'
 import {
@@ -17,16 +17,26 @@ import {
 } from '@postbus/imap-wire'
 
 import { bad } from '../reply.ts'
+import type { Enabled } from './enabled.ts'
 import { Told } from './told.ts'
+
+export interface Expunged {
+  uids: NumberSet
+  /** Their sequence numbers, highest first, each valid when the ones before it have been told. */
+  numbers: Iterable<number>
+}
 
 export class SelectedMailbox {
   readonly mailbox: number
   readonly uidValidity: number
   readonly readOnly: boolean
+  /** How its client is spoken to. */
+  readonly enabled: Enabled
   readonly #told = new Told()
   /** UIDs, in the order of their sequence numbers. */
   #uids: NumberSet
   #recent: NumberSet
+  #saved = NumberSet.empty
   #name: string
   readonly #flags: Map<string, string>
   #modseq: number
@@ -36,11 +46,16 @@ export class SelectedMailbox {
   /** Called when there is something to look at. */
   onChange: () => void = () => undefined
 
-  constructor(info: MailboxInfo, uids: NumberSet, recentFrom: number, readOnly: boolean) {
+  constructor(
+    info: MailboxInfo,
+    uids: NumberSet,
+    { recentFrom, readOnly, enabled }: { recentFrom: number; readOnly: boolean; enabled: Enabled },
+  ) {
     this.mailbox = info.mailbox
     this.#name = info.name
     this.uidValidity = info.uidValidity
     this.readOnly = readOnly
+    this.enabled = enabled
     this.#uids = uids
     this.#recent = uids.within(recentFrom, MAX_NUMBER)
     this.#flags = new Map([...SYSTEM_FLAGS, ...info.keywords].map((flag) => [flag.toLowerCase(), flag]))
@@ -52,13 +67,27 @@ export class SelectedMailbox {
     return this.#uids
   }
 
+  /** Empty for a client that knows nothing of \Recent. */
   get recent(): NumberSet {
-    return this.#recent
+    return this.enabled.tellsRecent ? this.#recent : NumberSet.empty
+  }
+
+  /** The last search result that was to be kept: `$` — RFC 9051 §6.4.4.1, RFC 5182. */
+  get saved(): NumberSet {
+    return this.#saved
+  }
+
+  save(found: NumberSet): void {
+    this.#saved = found
   }
 
   /** Everything up to this MODSEQ has been told. */
   get modseq(): number {
     return this.#modseq
+  }
+
+  get uidNext(): number {
+    return this.#uidNext
   }
 
   /** Flags in use here, for the FLAGS response. */
@@ -112,7 +141,8 @@ export class SelectedMailbox {
    * @throws ImapError BAD for a sequence number beyond the last one, also `*` in an empty mailbox — RFC 9051 §9 (seq-number)
    */
   resolve(set: SequenceSet, byUid: boolean): NumberSet {
-    if (set.kind === 'saved') throw bad('There is no saved search result')
+    // Messages, however they are numbered; none is no error — RFC 5182 §2.1.
+    if (set.kind === 'saved') return this.#saved
     const { first = 1, last = 0 } = this.#uids
     if (byUid) return resolveSequenceSet(set, last).within(first, last)
     const count = this.#uids.size
@@ -121,21 +151,26 @@ export class SelectedMailbox {
     return NumberSet.fromRanges(this.#rangesOf(numbers))
   }
 
-  /** `found`, of UIDs, as the client wants them numbered; ascending. */
-  *numbered(found: NumberSet, byUid: boolean): Generator<number> {
-    for (const uid of found) yield byUid ? uid : this.#uids.rank(uid)
+  /** The UIDs a client means, with those of messages that are gone: `*` is the highest there ever was. */
+  resolveGone(set: SequenceSet): NumberSet {
+    return set.kind === 'saved' ? this.#saved : resolveSequenceSet(set, this.#uidNext - 1)
   }
 
-  /**
-   * Takes messages away; those the client does not know are none of its business.
-   * @returns their sequence numbers, highest first, each valid when the ones before it have been told
-   */
-  *expunge(vanished: NumberSet): Generator<number> {
+  /** `found`, UIDs of messages the client knows, as it wants them numbered. */
+  numbered(found: NumberSet, byUid: boolean): NumberSet {
+    if (byUid) return found
+    const uids = this.#uids
+    return NumberSet.fromRanges([...found.ranges()].map(([low, high]) => [uids.rank(low), uids.rank(high)]))
+  }
+
+  /** Takes messages away, also from the saved search result; those the client does not know are none of its business. */
+  expunge(vanished: NumberSet): Expunged {
     const known = vanished.intersect(this.#uids)
     const before = this.#uids
     this.#uids = before.subtract(known)
     this.#recent = this.#recent.subtract(known)
-    for (const uid of known.descending()) yield before.rank(uid)
+    this.#saved = this.#saved.subtract(known)
+    return { uids: known, numbers: descendingRanks(before, known) }
   }
 
   arrive(uids: NumberSet, recentFrom: number): void {
@@ -183,4 +218,8 @@ export class SelectedMailbox {
   *#rangesOf(numbers: NumberSet): Generator<readonly [number, number]> {
     for (const [low, high] of numbers.ranges()) yield [this.#uids.at(low) ?? 1, this.#uids.at(high) ?? 0]
   }
+}
+
+function* descendingRanks(uids: NumberSet, gone: NumberSet): Generator<number> {
+  for (const uid of gone.descending()) yield uids.rank(uid)
 }

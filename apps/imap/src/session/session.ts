@@ -10,6 +10,7 @@ import type { CapabilityFacts } from '../capabilities.ts'
 import type { Input } from '../input.ts'
 import type { Output } from '../output.ts'
 import type { Account, Granted } from './account.ts'
+import type { Enabled } from './enabled.ts'
 import type { SelectedMailbox } from './selected-mailbox.ts'
 import type { Staging } from './staging.ts'
 
@@ -71,6 +72,9 @@ export interface Session {
   readonly out: Output
   readonly input: Input
   state: State
+  readonly enabled: Enabled
+  /** Of the command in hand. */
+  readonly tag: string
   /** Message literals of the command in hand. */
   readonly staging: Pick<Staging, 'count' | 'get'>
   failedLogins: number

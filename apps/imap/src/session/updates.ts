@@ -1,5 +1,5 @@
 /**
- * What happened in the selected mailbox, told to the client: EXPUNGE, FETCH FLAGS, EXISTS, RECENT.
+ * What happened in the selected mailbox, told to the client: EXPUNGE or VANISHED, FETCH FLAGS, EXISTS, RECENT.
  *
  * Whoever calls this knows that the client may be told now: never between the sequence numbers of a FETCH, STORE or SEARCH
  * and their answer — RFC 9051 §5.2, §7.5.1. A look that fails in the middle has told only what is true; the next one
@@ -13,6 +13,9 @@ import { SessionEnded, unavailable } from '../reply.ts'
 import type { Output } from '../output.ts'
 import type { Account } from './account.ts'
 import type { SelectedMailbox } from './selected-mailbox.ts'
+
+/** Octets of one VANISHED response, about — RFC 7162 §4 lets a client read 8192 in a line. */
+const MAX_SET_LENGTH = 8000
 
 export interface UpdateTarget {
   account: Account
@@ -59,8 +62,23 @@ export async function tellUpdates({ account, selected, out }: UpdateTarget): Pro
 }
 
 export async function tellExpunged(selected: SelectedMailbox, out: Output, vanished: NumberSet): Promise<void> {
-  for (const number of selected.expunge(vanished)) {
+  const { uids, numbers } = selected.expunge(vanished)
+  // RFC 7162 §3.2.10.2
+  if (selected.enabled.has('QRESYNC')) return tellVanished(out, 'VANISHED', uids)
+  for (const number of numbers) {
     out.line(`* ${number} EXPUNGE`)
+    if (out.full) await out.room()
+  }
+}
+
+/** In lines of bounded length. */
+export async function tellVanished(
+  out: Output,
+  response: 'VANISHED' | 'VANISHED (EARLIER)',
+  uids: NumberSet,
+): Promise<void> {
+  for (const piece of uids.pieces(MAX_SET_LENGTH)) {
+    out.line(`* ${response} ${piece}`)
     if (out.full) await out.room()
   }
 }
@@ -69,7 +87,7 @@ function tellArrivals(selected: SelectedMailbox, out: Output, arrived: NumberSet
   if (arrived.isEmpty) return
   selected.arrive(arrived, recentFrom)
   out.line(`* ${selected.uids.size} EXISTS`)
-  out.line(`* ${selected.recent.size} RECENT`)
+  if (selected.enabled.tellsRecent) out.line(`* ${selected.recent.size} RECENT`)
 }
 
 interface FlagsOfMessage {
@@ -80,8 +98,26 @@ interface FlagsOfMessage {
 
 function tellFlags(selected: SelectedMailbox, out: Output, { uid, modseq, flags }: FlagsOfMessage): void {
   if (selected.knows(uid, modseq)) return
-  tellNewKeywords(selected, out, flags)
-  out.line(`* ${selected.uids.rank(uid)} FETCH (FLAGS ${formatFlags(selected, uid, flags)})`)
+  tellMessage(selected, out, { uid, modseq, flags }, { byUid: false })
+}
+
+/** A message's new state. @param flags undefined: only its MODSEQ is to be told */
+export function tellMessage(
+  selected: SelectedMailbox,
+  out: Output,
+  { uid, modseq, flags }: { uid: number; modseq: number; flags?: string[] | undefined },
+  { byUid }: { byUid: boolean },
+): void {
+  const { enabled } = selected
+  if (flags) tellNewKeywords(selected, out, flags)
+  const items = [
+    // RFC 7162 §3.2.4
+    ...(byUid || enabled.has('QRESYNC') ? [`UID ${uid}`] : []),
+    ...(flags ? [`FLAGS ${formatFlags(selected, uid, flags)}`] : []),
+    // RFC 7162 §3.1
+    ...(enabled.has('CONDSTORE') ? [`MODSEQ (${modseq})`] : []),
+  ]
+  out.line(`* ${selected.uids.rank(uid)} FETCH (${items.join(' ')})`)
 }
 
 /** A keyword that is new here is announced before it is used — RFC 9051 §7.3.5. */

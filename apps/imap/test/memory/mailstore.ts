@@ -43,6 +43,8 @@ export class MemoryMailstore {
   readonly #directory: MemoryDirectory
   readonly #accounts = new Map<string, AccountState>()
   readonly #byKey = new Map<number, Mailbox>()
+  #lastEmail = 0
+  #lastMailbox = 999
 
   constructor(bus: MemoryBus, blobs: MemoryBlobs, directory: MemoryDirectory) {
     this.#bus = bus
@@ -66,6 +68,10 @@ export class MemoryMailstore {
     )
     this.#changed(mailbox)
     return uid
+  }
+
+  make(account: string, name: string): void {
+    this.#make(this.#account(account), `${account}.0`, name)
   }
 
   quota(account: string, bytes: number): void {
@@ -142,19 +148,23 @@ export class MemoryMailstore {
         if (at > modseq) yield { row: { kind: 'message' as const, uid, modseq: at, flags: [...flags] } }
       yield { row: { kind: 'now' as const, ...now } }
     })
-    await bus.answerRows(contracts.fetchMessages, async function* ({ token, mailbox: key, uids, want, markSeen }) {
+    await bus.answerRows(contracts.fetchMessages, async function* ({ token, mailbox: key, ...asked }) {
+      const { uids, want, markSeen, changedSince = 0 } = asked
       const mailbox = store.#selected(token, key)
       for (const message of store.#among(mailbox, uids)) {
+        if (message.modseq <= changedSince) continue
         const marks = markSeen && !message.flags.includes('\\Seen')
         if (marks) store.#setFlags(mailbox, message, [...message.flags, '\\Seen'], ++mailbox.modseq)
         if (marks) store.#changed(mailbox)
-        const { uid, modseq, flags, internalDate, bytes } = message
+        const { uid, modseq, flags, internalDate, saveDate, emailId, bytes } = message
         const { envelope, structure } = describe(message)
         const { answers, strings } = cut(message, want.sections)
         const row = {
           ...{ uid, modseq },
           ...((want.flags || marks) && { flags: [...flags] }),
           ...(want.internalDate && { internalDate }),
+          ...(want.saveDate && { saveDate }),
+          ...(want.emailId && { emailId }),
           ...(want.size && { size: bytes.length }),
           ...(want.envelope && { envelope }),
           ...(want.structure && { structure }),
@@ -165,20 +175,28 @@ export class MemoryMailstore {
     })
     await bus.answerRows(contracts.searchMailbox, async function* ({ token, mailbox: key, key: program }) {
       const found: number[] = []
-      for (const message of store.#selected(token, key).messages)
-        if (await matches(message, program)) found.push(message.uid)
-      for (const piece of NumberSet.from(found).pieces(10)) yield { row: { uids: piece } }
+      let highestModseq = 0
+      for (const message of store.#selected(token, key).messages) {
+        if (!(await matches(message, program))) continue
+        found.push(message.uid)
+        highestModseq = Math.max(highestModseq, message.modseq)
+      }
+      const modseq = JSON.stringify(program).includes('"modseq"') ? { highestModseq } : {}
+      for (const piece of NumberSet.from(found).pieces(10)) yield { row: { uids: piece, ...modseq } }
     })
   }
 
   async #answerChanges(): Promise<void> {
     const store = this
     const bus = this.#bus
-    await bus.answerRows(contracts.storeFlags, async function* ({ token, mailbox: key, uids, mode, flags }) {
+    await bus.answerRows(contracts.storeFlags, async function* ({ token, mailbox: key, uids, mode, ...asked }) {
+      const { flags, unchangedSince = Infinity } = asked
       const mailbox = store.#selected(token, key)
       const modseq = mailbox.modseq + 1
       const among = store.#among(mailbox, uids)
-      const changed = among.map((message) => {
+      const conflict = among.filter((message) => message.modseq > unchangedSince).map(({ uid }) => uid)
+      const unchanged = among.filter((message) => message.modseq <= unchangedSince)
+      const changed = unchanged.map((message) => {
         const previousModseq = message.modseq
         const wanted = combined(message.flags, mode, flags)
         if ([...wanted].sort().join(' ') !== [...message.flags].sort().join(' ')) {
@@ -195,6 +213,7 @@ export class MemoryMailstore {
       })
       if (mailbox.modseq === modseq) store.#changed(mailbox)
       for (const row of changed) yield { row }
+      if (conflict.length > 0) yield { row: { kind: 'conflict' as const, uids: NumberSet.from(conflict).toString() } }
     })
     await bus.answer(contracts.copyMessages, async ({ token, mailbox: key, uids, to, move }) => {
       const mailbox = this.#selected(token, key)
@@ -206,7 +225,7 @@ export class MemoryMailstore {
           token,
           among.reduce((sum, { bytes }) => sum + bytes.length, 0),
         )
-      const copies = among.map(({ bytes, flags, internalDate }) => this.#add(target, bytes, flags, internalDate))
+      const copies = among.map((message) => this.#copy(target, message))
       if (move) this.#remove(mailbox, new Set(among))
       this.#changed(target, mailbox)
       const from = NumberSet.from(among.map(({ uid }) => uid)).toString()
@@ -245,7 +264,7 @@ export class MemoryMailstore {
     if (from === 'INBOX') {
       // Its messages move, and so do not those below it — RFC 9051 §6.3.6.
       const target = this.#make(state, token, to)
-      for (const { bytes, flags, internalDate } of mailbox.messages) this.#add(target, bytes, flags, internalDate)
+      for (const message of mailbox.messages) this.#copy(target, message)
       this.#remove(mailbox, new Set(mailbox.messages))
       this.#changed(mailbox, target)
       return {}
@@ -275,7 +294,7 @@ export class MemoryMailstore {
   #make(state: AccountState, token: string, name: string, specialUse: string[] = []): Mailbox {
     const known = state.mailboxes.get(name)
     if (known) return known
-    const number = this.#byKey.size + 1000
+    const number = ++this.#lastMailbox
     const mailbox: Mailbox = {
       ...{ mailbox: number, account: token.split('.')[0] ?? '', name, uidValidity: number, uidNext: 1, modseq: 1 },
       ...{ recentFrom: 1, specialUse, keywords: new Set(), messages: [], vanished: [] },
@@ -307,13 +326,25 @@ export class MemoryMailstore {
     return messages.filter(({ uid }) => set.has(uid))
   }
 
-  #add(mailbox: Mailbox, bytes: Buffer, flags: string[], internalDate: string): number {
+  #copy(target: Mailbox, { bytes, flags, internalDate, emailId }: MemoryMessage): number {
+    return this.#add(target, bytes, flags, internalDate, emailId)
+  }
+
+  #add(
+    mailbox: Mailbox,
+    bytes: Buffer,
+    flags: string[],
+    internalDate: string,
+    emailId = `M${++this.#lastEmail}`,
+  ): number {
     const uid = mailbox.uidNext++
     const message: MemoryMessage = {
       uid,
       modseq: ++mailbox.modseq,
       flags: [],
       internalDate,
+      saveDate: new Date().toISOString(),
+      emailId,
       bytes,
       root: parsed(bytes),
     }
@@ -357,7 +388,7 @@ export class MemoryMailstore {
   #info(box: Mailbox) {
     const { mailbox, account, name, uidValidity, uidNext, modseq, messages, recentFrom, keywords, specialUse } = box
     return {
-      ...{ mailbox, name, uidValidity, uidNext, highestModseq: modseq, specialUse },
+      ...{ mailbox, mailboxId: `F${mailbox}`, name, uidValidity, uidNext, highestModseq: modseq, specialUse },
       messages: messages.length,
       unseen: messages.filter(({ flags }) => !flags.includes('\\Seen')).length,
       deleted: messages.filter(({ flags }) => flags.includes('\\Deleted')).length,

@@ -8,6 +8,9 @@ export interface MemoryMessage {
   modseq: number
   flags: string[]
   internalDate: string
+  saveDate: string
+  /** Shared by its copies. */
+  emailId: string
   bytes: Buffer
   root: MessagePart
   /** Where its bytes are for FETCH; else they go inline. */

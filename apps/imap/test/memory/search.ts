@@ -28,7 +28,8 @@ export async function matches(message: MemoryMessage, key: SearchKey): Promise<b
       return (await searchText([message.bytes], message.root, [{ in: key.kind, value: key.value }]))[0] ?? false
     case 'date': {
       const sent = new Date(message.root.envelope?.date ?? Number.NaN)
-      const day = key.of === 'sent' ? dayOf(sent) : message.internalDate.slice(0, 10)
+      const stored = key.of === 'saved' ? message.saveDate : message.internalDate
+      const day = key.of === 'sent' ? dayOf(sent) : stored.slice(0, 10)
       if (day === '') return false
       return key.is === 'on' ? day === key.date : key.is === 'since' ? day >= key.date : day < key.date
     }
@@ -36,8 +37,12 @@ export async function matches(message: MemoryMessage, key: SearchKey): Promise<b
       return key.is === 'larger' ? message.bytes.length > key.octets : message.bytes.length < key.octets
     case 'modseq':
       return message.modseq >= key.modseq
-    case 'within':
-      return Date.now() - Date.parse(message.internalDate) <= key.seconds * 1000 === (key.is === 'younger')
+    case 'emailId':
+      return message.emailId === key.id
+    case 'within': {
+      const age = Date.now() - Date.parse(message.internalDate)
+      return key.is === 'younger' ? age <= key.seconds * 1000 : age >= key.seconds * 1000
+    }
   }
 }
 

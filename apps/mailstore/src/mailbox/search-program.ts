@@ -2,12 +2,13 @@
  * A search program against one message. What costs nothing is looked at first; text is decoded only when nothing cheaper
  * has decided.
  *
- * STANDARDS  RFC 9051 §6.4.4 (SEARCH); RFC 5032 (WITHIN); RFC 8514 (SAVEDATE); RFC 7162 §3.1.5 (MODSEQ)
+ * STANDARDS  RFC 9051 §6.4.4 (SEARCH); RFC 5032 (WITHIN); RFC 8474 (EMAILID); RFC 8514 (SAVEDATE); RFC 7162 §3.1.5 (MODSEQ)
  */
 import type { SearchKey } from '@postbus/contracts'
 import { NumberSet } from '@postbus/imap-wire'
 
 import { foldKeyword, systemFlagBit } from './flags.ts'
+import { parseEmailId } from './object-id.ts'
 
 export interface Candidate {
   uid: number
@@ -18,6 +19,7 @@ export interface Candidate {
   internalDate: number
   saveDate: number
   size: number
+  email: number
   sentDay: string | null
   header(field: string, value: string): Promise<boolean>
   body(value: string): Promise<boolean>
@@ -98,6 +100,10 @@ export function matcher(key: SearchKey, now: number): Matcher {
         const day = dayOf(candidate, key.of)
         return day !== null && compareDays(day, key.is, key.date)
       }
+    case 'emailId': {
+      const wanted = parseEmailId(key.id)
+      return ({ email }) => email === wanted
+    }
     case 'size':
       return ({ size }) => (key.is === 'larger' ? size > key.octets : size < key.octets)
     case 'modseq':

@@ -173,6 +173,7 @@ export interface FetchPageOf extends MailboxOf {
     envelope: boolean
     structure: boolean
     saveDate: boolean
+    emailId: boolean
     sections: Section[]
   }
   changedSince: number | null
@@ -185,6 +186,7 @@ export interface FetchedMessage {
   flags?: string[]
   internalDate?: number
   saveDate?: number
+  emailId?: string
   size?: number
   envelope?: string
   structure?: { extended: string; basic: string }

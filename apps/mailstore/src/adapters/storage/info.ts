@@ -2,6 +2,7 @@
 import type { MailboxInfo } from '@postbus/contracts'
 import type { Reader } from '@postbus/sql'
 
+import { mailboxId } from '../../mailbox/object-id.ts'
 import type { Tables } from './schema.ts'
 import type { MailboxRow } from './tables.ts'
 
@@ -14,6 +15,7 @@ interface Beside {
 export function mailboxInfo(row: MailboxRow, { keywords, recent, subscribed }: Beside): MailboxInfo {
   return {
     mailbox: row.id,
+    mailboxId: mailboxId(row.id),
     name: row.name ?? '',
     uidValidity: row.uid_validity,
     uidNext: row.uid_next,

@@ -7,6 +7,7 @@ import { NumberSet } from '@postbus/imap-wire'
 import { type RawBuilder, sql, type SqlBool } from 'kysely'
 
 import { foldKeyword, systemFlagBit } from '../../mailbox/flags.ts'
+import { parseEmailId } from '../../mailbox/object-id.ts'
 
 type Condition = RawBuilder<SqlBool>
 
@@ -67,6 +68,8 @@ export function sqlPart(key: SearchKey, now: number): SqlPart {
       const limit = now - key.seconds * 1000
       return exactly(sql<SqlBool>`messages.internal_date ${sql.raw(key.is === 'younger' ? '>=' : '<=')} ${limit}`)
     }
+    case 'emailId':
+      return exactly(sql<SqlBool>`messages.email = ${parseEmailId(key.id) ?? 0}`)
     case 'header':
     case 'body':
     case 'text':

@@ -40,6 +40,11 @@ export function messagesContract(name: string, open: OpenStorage): void {
     assert.deepEqual([archive.messages, archive.unseen, archive.keywords], [3, 2, ['$Work']])
     const second = (await fetch('1:*', { flags: true, internalDate: true, saveDate: true }, archive))?.[1]
     assert.deepEqual([second?.flags, second?.internalDate, second?.saveDate], [['\\Seen', '$Work'], 1000, 9])
+    // RFC 8474 §5.1: a copy is the same message.
+    const original = (await fetch('3', { emailId: true }))?.[0]?.emailId
+    assert.ok(original)
+    assert.equal((await fetch('2', { emailId: true }, archive))?.[0]?.emailId, original)
+    assert.notEqual((await fetch('1', { emailId: true }))?.[0]?.emailId, original)
     const used = await storage.read('account', { account: smith })
     assert.equal(used?.messages, 7)
   })

@@ -125,6 +125,7 @@ const facts = flags.map((given, index) => ({
   internalDate: NOW - index * DAY,
   saveDate: NOW - 10 * DAY,
   size: (messages[index] ?? '').length,
+  email: index + 1,
   sentDay: ['2026-06-01', '2026-06-02', null, null][index] ?? null,
 })) satisfies (Omit<Candidate, 'keywords'> & { keywords: string[] })[]
 
@@ -182,6 +183,7 @@ function randomProgram(random: (below: number) => number, depth: number): Search
     () => ({ kind: 'date', of: one('internal', 'sent', 'saved'), is: one('before', 'on', 'since'), date: day() }),
     () => ({ kind: 'size', is: one('larger', 'smaller'), octets: one(10, 100, 130, 1000) }),
     () => ({ kind: 'modseq', modseq: one(1, 3, 4, 9) }),
+    () => ({ kind: 'emailId', id: one('M1', 'M3', 'M9', 'other') }),
     () => ({ kind: 'within', is: one('older', 'younger'), seconds: one(3600, 86_400, 200_000) }),
   ]
   const nodes: (() => SearchKey)[] = [

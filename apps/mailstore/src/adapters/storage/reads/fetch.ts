@@ -7,6 +7,7 @@ import type { Blobs } from '@postbus/blobs'
 import type { Selectable } from 'kysely'
 
 import { SEEN, systemFlagNames } from '../../../mailbox/flags.ts'
+import { emailId } from '../../../mailbox/object-id.ts'
 import { cutSections, reachesBody } from '../../../mailbox/sections.ts'
 import type { FetchedMessage, FetchPageOf } from '../../../mailbox/storage.ts'
 import { above } from '../../../mailbox/uid-ranges.ts'
@@ -63,6 +64,7 @@ function fetched(row: Row, want: FetchPageOf['want']): FetchedMessage {
   const message: FetchedMessage = { uid: row.uid, modseq: row.modseq, seen: (row.flags & SEEN) !== 0 }
   if (want.internalDate) message.internalDate = row.internal_date
   if (want.saveDate) message.saveDate = row.save_date
+  if (want.emailId) message.emailId = emailId(row.email)
   if (want.size) message.size = row.size
   return message
 }

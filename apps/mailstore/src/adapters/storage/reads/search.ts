@@ -82,6 +82,7 @@ function candidate(
     internalDate: row.internal_date,
     saveDate: row.save_date,
     size: row.size,
+    email: row.email,
     header: async (field, value) => (await text())?.header(field, value) ?? false,
     body: async (value) => (await text())?.body(value) ?? false,
     text: async (value) => (await text())?.text(value) ?? false,
