@@ -38,6 +38,8 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['MOVE', always], // RFC 6851
   ['MULTIAPPEND', always], // RFC 3502
   ['STATUS=SIZE', always], // RFC 8438
+  ['BINARY', always], // RFC 3516
+  ['PREVIEW', always], // RFC 8970
 ]
 
 export function capabilityList(facts: CapabilityFacts): string {

@@ -162,6 +162,8 @@ export const Section = z.object({
   fields: z.array(z.string().max(998)).optional(),
   /** First octet and how many. */
   partial: z.tuple([z.int().nonnegative(), z.int().positive()]).optional(),
+  /** BINARY[…]: the part without its transfer encoding, or how many octets that are. Goes with `all`. */
+  binary: z.enum(['octets', 'size']).optional(),
 })
 export type Section = z.infer<typeof Section>
 
@@ -177,8 +179,20 @@ export const SectionBytes = z.discriminatedUnion('kind', [
     offset: z.int().nonnegative(),
     length: z.int().nonnegative(),
     lead: z.literal(true).optional(),
+    /** The blob's bytes are to be freed from this encoding; of what comes out, `count` octets from `first` on are the section. */
+    decode: z
+      .object({
+        encoding: z.enum(['base64', 'quoted-printable']),
+        first: z.int().nonnegative(),
+        count: z.int().nonnegative(),
+      })
+      .optional(),
   }),
   z.object({ kind: z.literal('absent') }),
+  /** Of a section with `binary: 'size'`. */
+  z.object({ kind: z.literal('size'), octets: z.int().nonnegative() }),
+  /** The part's transfer encoding is none that is known — RFC 3516 §4.2. */
+  z.object({ kind: z.literal('unknownEncoding') }),
 ])
 export type SectionBytes = z.infer<typeof SectionBytes>
 
@@ -200,6 +214,8 @@ export const fetchMessages = defineRows({
       /** BODYSTRUCTURE with extension data; the front end leaves them out for BODY. */
       structure: z.boolean().default(false),
       saveDate: z.boolean().default(false),
+      /** The first words of the text — RFC 8970. */
+      preview: z.boolean().default(false),
       sections: z.array(Section).max(100).default([]),
     }),
     /** Set \Seen where it is not yet, before the row is read. */
@@ -219,6 +235,7 @@ export const fetchMessages = defineRows({
     /** IMAP wire forms: BODYSTRUCTURE and BODY. One character per octet. */
     structure: z.object({ extended: z.string(), basic: z.string() }).optional(),
     saveDate: Timestamp.optional(),
+    preview: z.string().max(1024).optional(),
     sections: z.array(SectionBytes).optional(),
   }),
 })
@@ -299,6 +316,8 @@ export const appendMessages = defineRequest({
           size: z.int().nonnegative(),
           flags: z.array(Flag).max(100),
           internalDate: Timestamp.optional(),
+          /** It came as a literal8: binary parts in it are stored in base64 — RFC 3516 §4.4. */
+          binary: z.boolean().default(false),
         }),
       )
       .min(1)

@@ -3,8 +3,8 @@ import { fetchMessages } from '@postbus/contracts'
 import { parseFetchItems, type Arguments, type FetchItem, type SequenceSet } from '@postbus/imap-wire'
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
-import { refusingRows } from '../reply.ts'
-import { fetchPlan, writeRow } from '../session/fetch-plan.ts'
+import { no, refusingRows } from '../reply.ts'
+import { fetchPlan, isUnreadable, writeRow } from '../session/fetch-plan.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
 import { writeFetch } from '../session/write-fetch.ts'
 
@@ -45,11 +45,16 @@ async function run(
   const markSeen = plan.marksSeen && !selected.readOnly
   const { want } = plan
   let answered = 0
+  let unreadable = 0
   const rows = account.rows(fetchMessages, (token) => ({ token, mailbox, uids: uids.toString(), want, markSeen }))
   for await (const { row, bytes } of refusingRows(rows)) {
     const number = selected.sequenceNumber(row.uid)
     if (number === undefined) continue
     answered++
+    if (isUnreadable(row)) {
+      unreadable++
+      continue
+    }
     if (row.flags) {
       tellNewKeywords(selected, out, row.flags)
       selected.tell(row.uid, row.modseq)
@@ -57,6 +62,7 @@ async function run(
     const flags = (flags: readonly string[]): string => formatFlags(selected, row.uid, flags)
     await writeFetch(out, session.ports.blobs, number, [...writeRow(plan, row, bytes, flags)])
   }
+  if (unreadable > 0) throw no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding') // RFC 3516 §4.2
   if (answered === wanted) return { text: 'FETCH completed' }
   // Somebody removed what the client still counts — RFC 5530 §3.
   selected.mayHaveChanged()

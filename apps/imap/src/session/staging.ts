@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 
 import type { Blobs } from '@postbus/blobs'
+import { CrlfEncoder } from '@postbus/message'
 
 import { unavailable } from '../reply.ts'
 
@@ -33,20 +34,19 @@ export class Staging {
   }
 
   /**
-   * Streams a literal away. What `octets` throws is thrown on, as it is.
+   * Streams a literal away, with CRLF at the ends of its lines unless it is `binary`. What `octets` throws is thrown on, as it is.
    * @throws ImapError when it cannot be stored
    */
-  async stage(index: number, size: number, octets: AsyncIterable<Uint8Array>): Promise<void> {
+  async stage(index: number, size: number, octets: AsyncIterable<Uint8Array>, binary = false): Promise<void> {
     const blob = `staged/${randomBytes(16).toString('hex')}`
-    this.#staged.set(index, { blob, size })
+    const staged = { blob, size }
+    this.#staged.set(index, staged)
     let lost: Error | undefined
     try {
-      // Not durable yet: what the mailstore adopts, it makes so.
-      await this.#blobs.put(
-        blob,
-        remembering(octets, (cause) => (lost = cause)),
-        { maxBytes: size, durable: false },
-      )
+      const remembered = remembering(octets, (cause) => (lost = cause))
+      const lines = binary ? remembered : withCrlf(remembered, (length) => (staged.size = length))
+      // Every octet may be a bare line feed. Not durable yet: what the mailstore adopts, it makes so.
+      await this.#blobs.put(blob, lines, { maxBytes: 2 * size, durable: false })
     } catch (cause) {
       throw lost ?? unavailable(cause)
     }
@@ -63,6 +63,20 @@ export class Staging {
     // What cannot be deleted now is swept by age.
     await Promise.all(blobs.map((blob) => this.#blobs.delete(blob).catch(() => undefined)))
   }
+}
+
+async function* withCrlf(
+  octets: AsyncIterable<Uint8Array>,
+  onEnd: (length: number) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const encoder = new CrlfEncoder()
+  let length = 0
+  for await (const chunk of octets) {
+    const lines = encoder.write(chunk)
+    length += lines.length
+    yield lines
+  }
+  onEnd(length)
 }
 
 async function* remembering(

@@ -9,7 +9,7 @@ import { MAX_NUMBER, NumberSet } from '@postbus/imap-wire'
 import type { MemoryBlobs } from './blobs.ts'
 import type { MemoryBus } from './bus.ts'
 import type { MemoryDirectory } from './directory.ts'
-import { cut, describe, parsed, type MemoryMessage } from './message.ts'
+import { cut, describe, parsed, previewOf, withoutBinaryParts, type MemoryMessage } from './message.ts'
 import { matches } from './search.ts'
 
 interface Mailbox {
@@ -158,6 +158,7 @@ export class MemoryMailstore {
           ...(want.size && { size: bytes.length }),
           ...(want.envelope && { envelope }),
           ...(want.structure && { structure }),
+          ...(want.preview && { preview: previewOf(message) }),
           ...(want.sections.length > 0 && { sections: answers }),
         }
         yield { row, bytes: strings }
@@ -222,11 +223,15 @@ export class MemoryMailstore {
     })
     await bus.answer(contracts.appendMessages, async ({ token, name, messages }) => {
       const mailbox = this.#mailbox(token, name)
-      const contents = messages.map(({ blob }) => this.#blobs.held.get(blob))
-      if (contents.includes(undefined)) throw new RequestRefused('noSuchBlob', 'gone')
+      const contents: Buffer[] = []
+      for (const { blob, binary } of messages) {
+        const held = this.#blobs.held.get(blob)
+        if (!held) throw new RequestRefused('noSuchBlob', 'gone')
+        contents.push(binary ? await withoutBinaryParts(held) : held)
+      }
       this.#spend(
         token,
-        contents.reduce((sum, bytes) => sum + (bytes?.length ?? 0), 0),
+        contents.reduce((sum, { length }) => sum + length, 0),
       )
       const uids = messages.map(({ flags, internalDate }, index) =>
         this.#add(mailbox, contents[index] ?? Buffer.alloc(0), flags, internalDate ?? new Date().toISOString()),

@@ -14,6 +14,8 @@ export interface Staged {
   size: number
   flags: string[]
   internalDate?: string | undefined
+  /** It came as a literal8: its binary parts are put into base64. */
+  binary: boolean
 }
 
 export interface AppendPorts {

@@ -173,6 +173,7 @@ export interface FetchPageOf extends MailboxOf {
     envelope: boolean
     structure: boolean
     saveDate: boolean
+    preview: boolean
     sections: Section[]
   }
   changedSince: number | null
@@ -188,6 +189,7 @@ export interface FetchedMessage {
   size?: number
   envelope?: string
   structure?: { extended: string; basic: string }
+  preview?: string
   sections?: SectionBytes[]
   /** Of the sections, in order, as SectionBytes says. */
   bytes?: Uint8Array[]

@@ -59,7 +59,15 @@ test('sqlite threads: bytes, refusals and failures come back as they are', async
   const refused = await storage.write('remove', { account: smith, name: 'Nowhere' })
   assert.deepEqual(refused, { kind: 'refused', code: 'noSuchMailbox', reason: 'no mailbox Nowhere' })
   const { mailbox } = (await storage.read('status', { account: smith, name: 'INBOX' })) ?? assert.fail()
-  const want = { flags: true, internalDate: true, size: true, envelope: true, structure: true, saveDate: true }
+  const want = {
+    flags: true,
+    internalDate: true,
+    size: true,
+    envelope: true,
+    structure: true,
+    saveDate: true,
+    preview: false,
+  }
   const page = await storage.read('fetch', {
     account: smith,
     mailbox,

@@ -104,6 +104,7 @@ function helpers({ storage, another }: StorageUnderTest): Helpers {
         envelope: false,
         structure: false,
         saveDate: false,
+        preview: false,
         sections: [],
       }
       while (rest.length > 0) {
