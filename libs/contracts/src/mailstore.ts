@@ -21,6 +21,9 @@ export const MAX_INLINE_BYTES = 64 * 1024
 /** Front ends stage APPEND literals in libs/blobs under keys that begin so; only those are taken. What stays there is swept by age. */
 export const STAGED_PREFIX = 'staged/'
 
+/** Larger messages, and those of one APPEND beyond this together, are staged; smaller ones travel in the request (octets). */
+export const MAX_APPEND_INLINE_BYTES = 60 * 1024
+
 /** Ascending, without overlaps; '' is the empty set. */
 export const UidSet = z.string().regex(/^([1-9][0-9]*(:[1-9][0-9]*)?(,[1-9][0-9]*(:[1-9][0-9]*)?)*)?$/)
 export type UidSet = z.infer<typeof UidSet>
@@ -303,7 +306,7 @@ export const appendMessages = defineRequest({
   ...front,
   name: 'mailstore.append',
   refusals: ['tokenInvalid', 'noSuchMailbox', 'overQuota', 'noSuchBlob', 'tooLarge', 'limit'],
-  purpose: 'Append messages whose bytes the front end staged in libs/blobs; all or none.',
+  purpose: 'Append messages whose bytes come along or were staged in libs/blobs by the front end; all or none.',
   timeoutMs: 60_000,
   input: z.object({
     token: SessionToken,
@@ -311,8 +314,13 @@ export const appendMessages = defineRequest({
     messages: z
       .array(
         z.object({
-          /** A staged blob; mailstore copies or adopts it and takes the staged one away. */
-          blob: z.string().startsWith(STAGED_PREFIX).max(200),
+          /** A staged blob; mailstore copies or adopts it and takes the staged one away. Without one, `octets` is the message. */
+          blob: z.string().startsWith(STAGED_PREFIX).max(200).optional(),
+          /** In base64. */
+          octets: z
+            .string()
+            .max((4 / 3) * MAX_APPEND_INLINE_BYTES)
+            .optional(),
           size: z.int().nonnegative(),
           flags: z.array(Flag).max(100),
           internalDate: Timestamp.optional(),

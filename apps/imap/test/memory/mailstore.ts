@@ -224,8 +224,8 @@ export class MemoryMailstore {
     await bus.answer(contracts.appendMessages, async ({ token, name, messages }) => {
       const mailbox = this.#mailbox(token, name)
       const contents: Buffer[] = []
-      for (const { blob, binary } of messages) {
-        const held = this.#blobs.held.get(blob)
+      for (const { blob, octets, binary } of messages) {
+        const held = blob === undefined ? Buffer.from(octets ?? '', 'base64') : this.#blobs.held.get(blob)
         if (!held) throw new RequestRefused('noSuchBlob', 'gone')
         contents.push(binary ? await withoutBinaryParts(held) : held)
       }
@@ -236,7 +236,7 @@ export class MemoryMailstore {
       const uids = messages.map(({ flags, internalDate }, index) =>
         this.#add(mailbox, contents[index] ?? Buffer.alloc(0), flags, internalDate ?? new Date().toISOString()),
       )
-      for (const { blob } of messages) await this.#blobs.delete(blob)
+      for (const { blob } of messages) if (blob !== undefined) await this.#blobs.delete(blob)
       this.#changed(mailbox)
       return { uidValidity: mailbox.uidValidity, uids: NumberSet.from(uids).toString() }
     })

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { type Blobs, NoSuchBlob } from '@postbus/blobs'
 import { RequestRefused } from '@postbus/bus'
 import { STAGED_PREFIX } from '@postbus/contracts'
-import { encodeBinaryParts, parseStructure } from '@postbus/message'
+import { encodeBinaryParts, parseStructure, parseStructureOf } from '@postbus/message'
 
 import type { AppendPorts } from '../mailbox/append.ts'
 import { MAX_HELD_BYTES, type StoredContent } from '../mailbox/content.ts'
@@ -38,8 +38,18 @@ export function stagedContents(
     }
   }
 
+  async function prepareInline(octets: Buffer, binary: boolean): Promise<StoredContent> {
+    const bytes = binary
+      ? Buffer.concat(await Array.fromAsync(encodeBinaryParts([octets], parseStructureOf(octets))))
+      : octets
+    if (bytes.length > MAX_HELD_BYTES) throw new RequestRefused('tooLarge', 'A message of this size is to be staged')
+    onRead(bytes.length)
+    return prepareHeld([bytes], bytes.length, null)
+  }
+
   return {
-    async prepare({ blob, binary }) {
+    async prepare({ blob, octets = '', binary }) {
+      if (blob === undefined) return prepareInline(Buffer.from(octets, 'base64'), binary)
       try {
         return await (binary ? prepareBinary(blob) : prepare(blob))
       } catch (cause) {

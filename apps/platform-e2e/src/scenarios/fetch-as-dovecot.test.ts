@@ -89,7 +89,9 @@ async function fill(pair: Pair, mailbox: string, messages: readonly StrangeMessa
   for (const dialogue of Object.values(pair)) {
     await dialogue.ok(`CREATE ${mailbox}`)
     for (const { bytes } of messages) await dialogue.ok(`APPEND ${mailbox} `, bytes)
-    const exists = (await dialogue.ok(`SELECT ${mailbox}`)).map(String).find((line) => line.endsWith(' EXISTS'))
+    const exists = (await dialogue.ok(`SELECT ${mailbox}`))
+      .map((line) => line.toString())
+      .find((line) => line.endsWith(' EXISTS'))
     assert.equal(exists, `${messages.length} EXISTS`)
   }
 }
