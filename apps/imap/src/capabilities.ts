@@ -50,6 +50,8 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['SAVEDATE', always], // RFC 8514
   ['OBJECTID', always], // RFC 8474
   ['APPENDLIMIT', always], // RFC 7889
+  ['BINARY', always], // RFC 3516
+  ['PREVIEW', always], // RFC 8970
 ]
 
 export function capabilityList(facts: CapabilityFacts): string {

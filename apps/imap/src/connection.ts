@@ -239,7 +239,8 @@ export class Connection implements Session {
       if (use.kind === 'stage') reader.stream()
       else if (!reader.hold()) throw no('TOOBIG', 'Literals too large or too many')
       if (literal.synchronising) this.out.line('+ OK')
-      if (use.kind === 'stage') await this.staging.stage(text.literals.length, literal.size, this.#literalOctets())
+      if (use.kind === 'stage')
+        await this.staging.stage(text.literals.length, literal.size, this.#literalOctets(), literal.binary)
     } catch (cause) {
       const result = this.#fault(tag, cause)
       reader.refuse()

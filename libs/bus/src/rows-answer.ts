@@ -178,16 +178,21 @@ class Outlet {
   }
 
   #cut(bytes: number): Uint8Array[] {
-    const cut: Uint8Array[] = []
-    let missing = bytes
-    while (missing > 0) {
-      const piece = this.#pieces.shift()
-      if (!piece) break
-      cut.push(piece.subarray(0, missing))
-      if (piece.length > missing) this.#pieces.unshift(piece.subarray(missing))
-      missing -= Math.min(missing, piece.length)
-    }
     this.#held -= bytes
+    let missing = bytes
+    let whole = 0
+    for (const piece of this.#pieces) {
+      if (piece.length > missing) break
+      missing -= piece.length
+      whole++
+    }
+    // Thousands of small pieces wait here: taken out all at once, not one by one from the front.
+    const cut = this.#pieces.splice(0, whole)
+    const [next] = this.#pieces
+    if (next !== undefined && missing > 0) {
+      cut.push(next.subarray(0, missing))
+      this.#pieces[0] = next.subarray(missing)
+    }
     return cut
   }
 }

@@ -21,6 +21,9 @@ export const MAX_INLINE_BYTES = 64 * 1024
 /** Front ends stage APPEND literals in libs/blobs under keys that begin so; only those are taken. What stays there is swept by age. */
 export const STAGED_PREFIX = 'staged/'
 
+/** Larger messages, and those of one APPEND beyond this together, are staged; smaller ones travel in the request (octets). */
+export const MAX_APPEND_INLINE_BYTES = 60 * 1024
+
 /** Ascending, without overlaps; '' is the empty set. */
 export const UidSet = z.string().regex(/^([1-9][0-9]*(:[1-9][0-9]*)?(,[1-9][0-9]*(:[1-9][0-9]*)?)*)?$/)
 export type UidSet = z.infer<typeof UidSet>
@@ -166,6 +169,8 @@ export const Section = z.object({
   fields: z.array(z.string().max(998)).optional(),
   /** First octet and how many. */
   partial: z.tuple([z.int().nonnegative(), z.int().positive()]).optional(),
+  /** BINARY[…]: the part without its transfer encoding, or how many octets that are. Goes with `all`. */
+  binary: z.enum(['octets', 'size']).optional(),
 })
 export type Section = z.infer<typeof Section>
 
@@ -181,8 +186,20 @@ export const SectionBytes = z.discriminatedUnion('kind', [
     offset: z.int().nonnegative(),
     length: z.int().nonnegative(),
     lead: z.literal(true).optional(),
+    /** The blob's bytes are to be freed from this encoding; of what comes out, `count` octets from `first` on are the section. */
+    decode: z
+      .object({
+        encoding: z.enum(['base64', 'quoted-printable']),
+        first: z.int().nonnegative(),
+        count: z.int().nonnegative(),
+      })
+      .optional(),
   }),
   z.object({ kind: z.literal('absent') }),
+  /** Of a section with `binary: 'size'`. */
+  z.object({ kind: z.literal('size'), octets: z.int().nonnegative() }),
+  /** The part's transfer encoding is none that is known — RFC 3516 §4.2. */
+  z.object({ kind: z.literal('unknownEncoding') }),
 ])
 export type SectionBytes = z.infer<typeof SectionBytes>
 
@@ -205,6 +222,8 @@ export const fetchMessages = defineRows({
       structure: z.boolean().default(false),
       saveDate: z.boolean().default(false),
       emailId: z.boolean().default(false),
+      /** The first words of the text — RFC 8970. */
+      preview: z.boolean().default(false),
       sections: z.array(Section).max(100).default([]),
     }),
     /** Set \Seen where it is not yet, before the row is read. */
@@ -226,6 +245,7 @@ export const fetchMessages = defineRows({
     saveDate: Timestamp.optional(),
     /** The same for every copy of a message in the account. */
     emailId: ObjectId.optional(),
+    preview: z.string().max(1024).optional(),
     sections: z.array(SectionBytes).optional(),
   }),
 })
@@ -293,7 +313,7 @@ export const appendMessages = defineRequest({
   ...front,
   name: 'mailstore.append',
   refusals: ['tokenInvalid', 'noSuchMailbox', 'overQuota', 'noSuchBlob', 'tooLarge', 'limit'],
-  purpose: 'Append messages whose bytes the front end staged in libs/blobs; all or none.',
+  purpose: 'Append messages whose bytes come along or were staged in libs/blobs by the front end; all or none.',
   timeoutMs: 60_000,
   input: z.object({
     token: SessionToken,
@@ -301,11 +321,18 @@ export const appendMessages = defineRequest({
     messages: z
       .array(
         z.object({
-          /** A staged blob; mailstore copies or adopts it and takes the staged one away. */
-          blob: z.string().startsWith(STAGED_PREFIX).max(200),
+          /** A staged blob; mailstore copies or adopts it and takes the staged one away. Without one, `octets` is the message. */
+          blob: z.string().startsWith(STAGED_PREFIX).max(200).optional(),
+          /** In base64. */
+          octets: z
+            .string()
+            .max((4 / 3) * MAX_APPEND_INLINE_BYTES)
+            .optional(),
           size: z.int().nonnegative(),
           flags: z.array(Flag).max(100),
           internalDate: Timestamp.optional(),
+          /** It came as a literal8: binary parts in it are stored in base64 — RFC 3516 §4.4. */
+          binary: z.boolean().default(false),
         }),
       )
       .min(1)

@@ -15,11 +15,13 @@ export interface SectionSpec {
   fields?: string[]
   /** First octet and how many. */
   partial?: [first: number, count: number]
+  /** BINARY[…]: without its transfer encoding; BINARY.SIZE[…]: only how many octets that are — RFC 9051 §6.4.5. */
+  binary?: 'octets' | 'size'
 }
 
 export type FetchItem =
-  | { kind: 'uid' | 'flags' | 'internalDate' | 'size' | 'envelope' | 'body' | 'bodyStructure' }
   | { kind: 'modseq' | 'saveDate' | 'emailId' | 'threadId' }
+  | { kind: 'uid' | 'flags' | 'internalDate' | 'size' | 'envelope' | 'body' | 'bodyStructure' | 'preview' }
   | { kind: 'section'; section: SectionSpec; label: string; peek: boolean }
 
 const MAX_ITEMS = 100
@@ -73,6 +75,13 @@ function parseFetchItem(args: Arguments): FetchItem {
     if (args.next('[')) return parseSectionItem(args, name === 'BODY.PEEK')
     if (name === 'BODY') return { kind: 'body' }
   }
+  if (name === 'BINARY' || name === 'BINARY.PEEK') return parseBinaryItem(args, name === 'BINARY.PEEK')
+  if (name === 'BINARY.SIZE') return parseBinarySize(args)
+  if (name === 'PREVIEW') {
+    // RFC 8970 §3.2: LAZY asks for what is at hand without work, and every preview is.
+    args.skipWord(' (LAZY)')
+    return { kind: 'preview' }
+  }
   const kind = single[name]
   if (!kind) throw new ImapSyntaxError(`${name} is not a FETCH item`)
   return { kind }
@@ -82,7 +91,30 @@ function parseSectionItem(args: Arguments, peek: boolean): FetchItem {
   args.expect('[')
   const section = parseSectionSpec(args)
   args.expect(']')
-  const label = `BODY[${formatSectionSpec(section)}]`
+  return parsePartial(args, section, `BODY[${formatSectionSpec(section)}]`, peek)
+}
+
+/** RFC 3516 §4.2. */
+function parseBinaryItem(args: Arguments, peek: boolean): FetchItem {
+  const part = parseBinaryPart(args)
+  return parsePartial(args, { part, kind: 'all', binary: 'octets' }, `BINARY[${part}]`, peek)
+}
+
+/** RFC 3516 §4.3: of the whole section, never of a partial. */
+function parseBinarySize(args: Arguments): FetchItem {
+  const part = parseBinaryPart(args)
+  const section: SectionSpec = { part, kind: 'all', binary: 'size' }
+  return { kind: 'section', section, label: `BINARY.SIZE[${part}]`, peek: true }
+}
+
+function parseBinaryPart(args: Arguments): string {
+  args.expect('[')
+  const part = args.next(']') ? '' : parsePart(args)
+  args.expect(']')
+  return part
+}
+
+function parsePartial(args: Arguments, section: SectionSpec, label: string, peek: boolean): FetchItem {
   if (!args.skip('<')) return { kind: 'section', section, label, peek }
   const first = args.number64('the first octet')
   args.expect('.')
@@ -94,8 +126,7 @@ function parseSectionItem(args: Arguments, peek: boolean): FetchItem {
 
 function parseSectionSpec(args: Arguments): SectionSpec {
   if (args.next(']')) return { part: '', kind: 'all' }
-  const part = /[0-9]/.test(peek(args)) ? args.pattern(PART, 'a part number such as 1.2') : ''
-  if (part.split('.').length > MAX_PARTS) throw new ImapSyntaxError(`More than ${MAX_PARTS} levels of parts`)
+  const part = /[0-9]/.test(peek(args)) ? parsePart(args) : ''
   if (part !== '' && !args.skip('.')) return { part, kind: 'all' }
   const name = args.pattern(SECTION_NAME, 'a section').toUpperCase()
   switch (name) {
@@ -117,6 +148,12 @@ function parseSectionSpec(args: Arguments): SectionSpec {
       }
   }
   throw new ImapSyntaxError(`${name} is not a section`)
+}
+
+function parsePart(args: Arguments): string {
+  const part = args.pattern(PART, 'a part number such as 1.2')
+  if (part.split('.').length > MAX_PARTS) throw new ImapSyntaxError(`More than ${MAX_PARTS} levels of parts`)
+  return part
 }
 
 function peek(args: Arguments): string {

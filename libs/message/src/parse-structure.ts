@@ -52,8 +52,8 @@ const CR = 0x0d
 const DASH = 0x2d
 const NOTHING = Buffer.alloc(0)
 
-/** Longer boundaries are cut to this: RFC 2046 §5.1.1 allows 70 octets, a line 998. */
-const MAX_BOUNDARY = 1000
+/** Longer boundaries are cut to this: RFC 2046 §5.1.1 allows 70 octets, and Dovecot compares so many. */
+const MAX_BOUNDARY = 80
 
 interface OpenPart {
   part: MessagePart

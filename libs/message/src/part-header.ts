@@ -80,10 +80,15 @@ function readDisposition(part: Described, value: string): void {
 
 const BLANKS = new Set([0x20, 0x09])
 
-/** Unfolded, without the blanks after the colon and the line end; the rest is kept, because IMAP shows it. */
+/**
+ * Unfolded, without the blanks after the colon and the line end; the rest is kept, because IMAP shows it. A value of nothing but
+ * blanks loses the first only, as in Dovecot.
+ */
 function rawValue(header: Buffer, valueStart: number, end: number): string {
   let from = valueStart
   while (from < end && BLANKS.has(header[from] ?? 0)) from++
+  const lineEnd = from >= end || header[from] === 0x0d || header[from] === 0x0a
+  if (lineEnd) from = Math.min(valueStart + 1, from)
   const value = octetString(header.subarray(from, end))
   return value.includes('\n') ? value.replaceAll('\r\n', '').replaceAll('\n', '') : value
 }

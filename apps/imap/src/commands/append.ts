@@ -1,5 +1,5 @@
 /**
- * APPEND, also of several messages — RFC 9051 §6.3.12, RFC 3502, RFC 4315 §3 (APPENDUID).
+ * APPEND, also of several messages — RFC 9051 §6.3.12, RFC 3502, RFC 3516 §4.4 (literal8), RFC 4315 §3 (APPENDUID).
  *
  * A message goes into libs/blobs while it arrives; the mailstore is given its name. Until then the blob is ours, and taken
  * away again when nothing comes of the command.
@@ -27,6 +27,8 @@ interface MessageArgument {
   flags: string[]
   internalDate: string | undefined
   index: number
+  /** It came as a literal8. */
+  binary: boolean
 }
 
 export const append = afterLogin({
@@ -55,16 +57,16 @@ const tooMany = (): ImapError => no('LIMIT', `At most ${MAX_MESSAGES} messages a
 const noSuchMailbox = (): ImapError => no('TRYCREATE', 'No such mailbox') // RFC 9051 §6.3.12
 
 function request({ session, account }: InAccount, name: string, messages: MessageArgument[]) {
-  const staged = messages.map(({ flags, internalDate, index }) => ({
+  const staged = messages.map(({ flags, internalDate, index, binary }) => ({
     ...session.staging.get(index),
-    flags,
+    ...{ flags, binary },
     ...(internalDate === undefined ? {} : { internalDate }),
   }))
   return account.ask(appendMessages, (token) => ({ token, name, messages: staged }))
 }
 
 /** Flags and a date before the message, each with a space behind it. */
-function parseAttributes(args: Arguments): Omit<MessageArgument, 'index'> {
+function parseAttributes(args: Arguments): Omit<MessageArgument, 'index' | 'binary'> {
   const hasFlags = args.next('(') // RFC 9051 §9 (flag-list): an empty list is one, too
   const flags = hasFlags ? parseFlagList(args) : []
   if (args.atEnd) throw new ImapSyntaxError('Expected the message as a literal')
@@ -79,7 +81,6 @@ async function useOf(session: Session, args: Arguments, literal: AnnouncedLitera
   if (args.space().atEnd) return { kind: 'hold' }
   const name = mailboxArgument(args)
   const { maxAppendBytes } = session.limits
-  if (literal.binary) throw new ImapSyntaxError('A literal8 is not allowed here')
   // RFC 3502 §6.3.11: a message of no octets calls it all off.
   if (literal.size === 0) return { kind: 'refuse', reason: no(null, 'A message cannot be empty') }
   if (session.staging.count >= MAX_MESSAGES) return { kind: 'refuse', reason: tooMany() }

@@ -12,9 +12,9 @@ import {
 } from '@postbus/imap-wire'
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
-import { bad, refusing, refusingRows } from '../reply.ts'
+import { bad, no, refusing, refusingRows } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
-import { fetchPlan, writeRow } from '../session/fetch-plan.ts'
+import { fetchPlan, isUnreadable, writeRow } from '../session/fetch-plan.ts'
 import { findUids } from '../session/find-messages.ts'
 import { tellVanishedEarlier } from '../session/resynchronise.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
@@ -63,11 +63,16 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   const markSeen = plan.marksSeen && !selected.readOnly
   const { want } = plan
   let answered = 0
+  let unreadable = 0
   const asked = { mailbox, uids: uids.toString(), want, markSeen, ...(changedSince !== undefined && { changedSince }) }
   for await (const { row, bytes } of refusingRows(account.rows(fetchMessages, (token) => ({ token, ...asked })))) {
     const number = selected.sequenceNumber(row.uid)
     if (number === undefined) continue
     answered++
+    if (isUnreadable(row)) {
+      unreadable++
+      continue
+    }
     if (row.flags) {
       tellNewKeywords(selected, out, row.flags)
       selected.tell(row.uid, row.modseq)
@@ -79,6 +84,7 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
     if (changed && !plan.items.some(({ kind }) => kind === 'modseq')) parts.push({ text: `MODSEQ (${row.modseq})` })
     await writeFetch(out, session.ports.blobs, number, parts)
   }
+  if (unreadable > 0) throw no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding') // RFC 3516 §4.2
   // Of those that did not change there is nothing to say, so nobody knows whether they are gone.
   if (answered === wanted || changedSince !== undefined) return { text: 'FETCH completed' }
   // Somebody removed what the client still counts — RFC 5530 §3.

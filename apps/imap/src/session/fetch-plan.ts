@@ -1,10 +1,10 @@
 /**
  * FETCH items → what the mailstore is asked for, and its rows → the FETCH response.
  *
- * STANDARDS  RFC 9051 §6.4.5, §7.5.2; RFC 7162 §3.1.4.2; RFC 8474 §5; RFC 8514 §4.2
+ * STANDARDS  RFC 9051 §6.4.5, §7.5.2; RFC 3516 §4 (BINARY); RFC 7162 §3.1.4.2; RFC 8474 §5; RFC 8514 §4.2; RFC 8970 (PREVIEW)
  */
 import type { fetchMessages, SectionBytes } from '@postbus/contracts'
-import { formatDateTime, type FetchItem } from '@postbus/imap-wire'
+import { encodeString, formatDateTime, type FetchItem } from '@postbus/imap-wire'
 import type { z } from 'zod'
 
 export type FetchRow = z.output<(typeof fetchMessages)['row']>
@@ -34,6 +34,7 @@ export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPla
       structure: kinds.has('body') || kinds.has('bodyStructure'),
       saveDate: kinds.has('saveDate'),
       emailId: kinds.has('emailId'),
+      preview: kinds.has('preview'),
       sections: sections.map(({ section }) => section),
     },
   }
@@ -43,15 +44,32 @@ export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPla
 export type Content =
   | { kind: 'absent' }
   | { kind: 'inline'; bytes: Uint8Array }
-  | { kind: 'blob'; lead: Uint8Array; blob: string; offset: number; length: number }
+  | { kind: 'blob'; lead: Uint8Array; blob: string; offset: number; length: number; decode?: Decode | undefined }
+  | { kind: 'size'; octets: number }
+  | { kind: 'unknownEncoding' }
+
+/** The blob's octets are freed from their encoding on the way; `count` of what comes out, from `first` on, are wanted. */
+export interface Decode {
+  encoding: 'base64' | 'quoted-printable'
+  first: number
+  count: number
+}
 
 /** One item of a response: text to write, then perhaps a literal. */
 export interface Written {
   text: string
   /** `latin1`: one character per octet, as libs/imap-wire writes ENVELOPE and BODYSTRUCTURE. */
   encoding?: 'latin1'
-  content?: Exclude<Content, { kind: 'absent' }>
+  content?: Extract<Content, { kind: 'inline' | 'blob' }>
+  /** The content may hold any octets, NUL among them: a literal8 — RFC 3516 §4.2. */
+  binary?: boolean
 }
+
+/** A section in an encoding nobody can undo was asked for without it: the FETCH cannot be OK — RFC 3516 §4.2. */
+export const isUnreadable = ({ sections = [] }: FetchRow): boolean =>
+  sections.some(({ kind }) => kind === 'unknownEncoding')
+
+const NO_OCTETS = new Uint8Array()
 
 /** @param flags formats the row's flags as this session shows them */
 export function* writeRow(
@@ -64,14 +82,23 @@ export function* writeRow(
   let section = 0
   for (const item of items) {
     if (item.kind === 'section') {
-      const content = contents[section++] ?? { kind: 'absent' }
-      yield content.kind === 'absent' ? { text: `${item.label} NIL` } : { text: `${item.label} `, content }
+      yield writeSection(item, contents[section++] ?? { kind: 'absent' })
     } else {
       yield { text: plainItem(item.kind, row, flags), encoding: 'latin1' }
     }
   }
   // \Seen was set by this very FETCH, and its client did not ask for flags — RFC 9051 §6.4.5 (BODY[…]).
   if (row.flags && !items.some(({ kind }) => kind === 'flags')) yield { text: `FLAGS ${flags(row.flags)}` }
+}
+
+type SectionItem = Extract<FetchItem, { kind: 'section' }>
+
+function writeSection({ label, section }: SectionItem, content: Content): Written {
+  if (section.binary === 'size') return { text: `${label} ${content.kind === 'size' ? content.octets : 0}` }
+  // A section the message does not have is empty, as in Dovecot; the grammar would allow NIL.
+  const octets =
+    content.kind === 'inline' || content.kind === 'blob' ? content : ({ kind: 'inline', bytes: NO_OCTETS } as const)
+  return { text: `${label} `, content: octets, binary: section.binary !== undefined }
 }
 
 function plainItem(
@@ -92,6 +119,8 @@ function plainItem(
       return `ENVELOPE ${asked(row.envelope)}`
     case 'body':
       return `BODY ${asked(row.structure).basic}`
+    case 'preview':
+      return `PREVIEW ${Buffer.from(encodeString(asked(row.preview))).toString('latin1')}`
     case 'bodyStructure':
       return `BODYSTRUCTURE ${asked(row.structure).extended}`
     case 'modseq':
@@ -117,9 +146,9 @@ function contentsOf(sections: readonly SectionBytes[], bytes: readonly Uint8Arra
   const take = (): Uint8Array => bytes[next++] ?? new Uint8Array()
   return sections.map((section) => {
     if (section.kind === 'inline') return { kind: 'inline', bytes: take() }
-    if (section.kind === 'absent') return { kind: 'absent' }
-    const { blob, offset, length, lead } = section
-    return { kind: 'blob', lead: lead ? take() : new Uint8Array(), blob, offset, length }
+    if (section.kind !== 'blob') return section
+    const { lead, ...rest } = section
+    return { ...rest, lead: lead ? take() : NO_OCTETS }
   })
 }
 

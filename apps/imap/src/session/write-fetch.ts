@@ -5,14 +5,15 @@
  * connection: nothing else can be told to a client that is counting octets.
  */
 import type { Blobs } from '@postbus/blobs'
+import { transferDecoder } from '@postbus/message'
 
 import type { Output } from '../output.ts'
 import { ConnectionLost, unavailable } from '../reply.ts'
 import { literalHeader } from '@postbus/imap-wire'
 
-import type { Content, Written } from './fetch-plan.ts'
+import type { Content, Decode, Written } from './fetch-plan.ts'
 
-type Bytes = Exclude<Content, { kind: 'absent' }>
+type Bytes = Extract<Content, { kind: 'inline' | 'blob' }>
 
 /** @throws ImapError when a blob cannot be read and nothing was written yet */
 export async function writeFetch(
@@ -23,9 +24,9 @@ export async function writeFetch(
 ): Promise<void> {
   const opened = await openFirst(blobs, parts)
   out.write(`* ${number} FETCH (`)
-  for (const [at, { text, encoding, content }] of parts.entries()) {
+  for (const [at, { text, encoding, content, binary }] of parts.entries()) {
     out.write(Buffer.from(at === 0 ? text : ` ${text}`, encoding))
-    if (content) await writeLiteral(out, content, opened.get(content) ?? chunksOf(blobs, content))
+    if (content) await writeLiteral(out, content, opened.get(content) ?? chunksOf(blobs, content), binary)
   }
   out.write(')\r\n')
   if (out.full) await out.room()
@@ -38,7 +39,7 @@ async function openFirst(
 ): Promise<Map<Bytes, AsyncIterable<Uint8Array>>> {
   const content = parts.map((part) => part.content).find((content) => content?.kind === 'blob')
   if (content?.kind !== 'blob' || content.length === 0) return new Map()
-  const chunks = blobs.read(content.blob, content)[Symbol.asyncIterator]()
+  const chunks = blobOctets(blobs, content)[Symbol.asyncIterator]()
   try {
     return new Map([[content, resumed(content.lead, chunks, await chunks.next())]])
   } catch (cause) {
@@ -62,18 +63,54 @@ async function* resumed(
 async function* chunksOf(blobs: Pick<Blobs, 'read'>, content: Bytes): AsyncGenerator<Uint8Array> {
   if (content.kind === 'inline') return yield content.bytes
   yield content.lead
-  if (content.length > 0) yield* blobs.read(content.blob, content)
+  if (content.length > 0) yield* blobOctets(blobs, content)
 }
 
-async function writeLiteral(out: Output, content: Bytes, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  const announced = content.kind === 'inline' ? content.bytes.length : content.lead.length + content.length
-  out.write(literalHeader(announced))
+type InBlob = Extract<Content, { kind: 'blob' }>
+
+function blobOctets(blobs: Pick<Blobs, 'read'>, { blob, offset, length, decode }: InBlob): AsyncIterable<Uint8Array> {
+  const octets = blobs.read(blob, { offset, length })
+  return decode === undefined ? octets : decoded(octets, decode)
+}
+
+async function* decoded(octets: AsyncIterable<Uint8Array>, { encoding, first, count }: Decode): AsyncGenerator<Buffer> {
+  const decoder = transferDecoder(encoding)
+  let skip = first
+  let missing = count
+  const cut = (bytes: Buffer): Buffer => {
+    const wanted = bytes.subarray(skip, skip + missing)
+    skip = Math.max(skip - bytes.length, 0)
+    missing -= wanted.length
+    return wanted
+  }
+  for await (const chunk of octets) {
+    yield cut(decoder.write(Buffer.from(chunk)))
+    if (missing === 0) return
+  }
+  yield cut(decoder.end())
+}
+
+function lengthOf(content: Bytes): number {
+  if (content.kind === 'inline') return content.bytes.length
+  return content.lead.length + (content.decode?.count ?? content.length)
+}
+
+async function writeLiteral(
+  out: Output,
+  content: Bytes,
+  chunks: AsyncIterable<Uint8Array>,
+  binary = false,
+): Promise<void> {
+  const announced = lengthOf(content)
+  // Whether there is NUL in what is still to be read is not known.
+  const eight = binary && (content.kind === 'blob' || content.bytes.includes(NUL))
+  out.write(`${eight ? '~' : ''}${literalHeader(announced)}`)
   let missing = announced
   try {
     for await (const chunk of chunks) {
       missing -= chunk.length
       if (missing < 0) break
-      out.write(withoutNul(chunk))
+      out.write(binary ? chunk : withoutNul(chunk))
       if (out.full) await out.room()
     }
   } catch (cause) {

@@ -9,7 +9,7 @@ import { MAX_NUMBER, NumberSet } from '@postbus/imap-wire'
 import type { MemoryBlobs } from './blobs.ts'
 import type { MemoryBus } from './bus.ts'
 import type { MemoryDirectory } from './directory.ts'
-import { cut, describe, parsed, type MemoryMessage } from './message.ts'
+import { cut, describe, parsed, previewOf, withoutBinaryParts, type MemoryMessage } from './message.ts'
 import { matches } from './search.ts'
 
 interface Mailbox {
@@ -168,6 +168,7 @@ export class MemoryMailstore {
           ...(want.size && { size: bytes.length }),
           ...(want.envelope && { envelope }),
           ...(want.structure && { structure }),
+          ...(want.preview && { preview: previewOf(message) }),
           ...(want.sections.length > 0 && { sections: answers }),
         }
         yield { row, bytes: strings }
@@ -241,16 +242,20 @@ export class MemoryMailstore {
     })
     await bus.answer(contracts.appendMessages, async ({ token, name, messages }) => {
       const mailbox = this.#mailbox(token, name)
-      const contents = messages.map(({ blob }) => this.#blobs.held.get(blob))
-      if (contents.includes(undefined)) throw new RequestRefused('noSuchBlob', 'gone')
+      const contents: Buffer[] = []
+      for (const { blob, octets, binary } of messages) {
+        const held = blob === undefined ? Buffer.from(octets ?? '', 'base64') : this.#blobs.held.get(blob)
+        if (!held) throw new RequestRefused('noSuchBlob', 'gone')
+        contents.push(binary ? await withoutBinaryParts(held) : held)
+      }
       this.#spend(
         token,
-        contents.reduce((sum, bytes) => sum + (bytes?.length ?? 0), 0),
+        contents.reduce((sum, { length }) => sum + length, 0),
       )
       const uids = messages.map(({ flags, internalDate }, index) =>
         this.#add(mailbox, contents[index] ?? Buffer.alloc(0), flags, internalDate ?? new Date().toISOString()),
       )
-      for (const { blob } of messages) await this.#blobs.delete(blob)
+      for (const { blob } of messages) if (blob !== undefined) await this.#blobs.delete(blob)
       this.#changed(mailbox)
       return { uidValidity: mailbox.uidValidity, uids: NumberSet.from(uids).toString() }
     })

@@ -1,7 +1,17 @@
 /** A stored message of the memory mailstore: what FETCH and SEARCH read of it. */
 import type { Section, SectionBytes } from '@postbus/contracts'
 import { encodeBodyStructure, encodeEnvelope } from '@postbus/imap-wire'
-import { parseStructureOf, sectionRange, selectFields, type MessagePart } from '@postbus/message'
+import {
+  decodeTransfer,
+  encodeBinaryParts,
+  findPart,
+  parseStructureOf,
+  previewSource,
+  previewText,
+  sectionRange,
+  selectFields,
+  type MessagePart,
+} from '@postbus/message'
 
 export interface MemoryMessage {
   uid: number
@@ -27,6 +37,17 @@ export function describe({ root }: MemoryMessage) {
   }
 }
 
+const KNOWN = new Set(['7bit', '8bit', 'binary', 'base64', 'quoted-printable'])
+
+export function previewOf({ bytes, root }: MemoryMessage): string {
+  const source = previewSource(root)
+  return source ? previewText(source, bytes.subarray(source.range.start, source.range.end)) : ''
+}
+
+export async function withoutBinaryParts(bytes: Buffer): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(encodeBinaryParts([bytes], parsed(bytes))))
+}
+
 export const parsed = (bytes: Buffer): MessagePart => parseStructureOf(bytes)
 
 export function cut({ bytes, root, blob }: MemoryMessage, sections: readonly Section[]) {
@@ -36,6 +57,19 @@ export function cut({ bytes, root, blob }: MemoryMessage, sections: readonly Sec
     const range = sectionRange(root, section)
     if (!range) {
       answers.push({ kind: 'absent' })
+      continue
+    }
+    if (section.binary) {
+      const part = findPart(root, section.part)
+      const encoding = (section.part === '' ? undefined : part?.encoding?.toLowerCase()) ?? '7bit'
+      const octets = decodeTransfer(bytes.subarray(range.start, range.end), encoding)
+      const [first, count] = section.partial ?? [0, Infinity]
+      if (!KNOWN.has(encoding)) answers.push({ kind: 'unknownEncoding' })
+      else if (section.binary === 'size') answers.push({ kind: 'size', octets: octets.length })
+      else {
+        answers.push({ kind: 'inline' })
+        strings.push(octets.subarray(first, first + count))
+      }
       continue
     }
     const fields = section.kind === 'fields' || section.kind === 'fieldsNot'

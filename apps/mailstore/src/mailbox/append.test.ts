@@ -34,7 +34,7 @@ const request = {
   account: AccountId.parse('smith000'),
   name: 'INBOX',
   quotaBytes: null,
-  messages: [{ blob: 'staged/1', size: 9, flags: ['\\Seen'], internalDate: '2020-01-01T00:00:00Z' }],
+  messages: [{ blob: 'staged/1', size: 9, flags: ['\\Seen'], binary: false, internalDate: '2020-01-01T00:00:00Z' }],
 }
 
 test('what was staged goes only after the append', async () => {

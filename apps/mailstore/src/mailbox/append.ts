@@ -10,10 +10,14 @@ import { parseFlags } from './flags.ts'
 import type { AppendTo, Writes } from './storage.ts'
 
 export interface Staged {
-  blob: string
+  /** Where its bytes are; without it they are in `octets`, in base64. */
+  blob?: string | undefined
+  octets?: string | undefined
   size: number
   flags: string[]
   internalDate?: string | undefined
+  /** It came as a literal8: its binary parts are put into base64. */
+  binary: boolean
 }
 
 export interface AppendPorts {
@@ -51,7 +55,7 @@ export function appendMessages(ports: AppendPorts): AppendMessages {
           saveDate,
         })),
       })
-      await ports.discard(messages.map(({ blob }) => blob))
+      await ports.discard(messages.flatMap(({ blob }) => blob ?? []))
       return appended
     } catch (error) {
       // Refused means not stored. After any other failure we do not know, and the bytes stay until the sweep finds them unused.

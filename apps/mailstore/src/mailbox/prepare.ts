@@ -9,7 +9,7 @@ import { type MessagePart, packStructure, parseDate, parseStructureOf, Structure
 
 import { MAX_HELD_BYTES, type StoredContent } from './content.ts'
 
-type Octets = AsyncIterable<Uint8Array>
+type Octets = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 
 /** A message that is held in the database: at most MAX_HELD_BYTES. */
 export async function prepareHeld(octets: Octets, size: number, queueId: QueueId | null): Promise<StoredContent> {

@@ -2,10 +2,20 @@
  * BODY[section] out of a stored message, by the offsets worked out when it came. The message is the fields put in front at
  * delivery, then the content; offsets of the structure are the content's.
  *
- * STANDARDS  RFC 9051 §6.4.5 (BODY[section]<partial>)
+ * STANDARDS  RFC 9051 §6.4.5 (BODY[section]<partial>, BINARY); RFC 3516; RFC 8970 (PREVIEW)
  */
 import { MAX_INLINE_BYTES, type Section, type SectionBytes } from '@postbus/contracts'
-import { type MessagePart, type Range, sectionRange, selectFields, unpackStructure } from '@postbus/message'
+import {
+  findPart,
+  type MessagePart,
+  previewSource,
+  previewText,
+  type Range,
+  sectionRange,
+  selectFields,
+  transferDecoder,
+  unpackStructure,
+} from '@postbus/message'
 
 export interface HeldContent {
   prefix: Uint8Array
@@ -41,7 +51,9 @@ export async function cutSections(content: HeldContent, sections: readonly Secti
   const structure = (): MessagePart => (root ??= unpackStructure(content.structure))
   for (const section of sections) {
     const range = rangeOf(content, section, structure)
-    if (range === undefined) cut.sections.push({ kind: 'absent' })
+    if (range !== undefined && section.binary !== undefined) {
+      await addBinary(cut, content, section, range, encodingOf(section, structure))
+    } else if (range === undefined) cut.sections.push({ kind: 'absent' })
     else if (section.kind === 'fields' || section.kind === 'fieldsNot') await addFields(cut, content, section, range)
     else await addRange(cut, content, partOf(range, section.partial))
   }
@@ -93,6 +105,95 @@ async function addRange(cut: Cut, content: HeldContent, range: Range): Promise<v
   }
   cut.sections.push({ kind: 'blob', ...bytes, lead: true })
   cut.bytes.push(lead)
+}
+
+type Decoding = 'base64' | 'quoted-printable'
+
+/** Null: its octets are what they are. Only a part that holds no other is freed from anything — RFC 9051 §6.4.5 (BINARY). */
+function encodingOf({ part: path }: Section, structure: () => MessagePart): Decoding | 'unknown' | null {
+  const part = path === '' ? undefined : findPart(structure(), path)
+  if (part === undefined || part.parts !== undefined || part.message !== undefined) return null
+  const encoding = (part.encoding ?? '7bit').toLowerCase()
+  if (encoding === '7bit' || encoding === '8bit' || encoding === 'binary') return null
+  return encoding === 'base64' || encoding === 'quoted-printable' ? encoding : 'unknown'
+}
+
+async function addBinary(
+  cut: Cut,
+  content: HeldContent,
+  section: Section,
+  range: Range,
+  encoding: Decoding | 'unknown' | null,
+): Promise<void> {
+  const sizeOnly = section.binary === 'size'
+  if (encoding === 'unknown') {
+    cut.sections.push({ kind: 'unknownEncoding' })
+  } else if (encoding === null) {
+    if (sizeOnly) cut.sections.push({ kind: 'size', octets: range.end - range.start })
+    else await addRange(cut, content, partOf(range, section.partial))
+  } else if (sizeOnly) {
+    cut.sections.push({ kind: 'size', octets: (await decode(content, range, encoding, 0)).octets })
+  } else {
+    await addDecoded(cut, content, range, encoding, section.partial)
+  }
+}
+
+/** What is long is decoded twice: here to know its length, which is said first, and where it is sent. */
+async function addDecoded(
+  cut: Cut,
+  content: HeldContent,
+  range: Range,
+  encoding: Decoding,
+  partial: Section['partial'],
+): Promise<void> {
+  const [first, count] = partial ?? [0, Infinity]
+  const decoded = await decode(content, range, encoding, first + Math.min(count, MAX_INLINE_BYTES))
+  const from = Math.min(first, decoded.octets)
+  const length = Math.min(count, decoded.octets - from)
+  const { blob, prefix } = content
+  if (blob === null || from + length <= decoded.start.length) {
+    cut.sections.push({ kind: 'inline' })
+    cut.bytes.push(Uint8Array.from(decoded.start.subarray(from, from + length)))
+    return
+  }
+  cut.sections.push({
+    ...{ kind: 'blob', blob: blob.key, offset: blob.offset + range.start - prefix.length },
+    length: range.end - range.start,
+    decode: { encoding, first: from, count: length },
+  })
+}
+
+const DECODED_AT_ONCE = 256 * 1024
+
+/** How many octets come out, and so many of the first of them; all of them if the content is held here. */
+async function decode(
+  content: HeldContent,
+  { start, end }: Range,
+  encoding: Decoding,
+  wanted: number,
+): Promise<{ octets: number; start: Buffer }> {
+  const decoder = transferDecoder(encoding)
+  const most = content.blob === null ? Infinity : Math.min(wanted, 2 * MAX_INLINE_BYTES)
+  const kept: Buffer[] = []
+  let octets = 0
+  const take = (bytes: Buffer): void => {
+    if (octets < most) kept.push(Buffer.from(bytes.subarray(0, most - octets)))
+    octets += bytes.length
+  }
+  for (let at = start; at < end; at += DECODED_AT_ONCE) {
+    const piece = await readRange(content, { start: at, end: Math.min(at + DECODED_AT_ONCE, end) })
+    take(decoder.write(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)))
+  }
+  take(decoder.end())
+  return { octets, start: Buffer.concat(kept) }
+}
+
+/** RFC 8970: '' for a message without text. */
+export async function previewOf(content: HeldContent): Promise<string> {
+  const source = previewSource(unpackStructure(content.structure))
+  if (source === undefined) return ''
+  const octets = await content.read(source.range.start, source.range.end)
+  return previewText(source, Buffer.from(octets))
 }
 
 async function addFields(cut: Cut, content: HeldContent, section: Section, range: Range): Promise<void> {

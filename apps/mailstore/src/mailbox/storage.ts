@@ -174,6 +174,7 @@ export interface FetchPageOf extends MailboxOf {
     structure: boolean
     saveDate: boolean
     emailId: boolean
+    preview: boolean
     sections: Section[]
   }
   changedSince: number | null
@@ -190,6 +191,7 @@ export interface FetchedMessage {
   size?: number
   envelope?: string
   structure?: { extended: string; basic: string }
+  preview?: string
   sections?: SectionBytes[]
   /** Of the sections, in order, as SectionBytes says. */
   bytes?: Uint8Array[]

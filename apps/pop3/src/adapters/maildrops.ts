@@ -124,7 +124,7 @@ export class Maildrops {
 
   async *#bytesOf(section: SectionBytes, bytes: Uint8Array[]): AsyncIterable<Uint8Array> {
     const [first] = bytes
-    if (section.kind === 'absent') return
+    if (section.kind !== 'inline' && section.kind !== 'blob') return
     if (first !== undefined && (section.kind === 'inline' || section.lead)) yield first
     if (section.kind === 'blob')
       yield* this.#blobs.read(section.blob, { offset: section.offset, length: section.length })

@@ -67,6 +67,7 @@ test('sqlite threads: bytes, refusals and failures come back as they are', async
     structure: true,
     saveDate: true,
     emailId: true,
+    preview: false,
   }
   const page = await storage.read('fetch', {
     account: smith,

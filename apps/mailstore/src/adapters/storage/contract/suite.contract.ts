@@ -105,6 +105,7 @@ function helpers({ storage, another }: StorageUnderTest): Helpers {
         structure: false,
         saveDate: false,
         emailId: false,
+        preview: false,
         sections: [],
       }
       while (rest.length > 0) {

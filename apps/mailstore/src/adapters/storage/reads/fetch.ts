@@ -8,7 +8,7 @@ import type { Selectable } from 'kysely'
 
 import { SEEN, systemFlagNames } from '../../../mailbox/flags.ts'
 import { emailId } from '../../../mailbox/object-id.ts'
-import { cutSections, reachesBody } from '../../../mailbox/sections.ts'
+import { cutSections, previewOf, reachesBody } from '../../../mailbox/sections.ts'
 import type { FetchedMessage, FetchPageOf } from '../../../mailbox/storage.ts'
 import { above } from '../../../mailbox/uid-ranges.ts'
 import type { MailDatabase, ReadOperation } from '../operation.ts'
@@ -35,21 +35,24 @@ export function fetch(db: MailDatabase, blobs: Blobs): ReadOperation<'fetch'> {
   return async (reader, { uids, want, changedSince, ...mailbox }) => {
     if ((await findMailbox(reader, mailbox)) === undefined) return null
     const texts = want.envelope || want.structure
-    const limit = texts || want.sections.length > 0 ? MAX_ROWS_WITH_TEXT : MAX_ROWS
+    const contents = want.preview || want.sections.length > 0
+    const limit = texts || contents ? MAX_ROWS_WITH_TEXT : MAX_ROWS
     const { rows, done } = await messagesIn(reader, mailbox.mailbox, uids, limit, columns, (of) =>
       changedSince === null ? of : of.where('messages.modseq', '>', changedSince),
     )
     const page = rows.map((row) => fetched(row, want))
     if (want.flags) await addFlags(reader, mailbox.mailbox, rows, page)
     if (texts) await addTexts(reader, rows, page, want)
-    if (want.sections.length === 0) return { rows: page, rest: done === null ? [] : above(uids, done) }
+    if (!contents) return { rows: page, rest: done === null ? [] : above(uids, done) }
 
     let pageBytes = 0
-    const needsBody = want.sections.some(reachesBody)
+    const needsBody = want.preview || want.sections.some(reachesBody)
     for (const [index, { email, uid }] of rows.entries()) {
       const message = page[index]
       const content = await contentOf(reader, email, needsBody)
       if (message === undefined || content === null) continue
+      if (want.preview) message.preview = await previewOf(content)
+      if (want.sections.length === 0) continue
       const { sections, bytes } = await cutSections(content, want.sections)
       message.sections = sections
       message.bytes = bytes
