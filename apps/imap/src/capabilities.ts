@@ -38,6 +38,10 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['MOVE', always], // RFC 6851
   ['MULTIAPPEND', always], // RFC 3502
   ['STATUS=SIZE', always], // RFC 8438
+  ['SORT', always], // RFC 5256
+  ['SORT=DISPLAY', always], // RFC 5957
+  ['THREAD=ORDEREDSUBJECT', always], // RFC 5256
+  ['THREAD=REFERENCES', always], // RFC 5256
 ]
 
 export function capabilityList(facts: CapabilityFacts): string {

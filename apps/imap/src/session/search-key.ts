@@ -17,6 +17,13 @@ export function searchKey({ program, charset }: Search, selected: SelectedMailbo
   return compile(program, selected, decoder(charset ?? 'UTF-8'))
 }
 
+/** The same among the messages the client knows: those that came since have higher UIDs. */
+export function knownKey(search: Search, selected: SelectedMailbox): SearchKey {
+  const { last } = selected.uids
+  const known: SearchKey = { kind: 'uids', uids: last === undefined ? '' : `1:${last}` }
+  return { kind: 'and', keys: [known, searchKey(search, selected)] }
+}
+
 type Decode = (value: Uint8Array) => string
 
 function compile(program: SearchProgram, selected: SelectedMailbox, decode: Decode): SearchKey {

@@ -6,7 +6,15 @@
  * ascend and are never used twice; MODSEQ grows strictly with every change of a mailbox; counters and quota are exact at
  * every moment; one delivery per (queueId, account), whatever happened to the message since.
  */
-import type { AccountId, MailboxInfo, QueueId, SearchKey, Section, SectionBytes } from '@postbus/contracts'
+import type {
+  AccountId,
+  MailboxInfo,
+  QueueId,
+  SearchKey,
+  Section,
+  SectionBytes,
+  SortCriterion,
+} from '@postbus/contracts'
 
 import type { StoredContent } from './content.ts'
 import type { FlagSet } from './flags.ts'
@@ -65,6 +73,10 @@ export interface Reads {
   sync: Command<SyncFrom, SyncPage | null>
   fetch: Command<FetchPageOf, MessagePage<FetchedMessage> | null>
   search: Command<SearchPageOf, SearchPage | null>
+  /** The given messages in order; those gone meanwhile are left out. */
+  sort: Command<MailboxOf & { uids: UidRange[]; criteria: SortCriterion[] }, Uint32Array | null>
+  /** The given messages as pieces of IMAP's thread-list. */
+  thread: Command<MailboxOf & { uids: UidRange[]; algorithm: ThreadAlgorithm }, ThreadsOf | null>
   /** Those of the given blobs that are no garbage. */
   namedBlobs: Command<{ blobs: string[] }, string[]>
 }
@@ -206,6 +218,11 @@ export interface SearchPage {
   /** Where this page ended; null on the last one. */
   next: number | null
 }
+
+export type ThreadAlgorithm = 'orderedSubject' | 'references'
+
+/** `tooLong`: there are more references than a mailbox can be threaded by. */
+export type ThreadsOf = { kind: 'threads'; pieces: string[] } | { kind: 'tooLong' }
 
 export interface StoreIn extends MailboxOf {
   uids: UidRange[]

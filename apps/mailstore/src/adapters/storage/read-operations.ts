@@ -5,6 +5,7 @@ import { known, namedBlobs } from './reads/deliveries.ts'
 import { fetch } from './reads/fetch.ts'
 import { account, list, open, status } from './reads/lists.ts'
 import { search } from './reads/search.ts'
+import { sort, thread } from './reads/sort.ts'
 import { sync } from './reads/sync.ts'
 
 export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
@@ -17,6 +18,8 @@ export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
     sync,
     fetch: fetch(db, blobs),
     search: search(db, blobs),
+    sort,
+    thread,
     namedBlobs,
   }
 }

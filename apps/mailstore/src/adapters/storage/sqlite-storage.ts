@@ -18,6 +18,9 @@ export interface SqliteStorageOptions {
   limits?: Partial<StorageLimits>
 }
 
+/** What may take longer than others like to wait. */
+const slow: ReadonlySet<keyof Reads> = new Set(['search', 'sort', 'thread'])
+
 export async function openSqliteStorage(options: SqliteStorageOptions): Promise<MailStorage> {
   const { path, blobs, readThreads = 2, cacheBytes = 32 * 1024 * 1024 } = options
   const setup = openSqlite(path)
@@ -32,7 +35,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   const searcher = readers.at(-1)
   const quick = readers.length > 1 ? readers.slice(0, -1) : readers
   const readerFor = (kind: keyof Reads): StorageThread => {
-    const among = kind === 'search' && searcher !== undefined ? [searcher] : quick
+    const among = slow.has(kind) && searcher !== undefined ? [searcher] : quick
     return among.reduce((least, reader) => (reader.busy < least.busy ? reader : least))
   }
   return {

@@ -65,6 +65,7 @@ async function purgeContents({ tx: { query } }: WriteContext, at: number): Promi
   if (contents.length === 0) return 0
   const ids = numbers(contents.map(({ id }) => id))
   await query.deleteFrom('bodies').where('content', 'in', ids).execute()
+  await query.deleteFrom('sort_keys').where('content', 'in', ids).execute()
   await query.deleteFrom('contents').where('id', 'in', ids).execute()
   for (const { blob } of contents) {
     if (blob === null) continue
