@@ -36,6 +36,7 @@ export { charsetDecoder, type CharsetDecoder, decodeCharset, isKnownCharset } fr
 export { decodedText, type TextPiece } from './decoded-text.ts'
 export { decodeWords } from './encoded-words.ts'
 export { headerContains, searchText, type TextKey } from './search-text.ts'
+export { indexText, type IndexText } from './index-text.ts'
 export { transferEncoder, type TransferEncoder } from './encode-transfer.ts'
 export { decodeTransfer, transferDecoder, type TransferDecoder } from './transfer.ts'
 export { baseSubject, type BaseSubject } from './base-subject.ts'

@@ -4,8 +4,8 @@
  *
  * STANDARDS  RFC 9051 §6.4.4 (BODY, HEADER, TEXT); RFC 5051
  */
-import { casemap } from './casemap.ts'
-import { decodedFields, decodedText } from './decoded-text.ts'
+import { casemap, Casemapper } from './casemap.ts'
+import { decodedFields, decodedText, type TextPiece } from './decoded-text.ts'
 import type { MessagePart } from './structure.ts'
 
 export interface TextKey {
@@ -21,14 +21,30 @@ export async function searchText(
   keys: readonly TextKey[],
 ): Promise<boolean[]> {
   const finders = keys.map((key) => new Finder(casemap(key.value)))
-  for await (const piece of decodedText(chunks, root)) {
-    const text = casemap(piece.text)
+  for await (const { of, part, text } of foldedText(chunks, root)) {
     keys.forEach((key, index) => {
-      if (key.in === 'text' || piece.of === 'body') finders[index]?.look(text, piece.part)
+      if (key.in === 'text' || of === 'body') finders[index]?.look(text, part)
     })
     if (finders.every((finder) => finder.found)) break
   }
   return finders.map((finder) => finder.found)
+}
+
+/** What is looked at, in the form it is compared in. The text is the same however the octets are cut. */
+export async function* foldedText(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  root: MessagePart,
+): AsyncGenerator<TextPiece> {
+  const casemapper = new Casemapper()
+  let last: TextPiece | undefined
+  for await (const piece of decodedText(chunks, root)) {
+    if (last !== undefined && (last.part !== piece.part || last.of !== piece.of)) {
+      yield { ...last, text: casemapper.end() }
+    }
+    last = piece
+    yield { ...piece, text: casemapper.write(piece.text) }
+  }
+  if (last !== undefined) yield { ...last, text: casemapper.end() }
 }
 
 /** Finds a string in pieces of a text, also where it is cut between two. */

@@ -24,7 +24,18 @@ export interface MailStorage {
   read<Kind extends keyof Reads>(kind: Kind, input: Reads[Kind]['input']): Promise<Reads[Kind]['output']>
   /** @throws StorageUnavailable nothing was stored */
   write<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']): Promise<Outcome<Writes[Kind]['output']>>
+  /** One bounded step of bringing what searches are helped by up to date. Searches are exact without it. */
+  index(): Promise<IndexStep>
   close(): Promise<void>
+}
+
+export interface IndexStep {
+  /** How many came in. */
+  texts: number
+  /** How many of them could not be read. */
+  unreadable: number
+  /** There is more to do. */
+  more: boolean
 }
 
 /** The database is full, busy for too long, or cannot be reached. */
@@ -97,6 +108,8 @@ export interface Writes {
   expunge: Command<ExpungeFrom, Expunged>
   /** Every mailbox becomes another one to its clients: what they know of it may be newer than what is here. Returns how many. */
   renewUidValidities: Command<null, number>
+  /** Their texts are no longer in the index. */
+  forgetTexts: Command<{ contents: number[] }, null>
   /** One step of taking away what nothing shows any more. */
   purge: Command<PurgeStep, Purged>
 }

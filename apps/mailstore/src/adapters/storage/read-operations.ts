@@ -7,8 +7,9 @@ import { account, list, open, status } from './reads/lists.ts'
 import { search } from './reads/search.ts'
 import { sort, thread } from './reads/sort.ts'
 import { sync } from './reads/sync.ts'
+import type { IndexDatabase } from './text-index/schema.ts'
 
-export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
+export function readOperations(db: MailDatabase, blobs: Blobs, index: IndexDatabase): ReadOperations {
   return {
     known: known(db),
     account,
@@ -17,7 +18,7 @@ export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
     open,
     sync,
     fetch: fetch(db, blobs),
-    search: search(db, blobs),
+    search: search(db, blobs, index),
     sort,
     thread,
     namedBlobs,

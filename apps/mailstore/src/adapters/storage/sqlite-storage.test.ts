@@ -16,6 +16,8 @@ import { readOperations } from './read-operations.ts'
 import type { Tables } from './schema.ts'
 import { readingFrom, writingTo } from './sql-storage.ts'
 import { openSqliteStorage } from './sqlite-storage.ts'
+import { indexing } from './text-index/indexing.ts'
+import { createTextIndex, type IndexTables, textIndexPath } from './text-index/schema.ts'
 
 import { writeOperations } from './write-operations.ts'
 
@@ -31,12 +33,26 @@ function directoryOf(t: TestContext): string {
 async function inThisThread(t: TestContext): Promise<StorageUnderTest> {
   const directory = directoryOf(t)
   const another = async (): Promise<MailStorage> => {
-    const db = openSqlite<Tables>(join(directory, 'mail.db'))
+    const path = join(directory, 'mail.db')
+    const db = openSqlite<Tables>(path)
     await migrate(db, migrations)
-    const close = () => db.close()
+    await createTextIndex(textIndexPath(path))
+    const texts = openSqlite<IndexTables>(textIndexPath(path))
+    const close = async () => void (await Promise.all([db.close(), texts.close()]))
     t.after(close)
-    const read = readingFrom(db, readOperations(db, localBlobs(join(directory, 'blobs'))))
-    return { read, write: writingTo(db, writeOperations(db, limits)), close }
+    const blobs = localBlobs(join(directory, 'blobs'))
+    const write = writingTo(db, writeOperations(db, limits))
+    const index = indexing(db, blobs, texts)
+    return {
+      read: readingFrom(db, readOperations(db, blobs, texts)),
+      write,
+      async index() {
+        const { forgotten, ...step } = await index()
+        await write('forgetTexts', { contents: forgotten })
+        return step
+      },
+      close,
+    }
   }
   return { storage: await another(), another }
 }

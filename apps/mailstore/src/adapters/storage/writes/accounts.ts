@@ -85,5 +85,10 @@ export const renewUidValidities: WriteOperation<'renewUidValidities'> = async ({
         (select max(m.uid_validity) from mailboxes m where m.account = accounts.account), last_uid_validity)`,
     })
     .execute()
+  // The text index may know contents that are not here, under numbers that come next.
+  await query
+    .updateTable('text_index')
+    .set({ epoch: sql<string>`lower(hex(randomblob(16)))` })
+    .execute()
   return Number(numUpdatedRows)
 }
