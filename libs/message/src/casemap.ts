@@ -2,64 +2,39 @@
  * The form of a text in which IMAP compares strings without regard to case: i;unicode-casemap. Two strings match if their
  * forms are equal; one contains the other if its form does. So `cafe` is found in `Café`.
  *
+ * Each character has a form of its own, whatever stands beside it: a text may be mapped in pieces. Sort keys and the text
+ * index hold this form; a change of it makes them wrong.
+ *
  * STANDARDS  RFC 5051 §2; RFC 9051 §6.4.4 (SEARCH)
  */
 
-/**
- * Upper case only where one character stays one: RFC 5051 uses simple mappings, in which ß has none. Ligatures
- * and wide letters stay what they are, as in Dovecot, although RFC 5051 would take them apart.
- */
 export function casemap(text: string): string {
   if (isAscii(text)) return text.toUpperCase()
-  const decomposed = text.normalize('NFD')
-  const upper = decomposed.toUpperCase()
-  if (upper.length === decomposed.length) return upper
-  let mapped = ''
-  for (const character of decomposed) {
-    const one = character.toUpperCase()
-    mapped += one.length === character.length ? one : character
-  }
-  return mapped
+  // In this order: a ligature is taken apart after its case was mapped, so `ﬁ` is `fi` and not `FI` — RFC 5051 §2.
+  return text.replaceAll(/[a-z]+/g, (letters) => letters.toUpperCase()).replaceAll(NOT_ASCII, mapped)
 }
 
-/**
- * The same of a text that comes in pieces, whatever the pieces are: what the next one may still change (marks are put in
- * order when they meet) is held back.
- */
-export class Casemapper {
-  #rest = ''
+const NOT_ASCII = /[\u0080-\u{10ffff}]/gu
 
-  write(text: string): string {
-    const whole = this.#rest + text
-    const settled = settledLength(whole)
-    this.#rest = whole.slice(settled)
-    return casemap(whole.slice(0, settled))
-  }
+/** Forms once worked out; a text has some hundred different characters. */
+const forms = new Map<string, string>()
+const MAX_FORMS = 20_000
 
-  end(): string {
-    const rest = this.#rest
-    this.#rest = ''
-    return casemap(rest)
-  }
+function mapped(character: string): string {
+  const known = forms.get(character)
+  if (known !== undefined) return known
+  const form = formOf(character)
+  if (forms.size < MAX_FORMS) forms.set(character, form)
+  return form
 }
 
-/** More marks on one letter are no writing. */
-const MAX_MARKS = 100
-
-/** Up to the last character that is ASCII, or the one before the last letter with its marks. */
-function settledLength(text: string): number {
-  let at = text.length
-  for (let marks = 0; at > 0 && marks < MAX_MARKS; marks++) {
-    if (text.charCodeAt(at - 1) <= 0x7f) return at
-    at -= at > 1 && isLowSurrogate(text.charCodeAt(at - 1)) ? 2 : 1
-    if (!MARK.test(String.fromCodePoint(text.codePointAt(at) ?? 0))) return at
-  }
-  return at
+/** Upper case only where one character stays one: RFC 5051 uses simple mappings, in which ß has none. */
+function formOf(character: string): string {
+  const upper = character.toUpperCase()
+  const one = upper.length === character.length ? upper : character
+  // Hangul syllables have no decomposition in the tables RFC 5051 goes by.
+  return one >= '\uac00' && one <= '\ud7a3' ? one : one.normalize('NFKD')
 }
-
-const MARK = /^\p{M}$/u
-
-const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff
 
 function isAscii(text: string): boolean {
   for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false

@@ -4,7 +4,7 @@
  *
  * STANDARDS  RFC 9051 §6.4.4 (BODY, HEADER, TEXT); RFC 5051
  */
-import { casemap, Casemapper } from './casemap.ts'
+import { casemap } from './casemap.ts'
 import { decodedFields, decodedText, type TextPiece } from './decoded-text.ts'
 import type { MessagePart } from './structure.ts'
 
@@ -30,21 +30,12 @@ export async function searchText(
   return finders.map((finder) => finder.found)
 }
 
-/** What is looked at, in the form it is compared in. The text is the same however the octets are cut. */
+/** What is looked at, in the form it is compared in. */
 export async function* foldedText(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   root: MessagePart,
 ): AsyncGenerator<TextPiece> {
-  const casemapper = new Casemapper()
-  let last: TextPiece | undefined
-  for await (const piece of decodedText(chunks, root)) {
-    if (last !== undefined && (last.part !== piece.part || last.of !== piece.of)) {
-      yield { ...last, text: casemapper.end() }
-    }
-    last = piece
-    yield { ...piece, text: casemapper.write(piece.text) }
-  }
-  if (last !== undefined) yield { ...last, text: casemapper.end() }
+  for await (const piece of decodedText(chunks, root)) yield { ...piece, text: casemap(piece.text) }
 }
 
 /** Finds a string in pieces of a text, also where it is cut between two. */

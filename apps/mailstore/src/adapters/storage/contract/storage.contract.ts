@@ -7,6 +7,7 @@ import { purgeContract } from './purge.contract.ts'
 import { searchContract } from './search.contract.ts'
 import { sortContract } from './sort.contract.ts'
 import type { OpenStorage } from './suite.contract.ts'
+import { textIndexContract } from './text-index.contract.ts'
 
 export function storageContract(adapter: string, open: OpenStorage): void {
   deliveriesContract(adapter, open)
@@ -16,4 +17,5 @@ export function storageContract(adapter: string, open: OpenStorage): void {
   purgeContract(adapter, open)
   searchContract(adapter, open)
   sortContract(adapter, open)
+  textIndexContract(adapter, open)
 }
