@@ -27,8 +27,9 @@ const programs: Record<string, string> = {
   unbound: 'unbound',
 }
 
-/** File and the Debian package that brings it: what recording-fs.c of the testkit is built against. */
-const headers: Record<string, string> = {
+/** File and the Debian package that brings it: what recording-fs.c of the testkit is built against, and Dovecot's IMAP. */
+const files: Record<string, string> = {
+  '/usr/lib/dovecot/imap': 'dovecot-imapd',
   '/usr/include/fuse3/fuse_lowlevel.h': 'libfuse3-dev',
   '/usr/include/stdio.h': 'libc6-dev',
 }
@@ -39,7 +40,7 @@ const modules = ['libnet-ssleay-perl', 'libauthen-sasl-perl', 'python3-nacl']
 export function installPrerequisites(): void {
   const missing = [
     ...Object.entries(programs).filter(([command]) => !onPath(command)),
-    ...Object.entries(headers).filter(([file]) => !existsSync(file)),
+    ...Object.entries(files).filter(([file]) => !existsSync(file)),
   ]
   if (missing.length === 0) return
   const packages = [...missing.map(([, name]) => name), ...modules]

@@ -1,12 +1,12 @@
 /** A Postfix of the test's own: configuration, queue and port in a temporary directory, nothing of the system touched. */
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
+
+import { freePort } from './ports.ts'
 
 const run = promisify(execFile)
 
@@ -120,14 +120,4 @@ async function startPostfix(
 async function idsOf(user: string): Promise<[uid: number, gid: number]> {
   const [uid, gid] = await Promise.all(['-u', '-g'].map(async (flag) => (await run('id', [flag, user])).stdout))
   return [Number(uid), Number(gid)]
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // Listening on TCP.
-  server.close()
-  await once(server, 'close')
-  return port
 }
