@@ -32,8 +32,7 @@ function mapped(character: string): string {
 function formOf(character: string): string {
   const upper = character.toUpperCase()
   const one = upper.length === character.length ? upper : character
-  // Hangul syllables have no decomposition in the tables RFC 5051 goes by.
-  return one >= '\uac00' && one <= '\ud7a3' ? one : one.normalize('NFKD')
+  return one.normalize('NFKD')
 }
 
 function isAscii(text: string): boolean {
