@@ -61,8 +61,8 @@ function text(random: Random, words: readonly string[], lines: number): string {
 
 /** Octets stand as characters U+0000–U+00FF. */
 function encode(random: Random, of: string): Encoded {
-  const ascii = /^[\0-\x7f]*$/.test(of) // eslint-disable-line no-control-regex -- what ASCII is
-  const charset = ascii ? 'us-ascii' : /^[\0-\xff]*$/.test(of) && random(2) === 0 ? 'iso-8859-1' : 'utf-8' // eslint-disable-line no-control-regex -- and Latin-1
+  const ascii = /^[\0-\x7f]*$/.test(of)
+  const charset = ascii ? 'us-ascii' : /^[\0-\xff]*$/.test(of) && random(2) === 0 ? 'iso-8859-1' : 'utf-8'
   const bytes = Buffer.from(of, charset === 'iso-8859-1' ? 'latin1' : 'utf8')
   const encoding = pick(random, ['quoted-printable', 'base64', ascii ? '7bit' : '8bit'] as const)
   const octets = {
