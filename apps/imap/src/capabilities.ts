@@ -52,6 +52,10 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['APPENDLIMIT', always], // RFC 7889
   ['BINARY', always], // RFC 3516
   ['PREVIEW', always], // RFC 8970
+  ['SORT', always], // RFC 5256
+  ['SORT=DISPLAY', always], // RFC 5957
+  ['THREAD=ORDEREDSUBJECT', always], // RFC 5256
+  ['THREAD=REFERENCES', always], // RFC 5256
 ]
 
 export function capabilityList(facts: CapabilityFacts): string {

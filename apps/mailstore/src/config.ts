@@ -54,6 +54,14 @@ export const MailstoreConfig = z.object({
     .default(30_000)
     .describe('How long an answer of the directory about an account is used when no change is heard of (ms).'),
   MAILSTORE_PURGE_MS: positive.default(5000).describe('Between two looks for what nothing shows any more (ms).'),
+  MAILSTORE_INDEX_MS: positive
+    .max(3_600_000)
+    .default(500)
+    .describe('Between two looks for messages whose text is not indexed yet; until then searches read them (ms).'),
+  MAILSTORE_INDEX_PERCENT: positive
+    .max(100)
+    .default(50)
+    .describe('Share of one core that indexing may take while there is something to index (%).'),
   MAILSTORE_BLOB_GRACE_MS: positive
     .default(600_000)
     .describe('Blobs of removed messages stay so long for readers that are at it (ms).'),

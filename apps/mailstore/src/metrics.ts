@@ -47,6 +47,12 @@ export function mailstoreMetrics(registry: Registry) {
       help: 'Rows nothing showed any more',
       registers,
     }),
+    indexedTexts: new Counter({
+      name: 'mail_mailstore_indexed_texts_total',
+      help: 'Contents looked at by the text index',
+      labelNames: ['outcome'], // read, unreadable
+      registers,
+    }),
     removedBlobs: new Counter({
       name: 'mail_mailstore_removed_blobs_total',
       help: 'Blobs taken away',
@@ -75,6 +81,7 @@ export function measured(storage: MailStorage, { read, write }: Pick<MailstoreMe
         end()
       }
     },
+    index: () => storage.index(),
     close: () => storage.close(),
   }
 }

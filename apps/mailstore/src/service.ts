@@ -102,5 +102,7 @@ function housekeeping(config: MailstoreConfig) {
     sweepMs: config.MAILSTORE_SWEEP_MS,
     stagedAgeMs: config.MAILSTORE_STAGED_AGE_MS,
     orphanAgeMs: config.MAILSTORE_ORPHAN_AGE_MS,
+    indexMs: config.MAILSTORE_INDEX_MS,
+    indexShare: config.MAILSTORE_INDEX_PERCENT / 100,
   }
 }

@@ -396,6 +396,48 @@ export const searchMailbox = defineRows({
   row: z.object({ uids: UidSet, highestModseq: Modseq.optional() }),
 })
 
+/** Strings are compared without regard to case (i;unicode-casemap), dates as instants — RFC 5256 §2.2, §3; RFC 5957. */
+export const SortCriterion = z.object({
+  by: z.enum(['arrival', 'cc', 'date', 'displayFrom', 'displayTo', 'from', 'size', 'subject', 'to']),
+  reverse: z.boolean(),
+})
+export type SortCriterion = z.infer<typeof SortCriterion>
+
+/** UIDs in one row of a sort. */
+export const MAX_SORTED_IN_ROW = 5000
+
+export const sortMailbox = defineRows({
+  ...front,
+  name: 'mailstore.sort',
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'tooComplex'],
+  purpose:
+    'UIDs that match, in pieces, by the criteria, then by UID; `highestModseq` of the matches when the program names a MODSEQ.',
+  timeoutMs: 120_000,
+  input: z.object({
+    token: SessionToken,
+    mailbox: MailboxKey,
+    key: SearchKey,
+    criteria: z.array(SortCriterion).min(1).max(9),
+  }),
+  row: z.object({ uids: z.array(Uid).max(MAX_SORTED_IN_ROW), highestModseq: Modseq.optional() }),
+})
+
+export const threadMailbox = defineRows({
+  ...front,
+  name: 'mailstore.thread',
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'tooComplex'],
+  purpose:
+    "Messages that match as threads, in pieces of IMAP's thread-list with UIDs (RFC 5256 §5); no piece cuts a number. `highestModseq` as in a sort.",
+  timeoutMs: 120_000,
+  input: z.object({
+    token: SessionToken,
+    mailbox: MailboxKey,
+    key: SearchKey,
+    algorithm: z.enum(['orderedSubject', 'references']),
+  }),
+  row: z.object({ threads: z.string(), highestModseq: Modseq.optional() }),
+})
+
 export const quotaOf = defineRequest({
   ...front,
   name: 'mailstore.quota',

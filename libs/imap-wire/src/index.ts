@@ -32,6 +32,7 @@ export {
 export { parsePartialRange, partOf, type PartialRange } from './partial-range.ts'
 export { parseSearchReturn, type SearchReturn } from './search-return.ts'
 export { parseSearch, type Search, type SearchProgram } from './search-program.ts'
+export { parseSortArguments, parseThreadArguments, type SortCriterion, type ThreadAlgorithm } from './sort-arguments.ts'
 export { parseStatusItems, STATUS_ITEMS, type StatusItem } from './status-items.ts'
 export { encodeAstring, encodeMailbox, encodeString, literalHeader, responseText } from './encode.ts'
 export { encodeBodyStructure, encodeEnvelope, type BodyStructureOptions } from './structure.ts'

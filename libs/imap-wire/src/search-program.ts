@@ -119,6 +119,12 @@ export function parseSearch(args: Arguments): Search {
   return { program, ...(charset !== undefined && { charset }), ...(options && { return: options }) }
 }
 
+/** As SORT and THREAD have it: a charset, always, then the keys — RFC 5256 §5 (search-criteria). */
+export function parseSearchCriteria(args: Arguments): Search {
+  const charset = args.astring('a charset')
+  return { charset, program: conjunction(parseKeys(args.space(), { keys: MAX_KEYS }, 0)) }
+}
+
 function parseCharset(args: Arguments): string | undefined {
   if (!args.skipWord('CHARSET')) return undefined
   const charset = args.space().astring('a charset')

@@ -23,12 +23,23 @@ export function decodeCharset(bytes: Buffer, charset: string): string {
 /** A decoder that takes the octets in pieces; a character cut between pieces is put together. */
 export function charsetDecoder(charset: string): CharsetDecoder {
   const label = canonical(charset)
+  if (!iconv.encodingExists(label)) return webDecoder(label)
   const decoder = iconv.getDecoder(label, { stripBOM: true })
   return { write: (bytes) => decoder.write(bytes), end: () => decoder.end() ?? '' }
 }
 
 export function isKnownCharset(charset: string): boolean {
-  return charset.length <= MAX_LABEL && iconv.encodingExists(charset) && !BYTE_NAMES.has(charset.toLowerCase())
+  const name = charset.toLowerCase()
+  if (name.length > MAX_LABEL || BYTE_NAMES.has(name)) return false
+  return iconv.encodingExists(name) || WEB_ONLY.has(name)
+}
+
+/** What the platform decodes and iconv-lite does not. */
+const WEB_ONLY = new Set(['iso-2022-jp', 'csiso2022jp'])
+
+function webDecoder(label: string): CharsetDecoder {
+  const decoder = new TextDecoder(label)
+  return { write: (bytes) => decoder.decode(bytes, { stream: true }), end: () => decoder.decode() }
 }
 
 /** iconv-lite also knows Node's encodings of bytes as text; a charset they are not. */

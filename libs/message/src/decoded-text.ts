@@ -7,7 +7,7 @@
 import { charsetDecoder, type CharsetDecoder } from './charset.ts'
 import { decodeWords } from './encoded-words.ts'
 import { asBuffer, fieldSpans } from './header.ts'
-import { parameter } from './parameters.ts'
+import { parameter, parseTransferEncoding } from './parameters.ts'
 import { type MessagePart, mediaTypeOf, type Range, walkParts } from './structure.ts'
 import { type TransferDecoder, transferDecoder } from './transfer.ts'
 
@@ -55,22 +55,31 @@ interface Job {
 /** In the order of the message and without overlap: each header and each text body. */
 function* jobsOf(root: MessagePart): Generator<Job> {
   for (const part of walkParts(root)) {
-    yield headerJob(part, part === root ? 'header' : 'mime')
-    if (part.parts === undefined && part.message === undefined && isText(part)) yield bodyJob(part)
+    const header = headerJob(part, part === root ? 'header' : 'mime')
+    yield header
+    // As Dovecot: also a message that is not MIME by its header is read by the encoding it names.
+    const encoding = part.encoding ?? header.encoding()
+    if (part.parts === undefined && part.message === undefined && isText(part, encoding)) yield bodyJob(part, encoding)
   }
 }
 
 const READABLE = new Set(['7bit', '8bit', 'binary', 'quoted-printable', 'base64'])
 
 /** As Dovecot: message/delivery-status and the like are read, images, applications and unknown encodings are not. */
-function isText(part: MessagePart): boolean {
+function isText(part: MessagePart, encoding = '7bit'): boolean {
   const { type } = mediaTypeOf(part)
-  return (type === 'text' || type === 'message') && READABLE.has((part.encoding ?? '7bit').toLowerCase())
+  return (type === 'text' || type === 'message') && READABLE.has(encoding.toLowerCase())
 }
 
-function headerJob(part: MessagePart, of: 'header' | 'mime'): Job {
+interface HeaderJob extends Job {
+  /** Content-Transfer-Encoding, once the header has passed by. */
+  encoding(): string | undefined
+}
+
+function headerJob(part: MessagePart, of: 'header' | 'mime'): HeaderJob {
   const kept: Buffer[] = []
   let length = 0
+  let encoding: string | undefined
   return {
     range: part.header,
     write(bytes) {
@@ -80,30 +89,37 @@ function headerJob(part: MessagePart, of: 'header' | 'mime'): Job {
       length += room.length
       return []
     },
-    end: () => [{ of, part, text: headerText(Buffer.concat(kept)) }],
+    end() {
+      let text = ''
+      for (const { name, value } of decodedFields(Buffer.concat(kept))) {
+        text += `${name === '' ? '' : `${name}: `}${value}\r\n`
+        if (name.toLowerCase() === 'content-transfer-encoding') encoding ??= parseTransferEncoding(value)
+      }
+      return [{ of, part, text }]
+    },
+    encoding: () => encoding,
   }
-}
-
-function headerText(header: Buffer): string {
-  let text = ''
-  for (const { name, value } of decodedFields(header)) text += `${name === '' ? '' : `${name}: `}${value}\r\n`
-  return text
 }
 
 /** Unfolded and with encoded words decoded. Octets are UTF-8 (RFC 6532) or nothing: nobody knows what else they mean. */
 export function* decodedFields(header: Uint8Array): Generator<{ name: string; value: string }> {
   const buffer = asBuffer(header)
   for (const { start, nameEnd, valueStart, end } of fieldSpans(buffer)) {
-    const value = buffer.toString('utf8', valueStart, end).replaceAll(/\r?\n/g, '').trim()
+    // As Dovecot: a fold with a tab reads as a space.
+    const unfolded = buffer
+      .toString('utf8', valueStart, end)
+      .replaceAll(/\r?\n\t/g, ' ')
+      .replaceAll(/\r?\n/g, '')
+    const value = unfolded.trim()
     yield { name: buffer.toString('latin1', start, nameEnd), value: decodeWords(value) }
   }
 }
 
-function bodyJob(part: MessagePart): Job {
+function bodyJob(part: MessagePart, encoding: string | undefined): Job {
   let transfer: TransferDecoder | undefined
   let charset: CharsetDecoder | undefined
   const decode = (bytes: Buffer): string => {
-    transfer ??= transferDecoder(part.encoding)
+    transfer ??= transferDecoder(encoding)
     charset ??= charsetDecoder(parameter(part.contentType?.params ?? [], 'charset') ?? '')
     return charset.write(transfer.write(bytes))
   }

@@ -39,9 +39,18 @@ export { headerContains, searchText, type TextKey } from './search-text.ts'
 export { encodeBinaryParts, hasBinaryParts } from './encode-binary.ts'
 export { CrlfEncoder } from './line-ends.ts'
 export { previewSource, previewText, type PreviewSource } from './preview.ts'
+export { indexText, type IndexText } from './index-text.ts'
 export { transferEncoder, type TransferEncoder } from './encode-transfer.ts'
 export { decodeTransfer, transferDecoder, type TransferDecoder } from './transfer.ts'
 export { baseSubject, type BaseSubject } from './base-subject.ts'
+export { type SortKeys, sortKeysOf } from './sort-keys.ts'
+export {
+  orderedSubjectThreads,
+  referencesThreads,
+  type ThreadMessage,
+  type Threads,
+  TooManyIdentifiers,
+} from './thread.ts'
 export { countReceived, formatField, formatFields } from './compose.ts'
 export { formatDate, type HeaderDate, parseDate } from './date.ts'
 export { createMessageId, parseMessageIds } from './message-id.ts'

@@ -110,3 +110,18 @@ test('the pieces of a message are the same text, however it is cut', async () =>
     fc.asyncProperty(fc.integer({ min: 1, max: 60 }), async (size) => assert.equal(await texts(size), whole)),
   )
 })
+
+test('a body is read by the encoding its header names, MIME or not, and in charsets of any kind', async () => {
+  const found = async (value: string, ...lines: string[]) => {
+    const message = octetsOf(lines.join('\r\n'))
+    return (await searchText([message], parseStructureOf(message), [{ in: 'body', value }]))[0]
+  }
+  assert.ok(await found('hello', 'Content-Transfer-Encoding: base64', '', 'aGVsbG8='))
+  assert.ok(!(await found('begin', 'Content-Transfer-Encoding: x-uuencode', '', 'begin')))
+  assert.ok(await found('日本', 'Content-Type: text/plain; charset=ISO-2022-JP', '', '\x1b$BF|K\\\x1b(B'))
+})
+
+test('a fold is the blank that follows it, a tab a space', () => {
+  const header = octetsOf('Subject: one\r\n\ttwo\r\n  three\r\n\r\n')
+  assert.ok(headerContains(header, 'subject', 'one two  three'))
+})

@@ -5,7 +5,7 @@
  * STANDARDS  RFC 9051 §6.4.4 (BODY, HEADER, TEXT); RFC 5051
  */
 import { casemap } from './casemap.ts'
-import { decodedFields, decodedText } from './decoded-text.ts'
+import { decodedFields, decodedText, type TextPiece } from './decoded-text.ts'
 import type { MessagePart } from './structure.ts'
 
 export interface TextKey {
@@ -21,14 +21,21 @@ export async function searchText(
   keys: readonly TextKey[],
 ): Promise<boolean[]> {
   const finders = keys.map((key) => new Finder(casemap(key.value)))
-  for await (const piece of decodedText(chunks, root)) {
-    const text = casemap(piece.text)
+  for await (const { of, part, text } of foldedText(chunks, root)) {
     keys.forEach((key, index) => {
-      if (key.in === 'text' || piece.of === 'body') finders[index]?.look(text, piece.part)
+      if (key.in === 'text' || of === 'body') finders[index]?.look(text, part)
     })
     if (finders.every((finder) => finder.found)) break
   }
   return finders.map((finder) => finder.found)
+}
+
+/** What is looked at, in the form it is compared in. */
+export async function* foldedText(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  root: MessagePart,
+): AsyncGenerator<TextPiece> {
+  for await (const piece of decodedText(chunks, root)) yield { ...piece, text: casemap(piece.text) }
 }
 
 /** Finds a string in pieces of a text, also where it is cut between two. */

@@ -144,6 +144,8 @@ function prepareOn(db: DatabaseSync, sql: string): Prepared {
   // Rows as arrays: building the objects here is twice as fast, and they are ordinary ones.
   const statement = db.prepare(sql, { returnArrays: true })
   const columns = statement.columns().map(({ name }) => name)
+  // The last row id may be one of FTS5's own, which are beyond what a number holds.
+  if (columns.length === 0) statement.setReadBigInts(true)
   return { statement, columns: columns.length === 0 ? null : columns }
 }
 

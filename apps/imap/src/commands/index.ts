@@ -20,10 +20,12 @@ import { check, noop } from './noop.ts'
 import { rename } from './rename.ts'
 import { search, uidSearch } from './search.ts'
 import { examine, select } from './select.ts'
+import { sort, uidSort } from './sort.ts'
 import { starttls } from './starttls.ts'
 import { status } from './status.ts'
 import { store, uidStore } from './store.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
+import { thread, uidThread } from './thread.ts'
 
 const all: readonly Command[] = [
   ...[capability, id, noop, logout],
@@ -31,6 +33,7 @@ const all: readonly Command[] = [
   ...[enable, namespace, list, lsub, subscribe, unsubscribe, create, remove, rename, status, select, examine],
   ...[append, idle],
   ...[close, unselect, check, expunge, search, fetch, store, copy, move],
+  ...[sort, thread, uidSort, uidThread],
   ...[uidExpunge, uidSearch, uidFetch, uidStore, uidCopy, uidMove],
 ]
 

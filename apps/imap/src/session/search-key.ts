@@ -34,6 +34,13 @@ export function namesModseq(program: SearchProgram): boolean {
   }
 }
 
+/** The same among the messages the client knows: those that came since have higher UIDs. */
+export function knownKey(search: Search, selected: SelectedMailbox): SearchKey {
+  const { last } = selected.uids
+  const known: SearchKey = { kind: 'uids', uids: last === undefined ? '' : `1:${last}` }
+  return { kind: 'and', keys: [known, searchKey(search, selected)] }
+}
+
 type Decode = (value: Uint8Array) => string
 
 interface Compiling {

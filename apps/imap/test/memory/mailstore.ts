@@ -11,6 +11,7 @@ import type { MemoryBus } from './bus.ts'
 import type { MemoryDirectory } from './directory.ts'
 import { cut, describe, parsed, previewOf, withoutBinaryParts, type MemoryMessage } from './message.ts'
 import { matches } from './search.ts'
+import { matching, sorted, threaded } from './sort.ts'
 
 interface Mailbox {
   mailbox: number
@@ -184,6 +185,14 @@ export class MemoryMailstore {
       }
       const modseq = JSON.stringify(program).includes('"modseq"') ? { highestModseq } : {}
       for (const piece of NumberSet.from(found).pieces(10)) yield { row: { uids: piece, ...modseq } }
+    })
+    await bus.answerRows(contracts.sortMailbox, async function* ({ token, mailbox: key, key: program, criteria }) {
+      const found = await matching(store.#selected(token, key).messages, program)
+      for (const { uid } of sorted(found, criteria)) yield { row: { uids: [uid] } }
+    })
+    await bus.answerRows(contracts.threadMailbox, async function* ({ token, mailbox: key, key: program, algorithm }) {
+      const found = await matching(store.#selected(token, key).messages, program)
+      for (const threads of threaded(found, algorithm)) yield { row: { threads } }
     })
   }
 

@@ -30,7 +30,6 @@ export async function matches(message: MemoryMessage, key: SearchKey): Promise<b
       const sent = new Date(message.root.envelope?.date ?? Number.NaN)
       const stored = key.of === 'saved' ? message.saveDate : message.internalDate
       const day = key.of === 'sent' ? dayOf(sent) : stored.slice(0, 10)
-      if (day === '') return false
       return key.is === 'on' ? day === key.date : key.is === 'since' ? day >= key.date : day < key.date
     }
     case 'size':
@@ -47,4 +46,4 @@ export async function matches(message: MemoryMessage, key: SearchKey): Promise<b
 }
 
 /** Disregarding the zone — RFC 9051 §6.4.4 (SENTON); test messages write their dates in UTC. */
-const dayOf = (date: Date): string => (Number.isNaN(date.getTime()) ? '' : date.toISOString().slice(0, 10))
+const dayOf = (date: Date): string => (Number.isNaN(date.getTime()) ? '1970-01-01' : date.toISOString().slice(0, 10))

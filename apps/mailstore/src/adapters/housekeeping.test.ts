@@ -10,7 +10,7 @@ import { Registry } from 'prom-client'
 
 import type { MailStorage } from '../mailbox/storage.ts'
 import { mailstoreMetrics } from '../metrics.ts'
-import { purge, sweep } from './housekeeping.ts'
+import { index, purge, sweep } from './housekeeping.ts'
 import { contentKeyTime, newContentKey } from './spool-contents.ts'
 
 const never = new AbortController().signal
@@ -21,7 +21,7 @@ function ports(t: TestContext, storage: Partial<MailStorage>) {
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const blobs = localBlobs(directory)
   const unused = async () => assert.fail('not to be asked')
-  const full = { read: unused, write: unused, close: unused, ...storage }
+  const full = { read: unused, write: unused, index: unused, close: unused, ...storage }
   const put = async (key: string) => {
     const body = async function* () {
       yield Buffer.from('bytes')
@@ -34,7 +34,7 @@ function ports(t: TestContext, storage: Partial<MailStorage>) {
   return { ports: { storage: full, blobs, log: pino({ level: 'silent' }), metrics }, put, kept }
 }
 
-const ages = { purgeMs: 1, blobGraceMs: 1, sweepMs: 1, stagedAgeMs: HOUR, orphanAgeMs: HOUR }
+const ages = { purgeMs: 1, blobGraceMs: 1, sweepMs: 1, stagedAgeMs: HOUR, orphanAgeMs: HOUR, indexMs: 1, indexShare: 1 }
 const oldKey = (name: string) => `content/xx/${name}.${(Date.now() - 2 * HOUR).toString(36)}.abc`
 
 test('blobs are taken away before the note that they are to go', async (t) => {
@@ -95,4 +95,22 @@ test('a content key says when it was made', () => {
   const before = Date.now()
   const time = contentKeyTime(newContentKey('01J9ZK3V8Q6X4T2M7N5R1C0B9A'))
   assert.ok(time >= before && time <= Date.now())
+})
+
+test('indexing goes on until there is no more', async (t) => {
+  const steps = [
+    { texts: 5, unreadable: 1, more: true },
+    { texts: 3, unreadable: 0, more: false },
+  ]
+  const { ports: all } = ports(t, { index: async () => steps.shift() ?? assert.fail('nothing more to do') })
+  await index(all, 1, never)
+  assert.equal(steps.length, 0)
+  const { values } = await all.metrics.indexedTexts.get()
+  assert.deepEqual(
+    values.map(({ labels, value }) => [labels.outcome, value]),
+    [
+      ['read', 7],
+      ['unreadable', 1],
+    ],
+  )
 })

@@ -1,6 +1,6 @@
 /**
  * What nobody needs any more goes: rows nothing shows, their blobs after a grace, literals of dead sessions, blobs of
- * deliveries that died half-way. Every step may be done by two processes at once and may be done twice.
+ * deliveries that died half-way. What searches are helped by comes. Every step may be done by two processes at once and may be done twice.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -18,13 +18,16 @@ export interface HousekeepingOptions {
   sweepMs: number
   stagedAgeMs: number
   orphanAgeMs: number
+  indexMs: number
+  /** Of the time of one core: a fraction. */
+  indexShare: number
 }
 
 interface Ports {
   storage: MailStorage
   blobs: Blobs
   log: Logger
-  metrics: Pick<MailstoreMetrics, 'purgedRows' | 'removedBlobs'>
+  metrics: Pick<MailstoreMetrics, 'purgedRows' | 'removedBlobs' | 'indexedTexts'>
 }
 
 /** Asked of the database at once. */
@@ -35,6 +38,7 @@ export async function keepHouse(ports: Ports, options: HousekeepingOptions, sign
   await Promise.all([
     every(options.purgeMs, ports, signal, () => purge(ports, options.blobGraceMs, signal)),
     every(options.sweepMs, ports, signal, () => sweep(ports, options, signal)),
+    every(options.indexMs, ports, signal, () => index(ports, options.indexShare, signal)),
   ])
 }
 
@@ -62,6 +66,19 @@ export async function purge({ storage, blobs, metrics }: Ports, graceMs: number,
     metrics.removedBlobs.inc({ reason: 'unused' }, removed.length)
     if (outcome.value.rows === 0 && removed.length === 0) return
   } while (!signal.aborted)
+}
+
+/** Until all is indexed. After each step it rests, so that it takes its share of a core and no more. */
+export async function index({ storage, log, metrics }: Ports, share: number, signal: AbortSignal): Promise<void> {
+  for (let more = true; more && !signal.aborted;) {
+    const begun = performance.now()
+    const step = await storage.index()
+    metrics.indexedTexts.inc({ outcome: 'read' }, step.texts - step.unreadable)
+    metrics.indexedTexts.inc({ outcome: 'unreadable' }, step.unreadable)
+    if (step.unreadable > 0) log.warn({ contents: step.unreadable }, 'contents that cannot be read are not indexed')
+    more = step.more
+    if (more) await sleep((performance.now() - begun) * (1 / share - 1), undefined, { signal, ref: false })
+  }
 }
 
 export async function sweep(ports: Ports, { stagedAgeMs, orphanAgeMs }: HousekeepingOptions, signal: AbortSignal) {

@@ -5,9 +5,13 @@ import {
   fetchMessages,
   type FlagsRow,
   MAX_SEARCH_DEPTH,
+  MAX_SORTED_IN_ROW,
   openMailbox,
+  type SearchKey,
   searchMailbox,
+  sortMailbox,
   syncMailbox,
+  threadMailbox,
 } from '@postbus/contracts'
 import { RequestRefused } from '@postbus/bus'
 import { NumberSet } from '@postbus/imap-wire'
@@ -15,7 +19,7 @@ import { NumberSet } from '@postbus/imap-wire'
 import { parseFlags } from '../mailbox/flags.ts'
 import { depthOf } from '../mailbox/search-program.ts'
 import type { FetchedMessage, MailboxOf, MessagePage, SearchPage, SyncPage } from '../mailbox/storage.ts'
-import { parseUidSet, rangesOf, uidSetPieces } from '../mailbox/uid-ranges.ts'
+import { joined, parseUidSet, rangesOf, type UidRange, uidSetPieces } from '../mailbox/uid-ranges.ts'
 import { named, noSuchMailbox, type Sessions } from './sessions.ts'
 
 /** Messages in one page of a sync. */
@@ -83,18 +87,60 @@ export function answerSelected(bus: Pick<Bus, 'answerRows'>, sessions: Sessions)
 
     bus.answerRows(searchMailbox, async function* ({ token, mailbox, key }, { signal }) {
       const account = await sessions.accountOf(token)
-      if (depthOf(key) > MAX_SEARCH_DEPTH) throw new RequestRefused('tooComplex', 'The search program is too deep')
-      const now = Date.now()
-      for (let after: number | null = 0; after !== null;) {
-        const page: SearchPage | null = await storage.read('search', { account, mailbox, key, after, now })
-        if (page === null) throw noSuchMailbox()
-        const modseq = page.highestModseq > 0 ? { highestModseq: page.highestModseq } : {}
+      for await (const page of searched(sessions, { account, mailbox }, key, signal)) {
+        const modseq = modseqOf(page.highestModseq)
         for (const piece of uidSetPieces(page.uids)) yield { row: { uids: piece, ...modseq } }
-        after = page.next
-        signal.throwIfAborted()
       }
     }),
+
+    bus.answerRows(sortMailbox, async function* ({ token, mailbox, key, criteria }, { signal }) {
+      const at = { account: await sessions.accountOf(token), mailbox }
+      const { uids, modseq } = await allFound(searched(sessions, at, key, signal))
+      const sorted = await storage.read('sort', { ...at, uids, criteria })
+      if (sorted === null) throw noSuchMailbox()
+      for (let from = 0; from < sorted.length; from += MAX_SORTED_IN_ROW) {
+        yield { row: { uids: [...sorted.subarray(from, from + MAX_SORTED_IN_ROW)], ...modseq } }
+      }
+    }),
+
+    bus.answerRows(threadMailbox, async function* ({ token, mailbox, key, algorithm }, { signal }) {
+      const at = { account: await sessions.accountOf(token), mailbox }
+      const { uids, modseq } = await allFound(searched(sessions, at, key, signal))
+      const threads = await storage.read('thread', { ...at, uids, algorithm })
+      if (threads === null) throw noSuchMailbox()
+      if (threads.kind === 'tooLong') throw new RequestRefused('tooComplex', 'The references are too long to thread by')
+      for (const piece of threads.pieces) yield { row: { threads: piece, ...modseq } }
+    }),
   ])
+}
+
+async function* searched(
+  { storage }: Sessions,
+  at: MailboxOf,
+  key: SearchKey,
+  signal: AbortSignal,
+): AsyncGenerator<SearchPage> {
+  if (depthOf(key) > MAX_SEARCH_DEPTH) throw new RequestRefused('tooComplex', 'The search program is too deep')
+  const now = Date.now()
+  for (let after: number | null = 0; after !== null;) {
+    const page: SearchPage | null = await storage.read('search', { ...at, key, after, now })
+    if (page === null) throw noSuchMailbox()
+    yield page
+    after = page.next
+    signal.throwIfAborted()
+  }
+}
+
+const modseqOf = (highestModseq: number) => (highestModseq > 0 ? { highestModseq } : {})
+
+async function allFound(pages: AsyncIterable<SearchPage>) {
+  const found: UidRange[] = []
+  let highestModseq = 0
+  for await (const page of pages) {
+    for (const range of page.uids) found.push(range)
+    highestModseq = Math.max(highestModseq, page.highestModseq)
+  }
+  return { uids: joined(found), modseq: modseqOf(highestModseq) }
 }
 
 /** Only UIDs the asker is told of are claimed: what came since is left for the next one to ask. */

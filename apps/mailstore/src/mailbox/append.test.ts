@@ -3,6 +3,7 @@ import { test } from 'node:test'
 
 import { RequestRefused } from '@postbus/bus'
 import { AccountId } from '@postbus/contracts'
+import { sortKeysOf } from '@postbus/message'
 
 import { appendMessages, type AppendPorts } from './append.ts'
 import type { StoredContent } from './content.ts'
@@ -13,6 +14,7 @@ const content: StoredContent = {
   queueId: null,
   headerSize: 0,
   sentDay: null,
+  sort: sortKeysOf({}, new Uint8Array()),
   envelope: '',
   wireStructure: '',
   wireBody: '',

@@ -1,5 +1,6 @@
 /** The bytes of a message and what was computed from them once, ready to be stored. */
 import { MAX_INLINE_BYTES, type QueueId } from '@postbus/contracts'
+import type { SortKeys } from '@postbus/message'
 
 /** Return-Path and Delivered-To with paths of the longest kind — contracts' `ReversePath`. */
 const MAX_PREFIX_BYTES = 4 * 1024
@@ -16,6 +17,8 @@ export interface StoredContent {
   headerSize: number
   /** The day of the Date field as written; null without a usable one. */
   sentDay: string | null
+  /** What SORT and THREAD go by. */
+  sort: SortKeys
   /** IMAP wire forms. */
   envelope: string
   wireStructure: string

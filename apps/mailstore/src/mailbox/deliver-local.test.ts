@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { MailLocal } from '@postbus/contracts'
+import { sortKeysOf } from '@postbus/message'
 
 import type { StoredContent } from './content.ts'
 import { deliverLocal, deliveryFields, type DeliverPorts } from './deliver-local.ts'
@@ -27,6 +28,7 @@ const content: StoredContent = {
   size: 100,
   headerSize: 50,
   sentDay: null,
+  sort: sortKeysOf({}, new Uint8Array()),
   envelope: '',
   wireStructure: '',
   wireBody: '',

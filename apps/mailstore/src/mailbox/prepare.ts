@@ -5,7 +5,14 @@
  */
 import type { QueueId } from '@postbus/contracts'
 import { encodeBodyStructure, encodeEnvelope } from '@postbus/imap-wire'
-import { type MessagePart, packStructure, parseDate, parseStructureOf, StructureParser } from '@postbus/message'
+import {
+  type MessagePart,
+  packStructure,
+  parseDate,
+  parseStructureOf,
+  sortKeysOf,
+  StructureParser,
+} from '@postbus/message'
 
 import { MAX_HELD_BYTES, type StoredContent } from './content.ts'
 
@@ -24,7 +31,7 @@ export async function prepareHeld(octets: Octets, size: number, queueId: QueueId
   const headerSize = root.header.end
   // Copies: what crosses to the storage thread takes the whole buffer it lies in along.
   const [header, body] = [bytes.slice(0, headerSize), bytes.slice(headerSize)]
-  return { queueId, size, header, body, blob: null, ...computed(root) }
+  return { queueId, size, header, body, blob: null, ...computed(root, header) }
 }
 
 /** A message whose bytes are in a blob. They pass by; only the header stays. */
@@ -43,14 +50,15 @@ export async function prepareLarge(
   }
   const root = parser.end()
   const header = start.slice(0, Math.min(root.header.end, size))
-  return { queueId, size, header, body: null, blob, ...computed(root) }
+  return { queueId, size, header, body: null, blob, ...computed(root, header) }
 }
 
-function computed(root: MessagePart) {
+function computed(root: MessagePart, header: Uint8Array) {
   const envelope = root.envelope ?? {}
   return {
     headerSize: root.header.end,
     sentDay: parseDate(envelope.date ?? '')?.day ?? null,
+    sort: sortKeysOf(envelope, header),
     envelope: encodeEnvelope(envelope),
     wireStructure: encodeBodyStructure(root, { extended: true }),
     wireBody: encodeBodyStructure(root, { extended: false }),

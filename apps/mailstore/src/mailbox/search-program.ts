@@ -96,10 +96,7 @@ export function matcher(key: SearchKey, now: number): Matcher {
     case 'text':
       return (candidate) => candidate.text(key.value)
     case 'date':
-      return (candidate) => {
-        const day = dayOf(candidate, key.of)
-        return day !== null && compareDays(day, key.is, key.date)
-      }
+      return (candidate) => compareDays(dayOf(candidate, key.of), key.is, key.date)
     case 'emailId': {
       const wanted = parseEmailId(key.id)
       return ({ email }) => email === wanted
@@ -118,8 +115,11 @@ export function matcher(key: SearchKey, now: number): Matcher {
 /** Calendar days are those of UTC: a stored date does not keep the zone it was given in. */
 export const dayOfTime = (time: number): string => new Date(time).toISOString().slice(0, 10)
 
-function dayOf({ internalDate, saveDate, sentDay }: Candidate, of: 'internal' | 'sent' | 'saved'): string | null {
-  if (of === 'sent') return sentDay
+/** RFC 9051 says nothing about messages without a usable Date; to Dovecot they are of the first day there is. */
+export const NO_SENT_DAY = '1970-01-01'
+
+function dayOf({ internalDate, saveDate, sentDay }: Candidate, of: 'internal' | 'sent' | 'saved'): string {
+  if (of === 'sent') return sentDay ?? NO_SENT_DAY
   return dayOfTime(of === 'internal' ? internalDate : saveDate)
 }
 

@@ -12,18 +12,29 @@ export interface MessageText {
 
 /** Every BODY and TEXT key of a program. */
 export function textKeysOf(key: SearchKey): TextKey[] {
+  return textPartsOf(key).flatMap((part) => (part.kind === 'header' ? [] : { in: part.kind, value: part.value }))
+}
+
+/** Every key of a program that asks for text. */
+export function textPartsOf(key: SearchKey): Extract<SearchKey, { kind: 'header' | 'body' | 'text' }>[] {
   switch (key.kind) {
+    case 'header':
     case 'body':
     case 'text':
-      return [{ in: key.kind, value: key.value }]
+      return [key]
     case 'not':
-      return textKeysOf(key.key)
+      return textPartsOf(key.key)
     case 'and':
     case 'or':
-      return key.keys.flatMap(textKeysOf)
+      return key.keys.flatMap(textPartsOf)
     default:
       return []
   }
+}
+
+/** Whether the fields put in front of a content hold the text. */
+export function prefixContains(prefix: Uint8Array, value: string): boolean {
+  return casemap(Buffer.from(prefix).toString()).includes(casemap(value))
 }
 
 /** @param keys all that may be asked: the octets are read once for all of them, when the first is */
@@ -45,6 +56,6 @@ export function messageText(content: HeldContent, keys: readonly TextKey[]): Mes
     header: async (field, value) => headerContains(Buffer.concat([prefix, await wholeHeader()]), field, value),
     body: (value) => contains('body', value),
     // Return-Path and Delivered-To stand before the content and belong to the header.
-    text: async (value) => casemap(Buffer.from(prefix).toString()).includes(casemap(value)) || contains('text', value),
+    text: async (value) => prefixContains(prefix, value) || contains('text', value),
   }
 }

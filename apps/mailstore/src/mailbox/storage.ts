@@ -6,7 +6,15 @@
  * ascend and are never used twice; MODSEQ grows strictly with every change of a mailbox; counters and quota are exact at
  * every moment; one delivery per (queueId, account), whatever happened to the message since.
  */
-import type { AccountId, MailboxInfo, QueueId, SearchKey, Section, SectionBytes } from '@postbus/contracts'
+import type {
+  AccountId,
+  MailboxInfo,
+  QueueId,
+  SearchKey,
+  Section,
+  SectionBytes,
+  SortCriterion,
+} from '@postbus/contracts'
 
 import type { StoredContent } from './content.ts'
 import type { FlagSet } from './flags.ts'
@@ -16,7 +24,18 @@ export interface MailStorage {
   read<Kind extends keyof Reads>(kind: Kind, input: Reads[Kind]['input']): Promise<Reads[Kind]['output']>
   /** @throws StorageUnavailable nothing was stored */
   write<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']): Promise<Outcome<Writes[Kind]['output']>>
+  /** One bounded step of bringing what searches are helped by up to date. Searches are exact without it. */
+  index(): Promise<IndexStep>
   close(): Promise<void>
+}
+
+export interface IndexStep {
+  /** How many came in. */
+  texts: number
+  /** How many of them could not be read. */
+  unreadable: number
+  /** There is more to do. */
+  more: boolean
 }
 
 /** The database is full, busy for too long, or cannot be reached. */
@@ -65,6 +84,10 @@ export interface Reads {
   sync: Command<SyncFrom, SyncPage | null>
   fetch: Command<FetchPageOf, MessagePage<FetchedMessage> | null>
   search: Command<SearchPageOf, SearchPage | null>
+  /** The given messages in order; those gone meanwhile are left out. */
+  sort: Command<MailboxOf & { uids: UidRange[]; criteria: SortCriterion[] }, Uint32Array | null>
+  /** The given messages as pieces of IMAP's thread-list. */
+  thread: Command<MailboxOf & { uids: UidRange[]; algorithm: ThreadAlgorithm }, ThreadsOf | null>
   /** Those of the given blobs that are no garbage. */
   namedBlobs: Command<{ blobs: string[] }, string[]>
 }
@@ -85,6 +108,8 @@ export interface Writes {
   expunge: Command<ExpungeFrom, Expunged>
   /** Every mailbox becomes another one to its clients: what they know of it may be newer than what is here. Returns how many. */
   renewUidValidities: Command<null, number>
+  /** Their texts are no longer in the index. */
+  forgetTexts: Command<{ contents: number[] }, null>
   /** One step of taking away what nothing shows any more. */
   purge: Command<PurgeStep, Purged>
 }
@@ -210,6 +235,11 @@ export interface SearchPage {
   /** Where this page ended; null on the last one. */
   next: number | null
 }
+
+export type ThreadAlgorithm = 'orderedSubject' | 'references'
+
+/** `tooLong`: there are more references than a mailbox can be threaded by. */
+export type ThreadsOf = { kind: 'threads'; pieces: string[] } | { kind: 'tooLong' }
 
 export interface StoreIn extends MailboxOf {
   uids: UidRange[]

@@ -1,5 +1,7 @@
 import type { Migration } from '@postbus/sql'
 
+import { migrateFullText } from './migrate-full-text.ts'
+
 /** Statements are explained in schema.ts. Page and row order are chosen: narrow rows clustered by (mailbox, uid). */
 export const migrations: readonly Migration[] = [
   {
@@ -119,4 +121,5 @@ export const migrations: readonly Migration[] = [
       ) strict, without rowid;
     `,
   },
+  { name: '0002-full-text', sqlite: migrateFullText },
 ]

@@ -5,9 +5,11 @@ import { known, namedBlobs } from './reads/deliveries.ts'
 import { fetch } from './reads/fetch.ts'
 import { account, list, open, status } from './reads/lists.ts'
 import { search } from './reads/search.ts'
+import { sort, thread } from './reads/sort.ts'
 import { sync } from './reads/sync.ts'
+import type { IndexDatabase } from './text-index/schema.ts'
 
-export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
+export function readOperations(db: MailDatabase, blobs: Blobs, index: IndexDatabase): ReadOperations {
   return {
     known: known(db),
     account,
@@ -16,7 +18,9 @@ export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
     open,
     sync,
     fetch: fetch(db, blobs),
-    search: search(db, blobs),
+    search: search(db, blobs, index),
+    sort,
+    thread,
     namedBlobs,
   }
 }

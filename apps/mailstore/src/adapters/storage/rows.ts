@@ -47,6 +47,12 @@ export async function messagesIn<Column extends keyof Message>(
   return { rows, done: null }
 }
 
+/** The messages of a set, all of them. */
+export function messagesOf(db: Reader<Tables>, mailbox: number, uids: readonly UidRange[]) {
+  const [only, ...others] = uids
+  return only !== undefined && others.length === 0 ? between(db, mailbox, only) : among(db, mailbox, uids)
+}
+
 const between = (db: Reader<Tables>, mailbox: number, [first, last]: UidRange) =>
   db.query
     .selectFrom('messages')

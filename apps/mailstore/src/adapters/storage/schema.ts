@@ -81,6 +81,25 @@ export interface Tables {
     /** The header, up to MAX_HELD_BYTES of it. */
     header: Uint8Array
   }
+  /** Of each content what SORT and THREAD go by: strings folded, as libs/message's SortKeys. */
+  sort_keys: {
+    content: number
+    sent_at: number | null
+    subject: string
+    is_reply: number
+    from_mailbox: string
+    to_mailbox: string
+    cc_mailbox: string
+    display_from: string
+    display_to: string
+    message_id: string | null
+    /** Separated by spaces. */
+    ancestors: string
+  }
+  /** One row: which text index belongs to this database. Another one from when a restored copy may lack what was indexed. */
+  text_index: { epoch: string }
+  /** Contents that are gone and may still be in the text index. */
+  dead_texts: { content: number }
   /** What follows the header, of contents that are not in a blob. */
   bodies: { content: number; bytes: Uint8Array }
   /** That a message was delivered to an account: survives expunge, move and deletion of the mailbox. */

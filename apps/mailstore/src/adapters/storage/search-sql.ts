@@ -8,6 +8,7 @@ import { type RawBuilder, sql, type SqlBool } from 'kysely'
 
 import { foldKeyword, systemFlagBit } from '../../mailbox/flags.ts'
 import { parseEmailId } from '../../mailbox/object-id.ts'
+import { NO_SENT_DAY } from '../../mailbox/search-program.ts'
 
 type Condition = RawBuilder<SqlBool>
 
@@ -91,9 +92,8 @@ function flagCondition(flag: string): Condition {
 function dateCondition({ of, is, date }: Extract<SearchKey, { kind: 'date' }>): Condition {
   if (of === 'sent') {
     const compare = sql.raw({ before: '<', on: '=', since: '>=' }[is])
-    // Not a comparison with what may be null: NOT of that would be null as well, and leave the message out.
     return sql<SqlBool>`exists (select 1 from emails e join contents c on c.id = e.content
-      where e.id = messages.email and c.sent_day ${compare} ${date})`
+      where e.id = messages.email and coalesce(c.sent_day, ${NO_SENT_DAY}) ${compare} ${date})`
   }
   const column = sql.ref(of === 'internal' ? 'messages.internal_date' : 'messages.save_date')
   const start = Date.parse(`${date}T00:00:00Z`)

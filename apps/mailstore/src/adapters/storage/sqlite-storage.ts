@@ -1,5 +1,6 @@
 /**
- * A SQLite file (WAL, synchronous=FULL) behind the storage port: one thread writes, several read. A search never stalls a
+ * A SQLite file (WAL, synchronous=FULL) behind the storage port: one thread writes, several read, and one fills
+ * the text index. A search never stalls a
  * delivery, and neither of them stalls the event loop. Several processes may use one file.
  */
 import { migrate, openSqlite } from '@postbus/sql'
@@ -7,6 +8,8 @@ import { migrate, openSqlite } from '@postbus/sql'
 import type { MailStorage, Outcome, Reads, Writes } from '../../mailbox/storage.ts'
 import { migrations } from './migrations.ts'
 import { defaultLimits, type StorageLimits } from './operation.ts'
+import type { Indexed } from './text-index/indexing.ts'
+import { createTextIndex, textIndexPath } from './text-index/schema.ts'
 import { StorageThread } from './threads.ts'
 
 export interface SqliteStorageOptions {
@@ -18,21 +21,27 @@ export interface SqliteStorageOptions {
   limits?: Partial<StorageLimits>
 }
 
+/** What may take longer than others like to wait. */
+const slow: ReadonlySet<keyof Reads> = new Set(['search', 'sort', 'thread'])
+
 export async function openSqliteStorage(options: SqliteStorageOptions): Promise<MailStorage> {
   const { path, blobs, readThreads = 2, cacheBytes = 32 * 1024 * 1024 } = options
   const setup = openSqlite(path)
   await migrate(setup, migrations)
   await setup.close()
 
-  const data = { path, blobs, cacheBytes, limits: { ...defaultLimits, ...options.limits } }
+  const index = textIndexPath(path)
+  await createTextIndex(index)
+  const data = { path, index, blobs, cacheBytes, limits: { ...defaultLimits, ...options.limits } }
   const writer = new StorageThread({ ...data, role: 'write' })
+  const indexer = new StorageThread({ ...data, role: 'index' })
   const readers = Array.from({ length: readThreads }, () => new StorageThread({ ...data, role: 'read' }))
 
   // Searches keep to the last thread: whoever else reads, deliveries first of all, must not find every thread searching.
   const searcher = readers.at(-1)
   const quick = readers.length > 1 ? readers.slice(0, -1) : readers
   const readerFor = (kind: keyof Reads): StorageThread => {
-    const among = kind === 'search' && searcher !== undefined ? [searcher] : quick
+    const among = slow.has(kind) && searcher !== undefined ? [searcher] : quick
     return among.reduce((least, reader) => (reader.busy < least.busy ? reader : least))
   }
   return {
@@ -43,8 +52,13 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
     async write<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']) {
       return (await writer.call(kind, input)) as Outcome<Writes[Kind]['output']>
     },
+    async index() {
+      const { forgotten, ...step } = (await indexer.call('index', null)) as Indexed // as above
+      if (forgotten.length > 0) await writer.call('forgetTexts', { contents: forgotten })
+      return step
+    },
     async close() {
-      await Promise.all([writer, ...readers].map((thread) => thread.close()))
+      await Promise.all([writer, indexer, ...readers].map((thread) => thread.close()))
     },
   }
 }

@@ -1,4 +1,5 @@
 /** One thread of the SQLite adapter: it owns its connection, and answers commands in the order they come. */
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { localBlobs } from '@postbus/blobs'
@@ -9,12 +10,16 @@ import type { StorageLimits } from './operation.ts'
 import { readOperations } from './read-operations.ts'
 import type { Tables } from './schema.ts'
 import { readingFrom, writingTo } from './sql-storage.ts'
+import { indexing } from './text-index/indexing.ts'
+import type { IndexTables } from './text-index/schema.ts'
 import { writeOperations } from './write-operations.ts'
 
 /** What the thread is started with. */
 export interface ThreadData {
-  role: 'read' | 'write'
+  role: 'read' | 'write' | 'index'
   path: string
+  /** File of the text index. */
+  index: string
   /** Of libs/blobs. */
   blobs: string
   cacheBytes: number
@@ -30,10 +35,18 @@ export interface Failure {
 
 if (parentPort === null) throw new Error('this is the inside of a worker thread')
 const port = parentPort
-const { role, path, blobs, cacheBytes, limits }: ThreadData = workerData
-const db = openSqlite<Tables>(path, { readOnly: role === 'read', cacheBytes })
-const answer =
-  role === 'read' ? readingFrom(db, readOperations(db, localBlobs(blobs))) : writingTo(db, writeOperations(db, limits))
+const { role, path, index, blobs, cacheBytes, limits }: ThreadData = workerData
+const db = openSqlite<Tables>(path, { readOnly: role !== 'write', cacheBytes })
+const answer = answerer()
+
+function answerer(): (kind: never, input: never) => Promise<unknown> {
+  if (role === 'write') return writingTo(db, writeOperations(db, limits))
+  const texts = openSqlite<IndexTables>(index, { readOnly: role === 'read', cacheBytes })
+  if (role === 'read') return readingFrom(db, readOperations(db, localBlobs(blobs), texts))
+  // Nobody waits for it. On Linux a thread has a priority of its own.
+  if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
+  return indexing(db, localBlobs(blobs), texts)
+}
 
 port.on('message', ({ id, kind, input }) => {
   // The other end of this channel is our own thread.ts, with the types of the port.

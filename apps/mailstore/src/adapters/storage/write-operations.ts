@@ -5,7 +5,7 @@ import { copy } from './writes/copy.ts'
 import { deliver } from './writes/deliver.ts'
 import { expunge } from './writes/expunge.ts'
 import { claimRecent, create, remove, subscribe } from './writes/mailboxes.ts'
-import { purge } from './writes/purge.ts'
+import { forgetTexts, purge } from './writes/purge.ts'
 import { rename } from './writes/rename.ts'
 import { store } from './writes/store.ts'
 
@@ -23,6 +23,7 @@ export function writeOperations(db: MailDatabase, limits: StorageLimits): WriteO
     copy: copy(limits),
     expunge: expunge(limits),
     renewUidValidities,
+    forgetTexts,
     purge,
   }
 }

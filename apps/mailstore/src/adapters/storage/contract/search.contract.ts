@@ -69,12 +69,13 @@ export function searchContract(name: string, open: OpenStorage): void {
     assert.equal(await find({ kind: 'body', value: 'bounce' }), '')
   })
 
-  it('a sent date is the day as written, and a message without one has none', async ({ find }) => {
+  it('a sent date is the day as written, and a message without one is older than all others', async ({ find }) => {
     const sent = (is: 'before' | 'on' | 'since', date: string): SearchKey => ({ kind: 'date', of: 'sent', is, date })
     assert.equal(await find(sent('on', '2026-06-01')), '1')
     assert.equal(await find(sent('since', '2026-06-02')), '2')
-    assert.equal(await find(sent('before', '2030-01-01')), '1:2')
-    assert.equal(await find({ kind: 'not', key: sent('before', '2030-01-01') }), '3:4')
+    assert.equal(await find(sent('before', '2030-01-01')), '1:4')
+    assert.equal(await find(sent('on', '1970-01-01')), '3:4')
+    assert.equal(await find({ kind: 'not', key: sent('since', '2000-01-01') }), '3:4')
   })
 
   it('a program that names a MODSEQ learns the highest of what matches', async ({ storage, mailbox }) => {

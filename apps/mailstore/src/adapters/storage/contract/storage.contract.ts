@@ -5,7 +5,9 @@ import { mailboxesContract } from './mailboxes.contract.ts'
 import { messagesContract } from './messages.contract.ts'
 import { purgeContract } from './purge.contract.ts'
 import { searchContract } from './search.contract.ts'
+import { sortContract } from './sort.contract.ts'
 import type { OpenStorage } from './suite.contract.ts'
+import { textIndexContract } from './text-index.contract.ts'
 
 export function storageContract(adapter: string, open: OpenStorage): void {
   deliveriesContract(adapter, open)
@@ -14,4 +16,6 @@ export function storageContract(adapter: string, open: OpenStorage): void {
   messagesContract(adapter, open)
   purgeContract(adapter, open)
   searchContract(adapter, open)
+  sortContract(adapter, open)
+  textIndexContract(adapter, open)
 }

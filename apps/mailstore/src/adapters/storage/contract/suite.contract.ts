@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
 import { AccountId, type MailboxInfo, QueueId } from '@postbus/contracts'
+import { sortKeysOf } from '@postbus/message'
 
 import type { StoredContent } from '../../../mailbox/content.ts'
 import type { Delivery, FetchPageOf, MailStorage, Outcome, Reads, Writes } from '../../../mailbox/storage.ts'
@@ -30,6 +31,7 @@ export function content(text: string, more: Partial<StoredContent> = {}): Stored
     size: bytes.length,
     headerSize,
     sentDay: null,
+    sort: sortKeysOf({}, bytes),
     envelope: `(envelope of ${bytes.length})`,
     wireStructure: '(extended)',
     wireBody: '(basic)',

@@ -21,6 +21,7 @@ interface ContentRow {
 export type ContentOf = (reader: Reader<Tables>, email: number, withBody: boolean) => Promise<HeldContent | null>
 
 export function heldContents(db: MailDatabase, blobs: Blobs): ContentOf {
+  const opened = opener(db, blobs)
   const contentRow = db.prepare<{ email: number }, ContentRow>((query, param) =>
     query
       .selectFrom('emails')
@@ -29,12 +30,40 @@ export function heldContents(db: MailDatabase, blobs: Blobs): ContentOf {
       .select(['contents.header', 'contents.blob', 'contents.blob_offset'])
       .where('emails.id', '=', param('email')),
   )
+  return async (reader, email, withBody) => {
+    const row = await reader.first(contentRow, { email })
+    return row === undefined ? null : opened(reader, row, withBody)
+  }
+}
+
+/** Contents by number, in order, without what is put in front of them. */
+export function contentsAfter(db: MailDatabase, blobs: Blobs) {
+  const opened = opener(db, blobs)
+  const contentRow = db.prepare<{ after: number }, ContentRow>((query, param) =>
+    query
+      .selectFrom('contents')
+      .select(['contents.id as content', 'contents.size', 'contents.header_size', 'contents.structure'])
+      .select(['contents.header', 'contents.blob', 'contents.blob_offset'])
+      .select((row) => row.val(new Uint8Array()).as('prefix'))
+      .where('contents.id', '>', param('after'))
+      .orderBy('contents.id')
+      .limit(1),
+  )
+  return async function* (after: number, limit: number): AsyncGenerator<HeldContent & { content: number }> {
+    for (let [last, count] = [after, 0]; count < limit; count++) {
+      const row = await db.first(contentRow, { after: last })
+      if (row === undefined) return
+      last = row.content
+      yield { ...(await opened(db, row, true)), content: row.content }
+    }
+  }
+}
+
+function opener(db: MailDatabase, blobs: Blobs) {
   const bodyRow = db.prepare<{ content: number }, { bytes: Uint8Array }>((query, param) =>
     query.selectFrom('bodies').select('bytes').where('content', '=', param('content')),
   )
-  return async (reader, email, withBody) => {
-    const row = await reader.first(contentRow, { email })
-    if (row === undefined) return null
+  return async (reader: Reader<Tables>, row: ContentRow, withBody: boolean): Promise<HeldContent> => {
     const { prefix, size, header_size: headerSize, structure, header, blob, blob_offset: offset } = row
     const common = { prefix, size, headerSize, structure, header }
     if (blob !== null) {

@@ -1,6 +1,6 @@
 /**
- * A search, in steps of bounded work. SQL decides what it can; what needs the text of messages is looked at one by one, and
- * a step that has taken its time hands over to the next, so that other readers of this thread wait for milliseconds.
+ * A search, in steps of bounded work. SQL decides what it can; the text index rules out what it can; what is left is looked at
+ * one by one, and a step that has taken its time hands over to the next, so that other readers of this thread wait for milliseconds.
  */
 import type { Blobs } from '@postbus/blobs'
 import type { Reader } from '@postbus/sql'
@@ -8,32 +8,38 @@ import type { Selectable } from 'kysely'
 
 import { foldKeyword } from '../../../mailbox/flags.ts'
 import { type Candidate, matcher, mentions, scopeOf } from '../../../mailbox/search-program.ts'
-import { type MessageText, messageText, textKeysOf } from '../../../mailbox/search-text.ts'
+import { type MessageText, messageText, prefixContains, textKeysOf, textPartsOf } from '../../../mailbox/search-text.ts'
 import { above, rangesOf } from '../../../mailbox/uid-ranges.ts'
 import type { MailDatabase, ReadOperation } from '../operation.ts'
 import { ALL_UIDS, keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
 import { sqlPart } from '../search-sql.ts'
-import { findMailbox } from '../tables.ts'
+import { findMailbox, numbers } from '../tables.ts'
+import { type Among, candidates, type MayMatch } from '../text-index/candidates.ts'
+import type { TextPart } from '../text-index/query.ts'
+import type { IndexDatabase } from '../text-index/schema.ts'
 import { heldContents } from './contents.ts'
 
 /** Rows of one step when SQL decides alone. */
 const MAX_ROWS = 10_000
 /** And when each is looked at. */
 const MAX_CANDIDATES = 500
+/** And when the index tells which of them have to be. */
+const MAX_INDEXED = 5000
 const STEP_MS = 40
 
 type Row = Selectable<Tables['messages']>
 const columns = ['uid', 'modseq', 'flags', 'internal_date', 'save_date', 'size', 'email'] as const
 
-export function search(db: MailDatabase, blobs: Blobs): ReadOperation<'search'> {
+export function search(db: MailDatabase, blobs: Blobs, index: IndexDatabase): ReadOperation<'search'> {
   const contentOf = heldContents(db, blobs)
   return async (reader, { key, after, now, ...mailbox }) => {
     if ((await findMailbox(reader, mailbox)) === undefined) return null
     const { condition, exact } = sqlPart(key, now)
     const scope = scopeOf(key)
     const uids = above(scope === null ? ALL_UIDS : [...scope.ranges()], after)
-    const limit = exact ? MAX_ROWS : MAX_CANDIDATES
+    const textParts = textPartsOf(key)
+    const limit = exact ? MAX_ROWS : textParts.length > 0 ? MAX_INDEXED : MAX_CANDIDATES
     const { rows, done } = await messagesIn(reader, mailbox.mailbox, uids, limit, columns, (of) =>
       condition === null ? of : of.where(condition),
     )
@@ -47,6 +53,8 @@ export function search(db: MailDatabase, blobs: Blobs): ReadOperation<'search'> 
 
     const matches = matcher(key, now)
     const textKeys = textKeysOf(key)
+    const fronts = await frontsOf(reader, rows)
+    const mayMatch = await candidates(index, textParts, await among(reader, fronts))
     const textOf = async ({ email }: Pick<Row, 'email'>): Promise<MessageText | null> => {
       const content = await contentOf(reader, email, false)
       return content === null ? null : messageText(content, textKeys)
@@ -58,7 +66,16 @@ export function search(db: MailDatabase, blobs: Blobs): ReadOperation<'search'> 
     for (const row of rows) {
       const keywords = (ids.get(row.uid) ?? []).map((number) => foldKeyword(names.get(number) ?? ''))
       const known = { keywords: new Set(keywords), sentDay: sentDays.get(row.uid) ?? null }
-      if (await matches(candidate(row, known, () => textOf(row)))) found.push(row)
+      if (
+        await matches(
+          candidate(
+            row,
+            known,
+            indexed(fronts.get(row.email), mayMatch, () => textOf(row)),
+          ),
+        )
+      )
+        found.push(row)
       if (performance.now() > deadline && row !== rows.at(-1)) return page(found, row.uid)
     }
     return page(found, done)
@@ -70,12 +87,11 @@ const NO_DAYS: ReadonlyMap<number, string> = new Map()
 function candidate(
   row: Pick<Row, (typeof columns)[number]>,
   known: Pick<Candidate, 'keywords' | 'sentDay'>,
-  open: () => Promise<MessageText | null>,
+  text: MessageText,
 ): Candidate {
-  let opened: Promise<MessageText | null> | undefined
-  const text = () => (opened ??= open())
   return {
     ...known,
+    ...text,
     uid: row.uid,
     modseq: row.modseq,
     flags: row.flags,
@@ -83,10 +99,48 @@ function candidate(
     saveDate: row.save_date,
     size: row.size,
     email: row.email,
-    header: async (field, value) => (await text())?.header(field, value) ?? false,
-    body: async (value) => (await text())?.body(value) ?? false,
-    text: async (value) => (await text())?.text(value) ?? false,
   }
+}
+
+/** Of an email: its content, and what stands in front of it. */
+interface Front {
+  content: number
+  prefix: Uint8Array
+}
+
+/** The text of a message, opened only if the index does not rule out what is asked for. */
+function indexed(front: Front | undefined, mayMatch: MayMatch, open: () => Promise<MessageText | null>): MessageText {
+  let opened: Promise<MessageText | null> | undefined
+  const text = () => (opened ??= open())
+  const may = (part: TextPart): boolean => front !== undefined && mayMatch(part, front.content)
+  return {
+    header: async (field, value) =>
+      may({ kind: 'header', field, value }) && ((await text())?.header(field, value) ?? false),
+    body: async (value) => may({ kind: 'body', value }) && ((await text())?.body(value) ?? false),
+    text: async (value) => {
+      if (front !== undefined && prefixContains(front.prefix, value)) return true
+      return may({ kind: 'text', value }) && ((await text())?.text(value) ?? false)
+    },
+  }
+}
+
+async function frontsOf(
+  { query }: Reader<Tables>,
+  rows: readonly Pick<Row, 'email'>[],
+): Promise<ReadonlyMap<number, Front>> {
+  const found = await query
+    .selectFrom('emails')
+    .select(['id', 'content', 'prefix'])
+    .where('id', 'in', numbers(rows.map(({ email }) => email)))
+    .execute()
+  return new Map(found.map(({ id, content, prefix }) => [id, { content, prefix }]))
+}
+
+async function among({ query }: Reader<Tables>, fronts: ReadonlyMap<number, Front>): Promise<Among> {
+  const { epoch } = await query.selectFrom('text_index').select('epoch').executeTakeFirstOrThrow()
+  let [first, last] = [Infinity, 0]
+  for (const { content } of fronts.values()) [first, last] = [Math.min(first, content), Math.max(last, content)]
+  return { epoch, first: Math.min(first, last), last }
 }
 
 async function sentDaysOf(

@@ -89,6 +89,11 @@ export const renewUidValidities: WriteOperation<'renewUidValidities'> = async ({
     })
     .execute()
   for (const table of ['mailboxes', 'emails'] as const) await skipKeys(query, table, Date.now())
+  // The text index may know contents that are not here, under numbers that come next.
+  await query
+    .updateTable('text_index')
+    .set({ epoch: sql<string>`lower(hex(randomblob(16)))` })
+    .execute()
   return Number(numUpdatedRows)
 }
 

@@ -1,4 +1,5 @@
 /** Contents, emails and messages come into being: what delivery and append share. */
+import type { SortKeys } from '@postbus/message'
 import type { Transaction } from '@postbus/sql'
 
 import type { StoredContent } from '../../../mailbox/content.ts'
@@ -38,6 +39,21 @@ export function inserts(db: MailDatabase): Inserts {
   )
   const bodyRow = db.prepare<Tables['bodies'], unknown>((query, param) =>
     query.insertInto('bodies').values({ content: param('content'), bytes: param('bytes') }),
+  )
+  const sortKeysRow = db.prepare<Tables['sort_keys'], unknown>((query, param) =>
+    query.insertInto('sort_keys').values({
+      content: param('content'),
+      sent_at: param('sent_at'),
+      subject: param('subject'),
+      is_reply: param('is_reply'),
+      from_mailbox: param('from_mailbox'),
+      to_mailbox: param('to_mailbox'),
+      cc_mailbox: param('cc_mailbox'),
+      display_from: param('display_from'),
+      display_to: param('display_to'),
+      message_id: param('message_id'),
+      ancestors: param('ancestors'),
+    }),
   )
   const share = db.prepare<Id, unknown>((query, param) =>
     query
@@ -80,6 +96,7 @@ export function inserts(db: MailDatabase): Inserts {
           header: content.header,
         }),
       )
+      await tx.run(sortKeysRow, sortKeysRowOf(id, content.sort))
       if (content.body !== null) await tx.run(bodyRow, { content: id, bytes: content.body })
       return id
     },
@@ -92,6 +109,22 @@ export function inserts(db: MailDatabase): Inserts {
     async message(tx, message) {
       await tx.run(messageRow, message)
     },
+  }
+}
+
+export function sortKeysRowOf(content: number, keys: SortKeys): Tables['sort_keys'] {
+  return {
+    content,
+    sent_at: keys.sentAt,
+    subject: keys.subject,
+    is_reply: Number(keys.isReply),
+    from_mailbox: keys.from,
+    to_mailbox: keys.to,
+    cc_mailbox: keys.cc,
+    display_from: keys.displayFrom,
+    display_to: keys.displayTo,
+    message_id: keys.messageId,
+    ancestors: keys.references.join(' '),
   }
 }
 

@@ -20,6 +20,11 @@ export const purge: WriteOperation<'purge'> = async (context, { at, blobsBefore,
   return { rows, blobs: due.map(({ blob }) => blob) }
 }
 
+export const forgetTexts: WriteOperation<'forgetTexts'> = async ({ tx: { query } }, { contents }) => {
+  await query.deleteFrom('dead_texts').where('content', 'in', numbers(contents)).execute()
+  return null
+}
+
 async function purgeMailbox({ tx: { query } }: WriteContext): Promise<number> {
   const mailbox = await query.selectFrom('mailboxes').select('id').where('name', 'is', null).limit(1).executeTakeFirst()
   if (mailbox === undefined) return 0
@@ -65,7 +70,10 @@ async function purgeContents({ tx: { query } }: WriteContext, at: number): Promi
   if (contents.length === 0) return 0
   const ids = numbers(contents.map(({ id }) => id))
   await query.deleteFrom('bodies').where('content', 'in', ids).execute()
+  await query.deleteFrom('sort_keys').where('content', 'in', ids).execute()
   await query.deleteFrom('contents').where('id', 'in', ids).execute()
+  const dead = contents.map(({ id }) => ({ content: id }))
+  await query.insertInto('dead_texts').values(dead).execute()
   for (const { blob } of contents) {
     if (blob === null) continue
     await query
