@@ -7,7 +7,9 @@
  *
  * STANDARDS  RFC 9051 §2.2, §3, §5.2–5.5, §7.1
  */
+import type { Granted } from '@postbus/directory-client'
 import { Arguments, ImapSyntaxError, responseText, type Read, type ReceivedCommand } from '@postbus/imap-wire'
+import { offeredMechanisms, type Offer } from '@postbus/sasl'
 
 import { capabilityList, type CapabilityFacts } from './capabilities.ts'
 import type { Command } from './command.ts'
@@ -18,7 +20,7 @@ import { Input, Interrupted } from './input.ts'
 import { Output } from './output.ts'
 import { Pace } from './pace.ts'
 import { bad, ConnectionLost, ImapError, no, SessionEnded } from './reply.ts'
-import { Account, type Granted } from './session/account.ts'
+import { Account } from './session/account.ts'
 import type { SelectedMailbox } from './session/selected-mailbox.ts'
 import type { Session, SessionPorts, State } from './session/session.ts'
 import { Staging } from './session/staging.ts'
@@ -32,6 +34,7 @@ export class Connection implements Session {
   readonly out: Output
   readonly input: Input
   readonly staging: Staging
+  readonly offer: Offer
   state: State = { kind: 'notAuthenticated' }
   failedLogins = 0
   hints = 0
@@ -56,6 +59,7 @@ export class Connection implements Session {
     this.ports = context.ports
     this.staging = new Staging(context.ports.blobs)
     this.limits = context.limits
+    this.offer = { channel: peer, bearer: context.bearerLogin }
     this.out = new Output(peer.stream, context.limits)
     this.input = new Input(peer.stream, context.limits)
     this.#pace = new Pace(context.limits.maxCommandsPerSecond)
@@ -95,6 +99,7 @@ export class Connection implements Session {
       authenticated: this.state.kind !== 'notAuthenticated',
       mayLogIn: this.#tls || this.#context.plaintextLogin,
       mayStartTls: !this.#tls && this.#peer.startTls !== undefined && this.state.kind === 'notAuthenticated',
+      mechanisms: offeredMechanisms(this.offer),
     }
   }
 

@@ -1,7 +1,12 @@
 /** The front end on a loopback port, as clients see it: conversations after the examples of the RFCs. */
+import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { test, type TestContext } from 'node:test'
+import { connect, type TLSSocket } from 'node:tls'
 
-import { playTranscript } from '@postbus/testkit'
+import { playTranscript, scramClient } from '@postbus/testkit'
 
 import { seed } from './memory/messages.ts'
 import { ANN, startServer, type ServerOptions } from './memory/server.ts'
@@ -17,6 +22,73 @@ async function play(t: TestContext, name: string, options: ServerOptions = {}): 
 test('greeting, CAPABILITY, ID, NOOP, LOGOUT, and what is wrong in any state', limits, (t) => play(t, 'any-state'))
 test('LOGIN, ENABLE, NAMESPACE', limits, (t) => play(t, 'login'))
 test('AUTHENTICATE PLAIN with and without an initial response', limits, (t) => play(t, 'authenticate'))
+test('SCRAM-SHA-256, as RFC 7677 has it', limits, (t) => play(t, 'scram'))
+test('SCRAM-SHA-256 with an initial response', limits, (t) => play(t, 'scram-initial'))
+test('SCRAM-SHA-256 refused', limits, (t) => play(t, 'scram-refused', { limits: { maxFailedLogins: 10 } }))
+for (const name of ['scram-plus', 'scram-plus-relayed', 'scram-plus-downgrade'])
+  test(`SCRAM-SHA-256-PLUS bound to the certificate: ${name}`, limits, (t) => playBound(t, name))
+for (const name of ['oauthbearer', 'oauthbearer-refused', 'oauthbearer-challenge'])
+  test(`OAUTHBEARER: ${name}`, limits, (t) => play(t, name, { bearerLogin: true }))
+for (const name of ['xoauth2', 'xoauth2-refused', 'xoauth2-challenge'])
+  test(`XOAUTH2: ${name}`, limits, (t) => play(t, name, { bearerLogin: true }))
+
+const SERVER_FIRST = 'r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096'
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+const user = { username: 'user', password: 'pencil', nonce: 'rOprNGfwEbeRWgbNEkqO' }
+
+/** What the client says depends on the certificate of this run. */
+async function playBound(t: TestContext, name: string): Promise<void> {
+  const server = await startServer(t)
+  const certificate = new X509Certificate(server.certificate)
+  const data = createHash('sha256').update(certificate.raw).digest()
+  const type = 'tls-server-end-point'
+  const client = scramClient({ ...user, binding: { type, data } })
+  const relayed = scramClient({ ...user, binding: { type, data: data.toReversed() } })
+  const final = client.final(SERVER_FIRST)
+  const variables = {
+    first: base64(client.first),
+    serverFirst: base64(SERVER_FIRST),
+    final: base64(final),
+    serverFinal: base64(client.serverFinal),
+    relayed: base64(relayed.final(SERVER_FIRST)),
+  }
+  const path = new URL(`./transcripts/${name}.imap`, import.meta.url)
+  await playTranscript(path, { port: server.port, timeoutMs: 3000, variables })
+}
+
+test('SCRAM-SHA-256-PLUS bound to the TLS session, which is another one each time', limits, async (t) => {
+  const server = await startServer(t)
+  const sessions = await Promise.all([1, 2].map(() => secure(t, server.tlsPort)))
+  const [data, other] = sessions.map(({ socket }) =>
+    socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)),
+  )
+  const [session] = sessions
+  assert.ok(session && data && other && !data.equals(other))
+  for (const [bound, answer] of [
+    [other, /^a NO \[AUTHENTICATIONFAILED\]/],
+    [data, /^a OK/],
+  ] as const) {
+    const client = scramClient({ ...user, binding: { type: 'tls-exporter', data: bound } })
+    session.say(`a AUTHENTICATE SCRAM-SHA-256-PLUS ${base64(client.first)}`)
+    assert.equal(await session.line(), `+ ${base64(SERVER_FIRST)}`)
+    session.say(base64(client.final(SERVER_FIRST)))
+    if (bound === data) assert.equal(await session.line(), `+ ${base64(client.serverFinal)}`)
+    if (bound === data) session.say('')
+    assert.match(await session.line(), answer)
+  }
+})
+
+/** After the greeting. */
+async function secure(t: TestContext, port: number) {
+  const socket: TLSSocket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  t.after(() => socket.destroy())
+  const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
+  await once(socket, 'secureConnect')
+  const line = async (): Promise<string> => String((await lines.next()).value)
+  await line()
+  return { socket, line, say: (text: string) => void socket.write(`${text}\r\n`) }
+}
+
 test('no password is taken before TLS', limits, (t) => play(t, 'privacy', { plaintextLogin: false }))
 test('what was injected before the handshake is not obeyed', limits, (t) => play(t, 'injection'))
 test('CREATE, RENAME, DELETE', limits, (t) => play(t, 'mailboxes'))
