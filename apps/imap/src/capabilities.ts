@@ -12,6 +12,8 @@ export interface CapabilityFacts {
   mayStartTls: boolean
   /** SASL mechanisms to be had on this connection. */
   mechanisms: readonly string[]
+  /** Octets are compressed already. */
+  compressed: boolean
 }
 
 type Condition = (facts: CapabilityFacts) => boolean
@@ -48,6 +50,7 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['MOVE', always], // RFC 6851
   ['MULTIAPPEND', always], // RFC 3502
   ['STATUS=SIZE', always], // RFC 8438
+  ['COMPRESS=DEFLATE', ({ authenticated, compressed }) => authenticated && !compressed], // RFC 4978
 ]
 
 export function capabilityList(facts: CapabilityFacts): string {

@@ -7,6 +7,8 @@
  *
  * STANDARDS  RFC 9051 §2.2, §3, §5.2–5.5, §7.1
  */
+import type { Duplex } from 'node:stream'
+
 import type { Granted } from '@postbus/directory-client'
 import { Arguments, ImapSyntaxError, responseText, type Read, type ReceivedCommand } from '@postbus/imap-wire'
 import { offeredMechanisms, type Offer } from '@postbus/sasl'
@@ -14,6 +16,7 @@ import { offeredMechanisms, type Offer } from '@postbus/sasl'
 import { capabilityList, type CapabilityFacts } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { commands } from './commands/index.ts'
+import { CompressedStream } from './compressed-stream.ts'
 import type { CommandResult, ConnectionContext, ConnectionLimits, Peer } from './connection-context.ts'
 import { farewell, isFault, type Bye } from './farewell.ts'
 import { Input, Interrupted } from './input.ts'
@@ -43,7 +46,9 @@ export class Connection implements Session {
   readonly #peer: Peer
   readonly #pace: Pace
   readonly #startedAt = performance.now()
+  #stream: Duplex
   #tls: boolean
+  #compressed = false
   #commands = 0
   #badInARow = 0
   #stopping: Bye | undefined
@@ -53,6 +58,7 @@ export class Connection implements Session {
   constructor(peer: Peer, context: ConnectionContext) {
     this.id = peer.id
     this.#peer = peer
+    this.#stream = peer.stream
     this.#tls = peer.tls
     this.#context = context
     this.clientAddress = peer.clientAddress
@@ -100,6 +106,7 @@ export class Connection implements Session {
       mayLogIn: this.#tls || this.#context.plaintextLogin,
       mayStartTls: !this.#tls && this.#peer.startTls !== undefined && this.state.kind === 'notAuthenticated',
       mechanisms: offeredMechanisms(this.offer),
+      compressed: this.#compressed,
     }
   }
 
@@ -183,11 +190,12 @@ export class Connection implements Session {
     try {
       const command = find(received)
       command.check(this)
-      const { code, text, startTls } = await command.parse(argumentsOf(received))(this)
+      const { code, text, startTls, compress } = await command.parse(argumentsOf(received))(this)
       this.staging.handedOver()
       await this.#tellUpdates(command)
       const answer = `${tag} OK ${code === undefined ? '' : `[${code}] `}${text}`
       if (startTls) await this.#startTls(answer)
+      else if (compress) await this.#compress(answer)
       else this.out.line(answer)
       this.#badInARow = 0
     } catch (cause) {
@@ -204,14 +212,27 @@ export class Connection implements Session {
     await this.out.drain()
     this.input.detach()
     try {
-      const stream = await this.#peer.startTls(`${answer}\r\n`)
-      stream.on('error', () => undefined)
-      this.out.replace(stream)
-      this.input.replace(stream)
+      this.#continueOn(await this.#peer.startTls(`${answer}\r\n`))
       this.#tls = true
     } catch (cause) {
       throw new ConnectionLost('the TLS handshake failed', { cause })
     }
+  }
+
+  /** RFC 4978 §3: after this answer both sides compress; what came behind the command is compressed already. */
+  async #compress(answer: string): Promise<void> {
+    this.out.line(answer)
+    await this.out.drain()
+    this.#continueOn(new CompressedStream(this.#stream, this.input.detach()))
+    this.#compressed = true
+  }
+
+  #continueOn(stream: Duplex): void {
+    // Seen as the end of the input; without a listener it would end the process.
+    stream.on('error', () => undefined)
+    this.#stream = stream
+    this.out.replace(stream)
+    this.input.replace(stream)
   }
 
   async #tellUpdates({ updates }: Command): Promise<void> {
@@ -294,6 +315,7 @@ export class Connection implements Session {
         clientAddress: this.clientAddress,
         account: this.#account,
         tls: this.#tls,
+        compressed: this.#compressed,
         client: this.clientId,
         commands: this.#commands,
         receivedBytes,

@@ -91,13 +91,16 @@ export class Input {
   /**
    * The octets after STARTTLS are another conversation. What came ahead of the handshake is thrown away: somebody between us
    * and the client may have put it there — RFC 9051 §11.1, §6.2.1.
+   * @returns it, for whoever the octets after COMPRESS are the same conversation to — RFC 4978 §3
    */
-  detach(): void {
+  detach(): Uint8Array {
     this.#stream.off('data', this.#take)
     this.#stream.off('end', this.#end)
     this.#stream.off('close', this.#close)
     this.#stream.pause()
+    const ahead = this.#reader.rest()
     this.#reader = new CommandReader(this.#limits)
+    return ahead
   }
 
   replace(stream: Duplex): void {

@@ -4,6 +4,7 @@ import { append } from './append.ts'
 import { authenticate } from './authenticate.ts'
 import { capability } from './capability.ts'
 import { close, unselect } from './close.ts'
+import { compress } from './compress.ts'
 import { copy, move, uidCopy, uidMove } from './copy.ts'
 import { create } from './create.ts'
 import { remove } from './delete.ts'
@@ -29,7 +30,7 @@ const all: readonly Command[] = [
   ...[capability, id, noop, logout],
   ...[starttls, login, authenticate],
   ...[enable, namespace, list, lsub, subscribe, unsubscribe, create, remove, rename, status, select, examine],
-  ...[append, idle],
+  ...[append, idle, compress],
   ...[close, unselect, check, expunge, search, fetch, store, copy, move],
   ...[uidExpunge, uidSearch, uidFetch, uidStore, uidCopy, uidMove],
 ]

@@ -62,8 +62,8 @@ export class MemoryDirectory {
   }
 
   #accepted(username: string) {
-    const account = accountOf(username)
     const address = username.includes('@') ? username : `${username}@example.test`
+    const account = accountOf(address)
     return { kind: 'accepted' as const, account, address, ...this.#grant(account) }
   }
 
