@@ -3,7 +3,8 @@ import type { Blobs } from '@postbus/blobs'
 import type { MailDatabase, ReadOperations } from './operation.ts'
 import { known, namedBlobs } from './reads/deliveries.ts'
 import { fetch } from './reads/fetch.ts'
-import { account, list, open, status } from './reads/lists.ts'
+import { account, deletedSizes, list, open, status } from './reads/lists.ts'
+import { metadata } from './reads/metadata.ts'
 import { search } from './reads/search.ts'
 import { sync } from './reads/sync.ts'
 
@@ -17,6 +18,8 @@ export function readOperations(db: MailDatabase, blobs: Blobs): ReadOperations {
     sync,
     fetch: fetch(db, blobs),
     search: search(db, blobs),
+    deletedSizes,
+    metadata,
     namedBlobs,
   }
 }
