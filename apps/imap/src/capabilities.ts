@@ -50,6 +50,10 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['MOVE', always], // RFC 6851
   ['MULTIAPPEND', always], // RFC 3502
   ['STATUS=SIZE', always], // RFC 8438
+  ['QUOTA', always], // RFC 9208
+  ['QUOTA=RES-STORAGE', always], // RFC 9208
+  ['METADATA', always], // RFC 5464
+  ['REPLACE', always], // RFC 8508
   ['COMPRESS=DEFLATE', ({ authenticated, compressed }) => authenticated && !compressed], // RFC 4978
 ]
 

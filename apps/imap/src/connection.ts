@@ -54,6 +54,8 @@ export class Connection implements Session {
   #stopping: Bye | undefined
   #account: string | undefined
   #release: () => void = () => undefined
+  /** RFC 9051 §5.4 is about silence; before login also a client that never stops beginning has so long. */
+  readonly #mustLogIn: NodeJS.Timeout
 
   constructor(peer: Peer, context: ConnectionContext) {
     this.id = peer.id
@@ -69,6 +71,7 @@ export class Connection implements Session {
     this.out = new Output(peer.stream, context.limits)
     this.input = new Input(peer.stream, context.limits)
     this.#pace = new Pace(context.limits.maxCommandsPerSecond)
+    this.#mustLogIn = setTimeout(() => this.#tooLate(), context.limits.loginMs)
     // Seen as the end of the input; without a listener it would end the process.
     peer.stream.on('error', () => undefined)
   }
@@ -88,6 +91,7 @@ export class Connection implements Session {
     } catch {
       // Nobody listens any more.
     }
+    clearTimeout(this.#mustLogIn)
     this.#release()
     // What the client still sends is nobody's; closing is the listener's.
     this.input.detach()
@@ -139,6 +143,7 @@ export class Connection implements Session {
       account.close()
       release()
     }
+    clearTimeout(this.#mustLogIn)
     this.#account = account.id
     this.state = { kind: 'authenticated', account }
   }
@@ -149,6 +154,11 @@ export class Connection implements Session {
 
   unselect(): void {
     if (this.state.kind === 'selected') this.state = { kind: 'authenticated', account: this.state.account }
+  }
+
+  #tooLate(): void {
+    this.#stopping ??= { code: null, text: 'Autologout, log in sooner' }
+    this.input.cut()
   }
 
   async #turn(): Promise<void> {

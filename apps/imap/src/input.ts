@@ -29,6 +29,7 @@ export class Input {
   #stream: Duplex
   #ended = false
   #interrupted = false
+  #cut = false
   #received = 0
   #wake: () => void = () => undefined
 
@@ -88,6 +89,12 @@ export class Input {
     this.#wake()
   }
 
+  /** As `interrupt`, in the middle of a command, too. */
+  cut(): void {
+    this.#cut = true
+    this.#wake()
+  }
+
   /**
    * The octets after STARTTLS are another conversation. What came ahead of the handshake is thrown away: somebody between us
    * and the client may have put it there — RFC 9051 §11.1, §6.2.1.
@@ -139,7 +146,7 @@ export class Input {
     for (;;) {
       const found = look()
       if (found !== undefined) return found
-      if (this.#interrupted && !this.#reader.midCommand) throw new Interrupted('the session is to end')
+      if (this.#cut || (this.#interrupted && !this.#reader.midCommand)) throw new Interrupted('the session is to end')
       if (this.#ended) throw new ConnectionLost('the client closed the connection')
       if (received !== this.#received) silentSince = performance.now()
       received = this.#received

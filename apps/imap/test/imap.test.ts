@@ -13,10 +13,18 @@ import { ANN, startServer, type ServerOptions } from './memory/server.ts'
 
 const limits = { timeout: 10_000 }
 
-async function play(t: TestContext, name: string, options: ServerOptions = {}): Promise<void> {
-  const server = await startServer(t, options)
+interface PlayOptions extends ServerOptions {
+  quotaBytes?: number
+  variables?: Record<string, string>
+}
+
+async function play(t: TestContext, name: string, options: PlayOptions = {}): Promise<void> {
+  const { quotaBytes = Infinity, variables = {}, ...serverOptions } = options
+  const server = await startServer(t, serverOptions)
   seed(server.mailstore, ANN)
-  await playTranscript(new URL(`./transcripts/${name}.imap`, import.meta.url), { port: server.port, timeoutMs: 3000 })
+  server.mailstore.quota(ANN, quotaBytes)
+  const path = new URL(`./transcripts/${name}.imap`, import.meta.url)
+  await playTranscript(path, { port: server.port, timeoutMs: 3000, variables })
 }
 
 test('greeting, CAPABILITY, ID, NOOP, LOGOUT, and what is wrong in any state', limits, (t) => play(t, 'any-state'))
@@ -101,6 +109,19 @@ test('STORE in every mode', limits, (t) => play(t, 'store'))
 test('EXPUNGE and UID EXPUNGE', limits, (t) => play(t, 'expunge'))
 for (const name of ['compress', 'compress-twice', 'compress-idle'])
   test(`COMPRESS: ${name}`, limits, (t) => play(t, name))
+test('GETQUOTA and GETQUOTAROOT', limits, (t) => play(t, 'quota', { quotaBytes: 9999 }))
+test('without a limit there is no quota root', limits, (t) => play(t, 'quota-none'))
+test('DELETED-STORAGE and OVERQUOTA', limits, (t) =>
+  play(t, 'quota-deleted', { quotaBytes: 9999, variables: { octets: 'q'.repeat(9500) } }),
+)
+test('SETMETADATA and GETMETADATA', limits, (t) => play(t, 'metadata'))
+test('GETMETADATA with DEPTH and MAXSIZE', limits, (t) => play(t, 'metadata-options'))
+test('annotations that cannot be set', limits, (t) =>
+  play(t, 'metadata-refused', { variables: { octets: 'm'.repeat(65_537) } }),
+)
+test('REPLACE and UID REPLACE', limits, (t) => play(t, 'replace'))
+test('REPLACE refused changes nothing', limits, (t) => play(t, 'replace-refused'))
+test('REPLACE as another session sees it', limits, (t) => play(t, 'replace-two-sessions'))
 test('COPY and MOVE', limits, (t) => play(t, 'copy'))
 test('APPEND of one message and of several', limits, (t) => play(t, 'append'))
 test('IDLE tells at once what another session does', limits, (t) => play(t, 'idle'))

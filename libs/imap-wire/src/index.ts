@@ -23,5 +23,6 @@ export { parseFlag, parseFlagList, parseStoreFlags, SYSTEM_FLAGS } from './flags
 export { parseFetchItems, type FetchItem, type SectionSpec } from './fetch-items.ts'
 export { parseSearch, type Search, type SearchProgram } from './search-program.ts'
 export { parseStatusItems, STATUS_ITEMS, type StatusItem } from './status-items.ts'
-export { encodeAstring, encodeMailbox, encodeString, literalHeader, responseText } from './encode.ts'
+export { encodeAstring, encodeMailbox, encodeOctets, encodeString, literalHeader, responseText } from './encode.ts'
+export { parseGetMetadata, parseSetMetadata, type GetMetadata, type SetMetadata } from './metadata.ts'
 export { encodeBodyStructure, encodeEnvelope, type BodyStructureOptions } from './structure.ts'

@@ -1,8 +1,17 @@
-/** What STATUS asks for — RFC 9051 §6.3.11, RFC 3501 §6.3.10 (RECENT), RFC 8438 (SIZE). */
+/** What STATUS asks for — RFC 9051 §6.3.11, RFC 3501 §6.3.10 (RECENT), RFC 8438 (SIZE), RFC 9208 §4.1.4. */
 import type { Arguments } from './arguments.ts'
 import { ImapSyntaxError } from './syntax-error.ts'
 
-export const STATUS_ITEMS = ['MESSAGES', 'RECENT', 'UIDNEXT', 'UIDVALIDITY', 'UNSEEN', 'DELETED', 'SIZE'] as const
+export const STATUS_ITEMS = [
+  'MESSAGES',
+  'RECENT',
+  'UIDNEXT',
+  'UIDVALIDITY',
+  'UNSEEN',
+  'DELETED',
+  'SIZE',
+  'DELETED-STORAGE',
+] as const
 export type StatusItem = (typeof STATUS_ITEMS)[number]
 
 export function parseStatusItems(args: Arguments): StatusItem[] {

@@ -16,9 +16,12 @@ import { idle } from './idle.ts'
 import { list, lsub } from './list.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
+import { getMetadata, setMetadata } from './metadata.ts'
 import { namespace } from './namespace.ts'
 import { check, noop } from './noop.ts'
+import { getQuota, getQuotaRoot, setQuota } from './quota.ts'
 import { rename } from './rename.ts'
+import { replace, uidReplace } from './replace.ts'
 import { search, uidSearch } from './search.ts'
 import { examine, select } from './select.ts'
 import { starttls } from './starttls.ts'
@@ -30,7 +33,8 @@ const all: readonly Command[] = [
   ...[capability, id, noop, logout],
   ...[starttls, login, authenticate],
   ...[enable, namespace, list, lsub, subscribe, unsubscribe, create, remove, rename, status, select, examine],
-  ...[append, idle, compress],
+  ...[append, idle, compress, getQuota, getQuotaRoot, setQuota, getMetadata, setMetadata],
+  ...[replace, uidReplace],
   ...[close, unselect, check, expunge, search, fetch, store, copy, move],
   ...[uidExpunge, uidSearch, uidFetch, uidStore, uidCopy, uidMove],
 ]

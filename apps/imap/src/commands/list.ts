@@ -27,7 +27,11 @@ export const list = afterLogin({
       out.line(`* LIST (\\Noselect) "${SEPARATOR}" ""`)
       return { text: 'LIST completed' }
     }
-    for (const listed of listMailboxes(await known(context), args, args.matching)) {
+    for (const listed of listMailboxes(
+      await known(context, args.status.includes('DELETED-STORAGE')),
+      args,
+      args.matching,
+    )) {
       out.line(response('LIST', listed))
       // RFC 5819 §2: after the LIST response of its mailbox.
       if (args.return.has('STATUS') && listed.info) out.line(statusResponse(listed.info, args.status))
@@ -52,8 +56,8 @@ export const lsub = afterLogin({
   },
 })
 
-function known({ account }: InAccount): Promise<Mailboxes> {
-  return refusing(account.ask(everyMailbox, (token) => ({ token })))
+function known({ account }: InAccount, deletedSize = false): Promise<Mailboxes> {
+  return refusing(account.ask(everyMailbox, (token) => ({ token, deletedSize })))
 }
 
 function response(verb: string, { name, attributes, childInfo }: ListedName): string {
