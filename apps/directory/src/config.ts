@@ -55,6 +55,24 @@ export const DirectoryConfig = z.object({
     .max(10_000_000)
     .default(15_000)
     .describe('PBKDF2 iterations of new SCRAM keys; clients compute them at each login.'),
+
+  OAUTH_ISSUER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Issuer (iss) whose access tokens log in; with it OAUTH_JWKS_URL and OAUTH_AUDIENCE. Without it nobody does.',
+    ),
+  OAUTH_JWKS_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Where the issuer publishes its keys, as a JWK set.'),
+  OAUTH_AUDIENCE: z.string().min(1).optional().describe('Tokens must be for this audience (aud).'),
+  OAUTH_USERNAME_CLAIM: z
+    .string()
+    .min(1)
+    .default('email')
+    .describe("The claim of a token that holds the account's address."),
   DIRECTORY_PASSWORD_MIN_LENGTH: count.max(128).default(8).describe('Shorter passwords cannot be set (characters).'),
   DIRECTORY_LOGIN_CACHE_MS: countOrNone
     .max(3_600_000)

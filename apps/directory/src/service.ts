@@ -2,6 +2,7 @@
 import type { Stoppable } from '@postbus/bus'
 import { defineService, type ServiceContext } from '@postbus/service'
 
+import type { VerifyBearer } from './accounts/bearer.ts'
 import { boundedHasher, type Hasher } from './accounts/hasher.ts'
 import type { LoginTools } from './accounts/log-in.ts'
 import { LoginMemory } from './accounts/login-memory.ts'
@@ -9,6 +10,7 @@ import { hashPassword } from './accounts/password.ts'
 import { keepSigningKeys } from './accounts/signing-keys.ts'
 import { Throttle } from './accounts/throttle.ts'
 import { Tokens } from './accounts/tokens.ts'
+import { bearerVerifier } from './adapters/issuer.ts'
 import { openStore } from './adapters/storage/sql-store.ts'
 import { DirectoryConfig } from './config.ts'
 import { answerAdministration } from './handlers/administration.ts'
@@ -59,7 +61,14 @@ export const directoryService = defineService<DirectoryConfig>({
           Date.now,
         ),
       }),
-      ...answerLogins(answer, { store, login: await loginTools(config, throttle, hasher), tokens, metrics }),
+      ...answerLogins(answer, {
+        store,
+        login: await loginTools(config, throttle, hasher),
+        tokens,
+        scram: { tokens, secret: await store.secret('scram-salts'), iterations: config.DIRECTORY_SCRAM_ITERATIONS },
+        bearer: bearerOf(config),
+        metrics,
+      }),
       ...answerAdministration(answer, {
         store,
         hasher,
@@ -104,10 +113,21 @@ async function loginTools(config: DirectoryConfig, throttle: Throttle, hasher: H
     throttle,
     hasher,
     parameters,
+    scramIterations: config.DIRECTORY_SCRAM_ITERATIONS,
     memory: new LoginMemory(remembered, monotonic),
     // Any hash will do: nobody is let in by it.
     dummyHash: await hashPassword('nobody has this', parameters),
   }
+}
+
+/** Without an issuer no token is any good. */
+function bearerOf(config: DirectoryConfig): VerifyBearer {
+  const { OAUTH_ISSUER: issuer, OAUTH_JWKS_URL: jwksUrl, OAUTH_AUDIENCE: audience } = config
+  if (issuer === undefined) return async () => null
+  if (jwksUrl === undefined || audience === undefined) {
+    throw new Error('OAUTH_ISSUER needs OAUTH_JWKS_URL and OAUTH_AUDIENCE')
+  }
+  return bearerVerifier({ issuer, jwksUrl, audience, usernameClaim: config.OAUTH_USERNAME_CLAIM })
 }
 
 async function stopAll(answers: readonly Stoppable[]): Promise<void> {

@@ -165,7 +165,9 @@ export interface DirectoryStore extends DirectoryReader {
   /** All or nothing; durable when it resolves, and the revision has grown by one. */
   change<R>(work: (writer: DirectoryWriter) => Promise<R>): Promise<{ result: R; revision: number }>
   /** The same password under newer parameters: changes nothing anybody could see. Left alone if the hash is no longer `from`. */
-  replaceHash(account: string, from: string, to: string): Promise<void>
+  renewCredential(account: string, from: string, to: Credential): Promise<void>
+  /** 32 random octets of this name, made at the first call and the same ever after, in every process. */
+  secret(name: string): Promise<Uint8Array>
   /** Each in turn, against what is left after those before; exact over all processes. */
   spend(spendings: readonly Spending[]): Promise<Spent[]>
   /** Newest first. */

@@ -12,19 +12,31 @@ export interface CapabilityFacts {
   mayLogIn: boolean
   /** TLS could be started now. */
   mayStartTls: boolean
+  /** SASL mechanisms to be had on this connection. */
+  mechanisms: readonly string[]
+  /** Octets are compressed already. */
+  compressed: boolean
 }
 
 type Condition = (facts: CapabilityFacts) => boolean
 
 const always: Condition = () => true
 const beforeLogin: Condition = ({ authenticated, mayLogIn }) => !authenticated && mayLogIn
+const mechanism =
+  (name: string): Condition =>
+  (facts) =>
+    beforeLogin(facts) && facts.mechanisms.includes(name)
 
 export const capabilities: readonly (readonly [name: string, when: Condition])[] = [
   ['IMAP4rev1', always], // RFC 3501
   ['IMAP4rev2', always], // RFC 9051
   ['STARTTLS', ({ mayStartTls }) => mayStartTls], // RFC 9051 §6.2.1
   ['LOGINDISABLED', ({ authenticated, mayLogIn }) => !authenticated && !mayLogIn],
-  ['AUTH=PLAIN', beforeLogin], // RFC 4616
+  ['AUTH=PLAIN', mechanism('PLAIN')], // RFC 4616
+  ['AUTH=SCRAM-SHA-256', mechanism('SCRAM-SHA-256')], // RFC 7677
+  ['AUTH=SCRAM-SHA-256-PLUS', mechanism('SCRAM-SHA-256-PLUS')], // RFC 7677
+  ['AUTH=OAUTHBEARER', mechanism('OAUTHBEARER')], // RFC 7628
+  ['AUTH=XOAUTH2', mechanism('XOAUTH2')], // as Google describes it
   ['SASL-IR', beforeLogin], // RFC 4959
   ['LITERAL+', always], // RFC 7888
   ['ID', always], // RFC 2971
@@ -56,6 +68,11 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['SORT=DISPLAY', always], // RFC 5957
   ['THREAD=ORDEREDSUBJECT', always], // RFC 5256
   ['THREAD=REFERENCES', always], // RFC 5256
+  ['QUOTA', always], // RFC 9208
+  ['QUOTA=RES-STORAGE', always], // RFC 9208
+  ['METADATA', always], // RFC 5464
+  ['REPLACE', always], // RFC 8508
+  ['COMPRESS=DEFLATE', ({ authenticated, compressed }) => authenticated && !compressed], // RFC 4978
 ]
 
 export function capabilityList(facts: CapabilityFacts): string {

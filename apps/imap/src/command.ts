@@ -16,6 +16,8 @@ export interface Completed {
   text: string
   /** The answer is the last line before a TLS handshake. */
   startTls?: true
+  /** The answer is the last line that is not compressed. */
+  compress?: true
 }
 
 /**

@@ -15,6 +15,11 @@ export const ImapConfig = z.object({
   TLS_KEY_FILE: z.string().describe('PEM file of the private key.'),
   BLOBS_DIR: z.string().default('blobs').describe('Directory of large message bytes, shared with mailstore.'),
   IMAP_PLAINTEXT_LOGIN: z.stringbool().default(false).describe('Allow passwords on unencrypted connections.'),
+  OAUTH_ISSUER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Set where it is set for directory: tokens of this issuer log in, by OAUTHBEARER and XOAUTH2.'),
   IMAP_PROXY_NETWORKS: z
     .string()
     .default('')

@@ -14,6 +14,8 @@ export interface Peer {
   stream: Duplex
   clientAddress: string
   tls: boolean
+  /** What ties a login to the TLS session as it is now; null where there is none. */
+  channelBinding(type: string): Uint8Array | null
   /** Sends this line and does the handshake. Undefined where TLS cannot be started. */
   startTls: ((agreement: string) => Promise<Duplex>) | undefined
 }
@@ -32,6 +34,8 @@ export interface ConnectionContext {
   limits: ConnectionLimits
   /** Passwords are taken without TLS. */
   plaintextLogin: boolean
+  /** Tokens of an issuer are taken. */
+  bearerLogin: boolean
   log: Logger
   /** Every command, known by name or not, with how long its answer took. */
   onCommand(name: string | null, result: CommandResult, seconds: number): void

@@ -7,18 +7,23 @@
  *
  * STANDARDS  RFC 9051 §2.2, §3, §5.2–5.5, §7.1
  */
+import type { Duplex } from 'node:stream'
+
+import type { Granted } from '@postbus/directory-client'
 import { Arguments, ImapSyntaxError, responseText, type Read, type ReceivedCommand } from '@postbus/imap-wire'
+import { offeredMechanisms, type Offer } from '@postbus/sasl'
 
 import { capabilityList, type CapabilityFacts } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { commands } from './commands/index.ts'
+import { CompressedStream } from './compressed-stream.ts'
 import type { CommandResult, ConnectionContext, ConnectionLimits, Peer } from './connection-context.ts'
 import { farewell, isFault, type Bye } from './farewell.ts'
 import { Input, Interrupted } from './input.ts'
 import { Output } from './output.ts'
 import { Pace } from './pace.ts'
 import { bad, ConnectionLost, ImapError, no, SessionEnded } from './reply.ts'
-import { Account, type Granted } from './session/account.ts'
+import { Account } from './session/account.ts'
 import { Enabled } from './session/enabled.ts'
 import type { SelectedMailbox } from './session/selected-mailbox.ts'
 import type { Session, SessionPorts, State } from './session/session.ts'
@@ -34,6 +39,7 @@ export class Connection implements Session {
   readonly input: Input
   readonly staging: Staging
   readonly enabled = new Enabled()
+  readonly offer: Offer
   state: State = { kind: 'notAuthenticated' }
   tag = ''
   failedLogins = 0
@@ -43,25 +49,32 @@ export class Connection implements Session {
   readonly #peer: Peer
   readonly #pace: Pace
   readonly #startedAt = performance.now()
+  #stream: Duplex
   #tls: boolean
+  #compressed = false
   #commands = 0
   #badInARow = 0
   #stopping: Bye | undefined
   #account: string | undefined
   #release: () => void = () => undefined
+  /** RFC 9051 §5.4 is about silence; before login also a client that never stops beginning has so long. */
+  readonly #mustLogIn: NodeJS.Timeout
 
   constructor(peer: Peer, context: ConnectionContext) {
     this.id = peer.id
     this.#peer = peer
+    this.#stream = peer.stream
     this.#tls = peer.tls
     this.#context = context
     this.clientAddress = peer.clientAddress
     this.ports = context.ports
     this.staging = new Staging(context.ports.blobs)
     this.limits = context.limits
+    this.offer = { channel: peer, bearer: context.bearerLogin }
     this.out = new Output(peer.stream, context.limits)
     this.input = new Input(peer.stream, context.limits)
     this.#pace = new Pace(context.limits.maxCommandsPerSecond)
+    this.#mustLogIn = setTimeout(() => this.#tooLate(), context.limits.loginMs)
     // Seen as the end of the input; without a listener it would end the process.
     peer.stream.on('error', () => undefined)
   }
@@ -81,6 +94,7 @@ export class Connection implements Session {
     } catch {
       // Nobody listens any more.
     }
+    clearTimeout(this.#mustLogIn)
     this.#release()
     // What the client still sends is nobody's; closing is the listener's.
     this.input.detach()
@@ -99,6 +113,8 @@ export class Connection implements Session {
       appendLimit: this.limits.maxAppendBytes,
       mayLogIn: this.#tls || this.#context.plaintextLogin,
       mayStartTls: !this.#tls && this.#peer.startTls !== undefined && this.state.kind === 'notAuthenticated',
+      mechanisms: offeredMechanisms(this.offer),
+      compressed: this.#compressed,
     }
   }
 
@@ -131,6 +147,7 @@ export class Connection implements Session {
       account.close()
       release()
     }
+    clearTimeout(this.#mustLogIn)
     this.#account = account.id
     this.state = { kind: 'authenticated', account }
   }
@@ -141,6 +158,11 @@ export class Connection implements Session {
 
   unselect(): void {
     if (this.state.kind === 'selected') this.state = { kind: 'authenticated', account: this.state.account }
+  }
+
+  #tooLate(): void {
+    this.#stopping ??= { code: null, text: 'Autologout, log in sooner' }
+    this.input.cut()
   }
 
   async #turn(): Promise<void> {
@@ -183,13 +205,14 @@ export class Connection implements Session {
     try {
       const command = find(received)
       command.check(this)
-      const { code, text, startTls } = await command.parse(this.#argumentsOf(received))(this)
+      const { code, text, startTls, compress } = await command.parse(this.#argumentsOf(received))(this)
       this.staging.handedOver()
       await this.#tellUpdates(command)
       // Only now: what it says may depend on what has just been told.
       const coded = typeof code === 'function' ? code() : code
       const answer = `${tag} OK ${coded === undefined ? '' : `[${coded}] `}${text}`
       if (startTls) await this.#startTls(answer)
+      else if (compress) await this.#compress(answer)
       else this.out.line(answer)
       this.#badInARow = 0
     } catch (cause) {
@@ -206,14 +229,27 @@ export class Connection implements Session {
     await this.out.drain()
     this.input.detach()
     try {
-      const stream = await this.#peer.startTls(`${answer}\r\n`)
-      stream.on('error', () => undefined)
-      this.out.replace(stream)
-      this.input.replace(stream)
+      this.#continueOn(await this.#peer.startTls(`${answer}\r\n`))
       this.#tls = true
     } catch (cause) {
       throw new ConnectionLost('the TLS handshake failed', { cause })
     }
+  }
+
+  /** RFC 4978 §3: after this answer both sides compress; what came behind the command is compressed already. */
+  async #compress(answer: string): Promise<void> {
+    this.out.line(answer)
+    await this.out.drain()
+    this.#continueOn(new CompressedStream(this.#stream, this.input.detach()))
+    this.#compressed = true
+  }
+
+  #continueOn(stream: Duplex): void {
+    // Seen as the end of the input; without a listener it would end the process.
+    stream.on('error', () => undefined)
+    this.#stream = stream
+    this.out.replace(stream)
+    this.input.replace(stream)
   }
 
   async #tellUpdates({ updates }: Command): Promise<void> {
@@ -301,6 +337,7 @@ export class Connection implements Session {
         clientAddress: this.clientAddress,
         account: this.#account,
         tls: this.#tls,
+        compressed: this.#compressed,
         client: this.clientId,
         commands: this.#commands,
         receivedBytes,

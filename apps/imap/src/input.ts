@@ -29,6 +29,7 @@ export class Input {
   #stream: Duplex
   #ended = false
   #interrupted = false
+  #cut = false
   #received = 0
   #wake: () => void = () => undefined
 
@@ -88,16 +89,25 @@ export class Input {
     this.#wake()
   }
 
+  /** As `interrupt`, in the middle of a command, too. */
+  cut(): void {
+    this.#cut = true
+    this.#wake()
+  }
+
   /**
    * The octets after STARTTLS are another conversation. What came ahead of the handshake is thrown away: somebody between us
    * and the client may have put it there — RFC 9051 §11.1, §6.2.1.
+   * @returns it, for whoever the octets after COMPRESS are the same conversation to — RFC 4978 §3
    */
-  detach(): void {
+  detach(): Uint8Array {
     this.#stream.off('data', this.#take)
     this.#stream.off('end', this.#end)
     this.#stream.off('close', this.#close)
     this.#stream.pause()
+    const ahead = this.#reader.rest()
     this.#reader = new CommandReader(this.#limits)
+    return ahead
   }
 
   replace(stream: Duplex): void {
@@ -136,7 +146,7 @@ export class Input {
     for (;;) {
       const found = look()
       if (found !== undefined) return found
-      if (this.#interrupted && !this.#reader.midCommand) throw new Interrupted('the session is to end')
+      if (this.#cut || (this.#interrupted && !this.#reader.midCommand)) throw new Interrupted('the session is to end')
       if (this.#ended) throw new ConnectionLost('the client closed the connection')
       if (received !== this.#received) silentSince = performance.now()
       received = this.#received

@@ -46,6 +46,7 @@ export const unavailable = (cause: unknown): ImapError =>
 /** What the mailstore's refusals are to a client. A command names those that mean something else to it. */
 const refusals: Record<string, () => ImapError> = {
   noSuchMailbox: () => no('NONEXISTENT', 'No such mailbox'),
+  noSuchMessage: () => no('EXPUNGEISSUED', 'This message is gone'),
   noSuchTarget: () => no('TRYCREATE', 'No such mailbox'), // RFC 9051 §6.4.7
   exists: () => no('ALREADYEXISTS', 'There is a mailbox of this name'),
   invalid: () => no('CANNOT', 'This name cannot be used'),

@@ -23,6 +23,7 @@ export const imapService = defineService({
       ports: { bus, blobs, watch, admit: (account) => accounts.admit(account), observe },
       limits: connectionLimits(config),
       plaintextLogin: config.IMAP_PLAINTEXT_LOGIN,
+      bearerLogin: config.OAUTH_ISSUER !== undefined,
       log,
       ...counted,
     })

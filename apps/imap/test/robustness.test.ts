@@ -268,7 +268,7 @@ test('a stop is BYE: at once between commands and in IDLE, after the command in 
 test('silence ends a session with BYE', limits, async (t) => {
   const server = await start(t, { limits: { loginMs: 100, autologoutMs: 200, stallMs: 100 } })
   const anonymous = await open(t, server)
-  assert.deepEqual(await anonymous.until(() => false), ['* BYE Autologout, nothing heard for too long', 'CLOSED'])
+  assert.deepEqual(await anonymous.until(() => false), ['* BYE Autologout, log in sooner', 'CLOSED'])
   const idle = await open(t, server, 'INBOX')
   assert.match((await idle.command('IDLE')).at(-2) ?? '', /^\* BYE Autologout/)
   const stalled = await open(t, server, '')

@@ -46,6 +46,10 @@ export const MailstoreConfig = z.object({
   MAILSTORE_MAX_MAILBOXES: positive.default(10_000).describe('Mailboxes of one account.'),
   MAILSTORE_MAX_SUBSCRIPTIONS: positive.default(20_000).describe('Subscriptions of one account.'),
   MAILSTORE_MAX_KEYWORDS: positive.default(1000).describe('Different keywords in one mailbox.'),
+  MAILSTORE_MAX_METADATA_ENTRIES: positive
+    .max(1000)
+    .default(100)
+    .describe('Annotations (RFC 5464) of one mailbox, and of an account as a whole.'),
   MAILSTORE_MAX_APPEND_BYTES: positive
     .default(64 * MIB)
     .describe('Largest message a client may append (bytes); at least what submission and inbound accept.'),

@@ -18,6 +18,7 @@ import { answerChanges } from './handlers/changes.ts'
 import { answerDeliveries } from './handlers/deliveries.ts'
 import { onMailLocal } from './handlers/mail-local.ts'
 import { answerMailboxes } from './handlers/mailboxes.ts'
+import { answerMetadata } from './handlers/metadata.ts'
 import { answerSelected } from './handlers/selected.ts'
 import { sessions } from './handlers/sessions.ts'
 import { appendMessages } from './mailbox/append.ts'
@@ -38,6 +39,7 @@ export const mailstoreService = defineService({
         maxMailboxes: config.MAILSTORE_MAX_MAILBOXES,
         maxSubscriptions: config.MAILSTORE_MAX_SUBSCRIPTIONS,
         maxKeywordsPerMailbox: config.MAILSTORE_MAX_KEYWORDS,
+        maxMetadataEntries: config.MAILSTORE_MAX_METADATA_ENTRIES,
         defaultMailboxes: config.MAILSTORE_DEFAULT_MAILBOXES,
       },
     })
@@ -71,6 +73,7 @@ export const mailstoreService = defineService({
       answerMailboxes(bus, front),
       answerSelected(bus, front),
       answerChanges(bus, front, append),
+      answerMetadata(bus, front),
       answerDeliveries(bus, storage),
     ])
     defer(async () => void (await Promise.all(answering.flat().map((answer) => answer.stop()))))

@@ -50,6 +50,24 @@ export const resolveAddresses = defineRequest({
   output: z.object({ resolutions: z.array(Resolution), revision: z.int() }),
 })
 
+const accepted = z.object({
+  kind: z.literal('accepted'),
+  account: AccountId,
+  address: ForwardPath,
+  token: SessionToken,
+  tokenExpiresInMs: z.int(),
+})
+/** The front end answers after `delayMs`, in the same words whether or not the account exists. */
+const refused = z.object({ kind: z.literal('refused'), delayMs: z.int().nonnegative() })
+/** Too many failures: not even looked at. RFC 4954 §4.7.0, RFC 5530 UNAVAILABLE. */
+const throttled = z.object({ kind: z.literal('throttled'), retryAfterMs: z.int().nonnegative() })
+
+const client = {
+  /** Where the client connects from; failures are counted against it. */
+  clientAddress: z.string().max(64),
+  service: z.enum(['submission', 'imap', 'pop3']),
+}
+
 export const authenticate = defineRequest({
   name: 'directory.authenticate',
   answerer: 'directory',
@@ -59,23 +77,64 @@ export const authenticate = defineRequest({
   input: z.object({
     username: z.string().min(1).max(320),
     password: z.string().max(1024),
-    /** Where the client connects from; failures are counted against it. */
-    clientAddress: z.string().max(64),
-    service: z.enum(['submission', 'imap', 'pop3']),
+    ...client,
+  }),
+  output: z.discriminatedUnion('kind', [accepted, refused, throttled]),
+})
+
+const ScramMessage = z.string().min(1).max(4096)
+
+export const scramStart = defineRequest({
+  name: 'directory.scramStart',
+  answerer: 'directory',
+  askers: ['imap', 'pop3'],
+  purpose:
+    'Begin a SCRAM-SHA-256 exchange (RFC 5802): nonce, salt and iterations, made up where there is no such account. Nothing is counted yet.',
+  timeoutMs: 5000,
+  input: z.object({ username: z.string().min(1).max(320), clientNonce: z.string().min(1).max(256) }),
+  output: z.object({
+    serverFirst: ScramMessage,
+    /** The directory's own memory of it, signed, good for two minutes; any process of it can go on. */
+    challenge: z.string().max(8192),
+  }),
+})
+
+export const scramFinish = defineRequest({
+  name: 'directory.scramFinish',
+  answerer: 'directory',
+  askers: ['imap', 'pop3'],
+  purpose:
+    'Check the proof that ends a SCRAM exchange; failures count as wrong passwords. The front end has checked nonce and channel binding.',
+  timeoutMs: 10_000,
+  input: z.object({
+    challenge: z.string().max(8192),
+    clientFirstBare: ScramMessage,
+    clientFinalWithoutProof: ScramMessage,
+    /** Base64. */
+    proof: z.string().max(64),
+    ...client,
   }),
   output: z.discriminatedUnion('kind', [
-    z.object({
-      kind: z.literal('accepted'),
-      account: AccountId,
-      address: ForwardPath,
-      token: SessionToken,
-      tokenExpiresInMs: z.int(),
-    }),
-    /** The front end answers after `delayMs`, in the same words whether or not the account exists. */
-    z.object({ kind: z.literal('refused'), delayMs: z.int().nonnegative() }),
-    /** Too many failures: not even looked at. RFC 4954 §4.7.0, RFC 5530 UNAVAILABLE. */
-    z.object({ kind: z.literal('throttled'), retryAfterMs: z.int().nonnegative() }),
+    /** The signature, base64, shows the client that the directory knows it, too. */
+    accepted.extend({ serverSignature: z.string().max(64) }),
+    refused,
+    throttled,
   ]),
+})
+
+export const authenticateBearer = defineRequest({
+  name: 'directory.authenticateBearer',
+  answerer: 'directory',
+  askers: ['imap', 'pop3'],
+  purpose: 'Check an access token of the configured issuer (RFC 6750, RFC 7519). Failures count as wrong passwords.',
+  timeoutMs: 10_000,
+  input: z.object({
+    /** '': whoever the token names. */
+    username: z.string().max(320),
+    token: z.string().min(1).max(16_384),
+    ...client,
+  }),
+  output: z.discriminatedUnion('kind', [accepted, refused, throttled]),
 })
 
 export const renewToken = defineRequest({

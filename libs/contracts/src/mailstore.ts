@@ -55,6 +55,8 @@ export const MailboxInfo = z.object({
   deleted: z.int().nonnegative(),
   /** Sum of RFC822.SIZE — RFC 8438. */
   size: z.int().nonnegative(),
+  /** The same of those with \Deleted, only when asked for — RFC 9208 §4.1.4 (DELETED-STORAGE). */
+  deletedSize: z.int().nonnegative().optional(),
   /** Messages no read-write session has been told of; IMAP4rev1's RECENT. */
   recent: z.int().nonnegative(),
   /** Keywords in use. */
@@ -70,7 +72,7 @@ export const listMailboxes = defineRequest({
   name: 'mailstore.list',
   refusals: ['tokenInvalid'],
   purpose: 'Every mailbox of the account, and names subscribed to that have none. Counts are exact.',
-  input: z.object({ token: SessionToken }),
+  input: z.object({ token: SessionToken, deletedSize: z.boolean().default(false) }),
   output: z.object({ mailboxes: z.array(MailboxInfo), subscribedOnly: z.array(MailboxName) }),
 })
 
@@ -79,7 +81,7 @@ export const mailboxStatus = defineRequest({
   name: 'mailstore.status',
   refusals: ['tokenInvalid', 'noSuchMailbox'],
   purpose: 'One mailbox by name.',
-  input: z.object({ token: SessionToken, name: MailboxName }),
+  input: z.object({ token: SessionToken, name: MailboxName, deletedSize: z.boolean().default(false) }),
   output: MailboxInfo,
 })
 
@@ -312,8 +314,9 @@ export const expungeMessages = defineRequest({
 export const appendMessages = defineRequest({
   ...front,
   name: 'mailstore.append',
-  refusals: ['tokenInvalid', 'noSuchMailbox', 'overQuota', 'noSuchBlob', 'tooLarge', 'limit'],
-  purpose: 'Append messages whose bytes come along or were staged in libs/blobs by the front end; all or none.',
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'noSuchMessage', 'overQuota', 'noSuchBlob', 'tooLarge', 'limit'],
+  purpose:
+    'Append messages whose bytes come along or were staged in libs/blobs by the front end; all or none. With `replaces` another message goes in the same step — RFC 8508.',
   timeoutMs: 60_000,
   input: z.object({
     token: SessionToken,
@@ -337,6 +340,7 @@ export const appendMessages = defineRequest({
       )
       .min(1)
       .max(100),
+    replaces: z.object({ mailbox: MailboxKey, uid: Uid }).optional(),
   }),
   output: z.object({ uidValidity: z.int().positive(), uids: UidSet }),
 })
@@ -449,6 +453,68 @@ export const quotaOf = defineRequest({
     limitBytes: z.int().nonnegative().nullable(),
     messages: z.int().nonnegative(),
   }),
+})
+
+/** Lower case: an entry's name is the same in any — RFC 5464 §3.2. */
+export const MetadataEntry = z
+  .string()
+  .max(255)
+  .regex(/^\/(private|shared)(\/[^/*%\u0000-\u001f\u007f-\uffffA-Z]+)+$/)
+
+/** Asks for entries below a name, too; so the name may be as short as `/private` — RFC 5464 §4.2.2 (DEPTH). */
+export const MetadataName = z
+  .string()
+  .max(255)
+  .regex(/^\/(private|shared)(\/[^/*%\u0000-\u001f\u007f-\uffffA-Z]+)*$/)
+
+/** Octets of one value. */
+export const MAX_METADATA_BYTES = 65_536
+
+/** Entries at once. */
+export const MAX_METADATA_ENTRIES = 100
+
+/** A mailbox, or with '' the account as a whole: what RFC 5464 calls the server's, private to the account. */
+const MetadataOf = z.string().max(1000)
+
+export const getMetadata = defineRows({
+  ...front,
+  name: 'mailstore.getMetadata',
+  refusals: ['tokenInvalid', 'noSuchMailbox'],
+  purpose: 'Annotations of a mailbox or the account, each value the one byte string of its row — RFC 5464.',
+  timeoutMs: 10_000,
+  input: z.object({
+    token: SessionToken,
+    name: MetadataOf,
+    entries: z.array(MetadataName).min(1).max(MAX_METADATA_ENTRIES),
+    /** How many levels below each. */
+    depth: z.enum(['0', '1', 'infinity']).default('0'),
+  }),
+  row: z.object({ entry: MetadataEntry }),
+})
+
+export const setMetadata = defineRequest({
+  ...front,
+  name: 'mailstore.setMetadata',
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'limit'],
+  purpose: 'Set annotations, all or none; null removes one. `limit`: there would be too many — RFC 5464.',
+  input: z.object({
+    token: SessionToken,
+    name: MetadataOf,
+    /** Values in base64. */
+    entries: z
+      .array(
+        z.object({
+          entry: MetadataEntry,
+          value: z
+            .base64()
+            .max(4 * Math.ceil(MAX_METADATA_BYTES / 3))
+            .nullable(),
+        }),
+      )
+      .min(1)
+      .max(MAX_METADATA_ENTRIES),
+  }),
+  output: z.object({}),
 })
 
 /** For custody, before it publishes a lost task again: the delivery keys are the last word on what stands in a mailbox. */

@@ -2,3 +2,4 @@
 export { resolverOver, type Resolver, type ResolverOptions } from './resolve.ts'
 export { findRecipient, type RecipientFinding } from './find-recipient.ts'
 export { resolverOptions, resolverSettings, type ResolverSettings } from './settings.ts'
+export { directoryLogins, type Granted, type LoginClient } from './logins.ts'

@@ -127,6 +127,13 @@ export class Arguments {
     return this.skipWord('NIL') ? null : this.string(what)
   }
 
+  /** Octets of a string, a literal8 among them, or NIL — RFC 5464 §5 (value). */
+  nstringOctets(what = 'a string or NIL'): Uint8Array | null {
+    if (this.skipWord('NIL')) return null
+    if (this.next('"')) return Buffer.from(this.#quoted(), 'latin1')
+    return this.#heldLiteral(what, { binary: true })
+  }
+
   /** `*` and `%` may stand in it unquoted; not decoded, see ListPattern. */
   listMailbox(): string {
     return this.#match(LIST_MAILBOX) ?? this.string('a mailbox name or pattern')
@@ -209,12 +216,12 @@ export class Arguments {
     this.#at = 0
   }
 
-  #heldLiteral(what: string): Uint8Array {
+  #heldLiteral(what: string, { binary = false } = {}): Uint8Array {
     const literal = this.#rest === 0 ? this.#literal : undefined
     if (literal?.kind !== 'held') return this.#fail(what)
     // NUL may only stand in a literal8, and that only where the grammar says so — RFC 9051 §9 (literal, CHAR8).
-    if (literal.binary) throw new ImapSyntaxError('A literal8 is not allowed here')
-    if (literal.bytes.includes(0)) throw new ImapSyntaxError('NUL in a literal')
+    if (literal.binary && !binary) throw new ImapSyntaxError('A literal8 is not allowed here')
+    if (!literal.binary && literal.bytes.includes(0)) throw new ImapSyntaxError('NUL in a literal')
     this.#passLiteral()
     return literal.bytes
   }

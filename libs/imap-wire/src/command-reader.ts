@@ -91,6 +91,11 @@ export class CommandReader {
     return this.#queue.length
   }
 
+  /** Takes the octets that wait: somebody else will read them. */
+  rest(): Uint8Array {
+    return this.#queue.take(this.#queue.length)
+  }
+
   /** Whether a command has been read as far as a literal, and the rest of it is awaited. */
   get midCommand(): boolean {
     return this.#lines.length > 0 || this.#fault !== undefined

@@ -27,6 +27,14 @@ export function encodeMailbox(name: string, options: { utf8?: boolean } = {}): s
   return encodeAstring(wire)
 }
 
+/** Octets as a string: quoted where they can be, else a literal, with NUL a literal8 — RFC 3516 §7. */
+export function encodeOctets(octets: Uint8Array): Buffer {
+  const text = Buffer.from(octets).toString('latin1')
+  if (QUOTABLE.test(text)) return Buffer.from(encodeString(text))
+  const header = `${octets.includes(0) ? '~' : ''}${literalHeader(octets.length)}`
+  return Buffer.concat([Buffer.from(header), octets])
+}
+
 /** `{n}` and the line end; exactly n octets must follow. */
 export function literalHeader(octets: number): string {
   return `{${octets}}\r\n`

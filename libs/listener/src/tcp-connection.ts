@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { type SecureContext, TLSSocket } from 'node:tls'
 
+import { channelBinding } from './channel-binding.ts'
 import { type TlsFacts, tlsFacts } from './tls-facts.ts'
 
 export interface TcpConnectionFacts {
@@ -45,6 +46,11 @@ export class TcpConnection {
 
   get tls(): TlsFacts | null {
     return tlsFacts(this.#socket)
+  }
+
+  /** What ties a login to this very TLS session; null without TLS, or when it has none of this type. */
+  channelBinding(type: string): Uint8Array | null {
+    return channelBinding(this.#socket, type)
   }
 
   get canStartTls(): boolean {

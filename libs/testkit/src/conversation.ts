@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import { constants, createDeflateRaw, createInflateRaw } from 'node:zlib'
 
 export interface ConversationOptions {
   port: number
@@ -21,6 +22,7 @@ export class Conversation {
   #ended = false
   #fault: Error | null = null
   #wake: () => void = () => {}
+  #send: (bytes: string | Uint8Array) => void = (bytes) => void this.#socket.write(bytes)
 
   private constructor(socket: Socket, options: ConversationOptions) {
     this.#options = options
@@ -38,7 +40,7 @@ export class Conversation {
   }
 
   write(bytes: string | Uint8Array): void {
-    this.#socket.write(bytes)
+    this.#send(bytes)
   }
 
   /** The next line without its CRLF; null when the server closed instead. A line ended by a bare LF keeps what is before it. */
@@ -77,6 +79,28 @@ export class Conversation {
     this.#listen()
   }
 
+  /** From now on both directions are DEFLATE — RFC 4978 §3. */
+  compress(): void {
+    const inflate = createInflateRaw({ finishFlush: constants.Z_SYNC_FLUSH })
+    const deflate = createDeflateRaw()
+    const socket = this.#socket
+    for (const event of ['data', 'end', 'close']) socket.removeAllListeners(event)
+    inflate.on('data', (chunk: Buffer) => this.#append(chunk))
+    inflate.on('close', () => this.#end())
+    inflate.on('error', (error) => {
+      this.#fault = error
+      socket.destroy()
+    })
+    inflate.write(this.#take(this.#received.length))
+    socket.pipe(inflate)
+    socket.on('close', () => inflate.end())
+    deflate.on('data', (chunk: Buffer) => socket.write(chunk))
+    this.#send = (bytes) => {
+      deflate.write(bytes)
+      deflate.flush(constants.Z_SYNC_FLUSH)
+    }
+  }
+
   /** What came so far and nobody asked for; for the words of a failure. */
   get pending(): string {
     return this.#received.toString('utf8')
@@ -90,19 +114,23 @@ export class Conversation {
   }
 
   #listen(): void {
-    this.#socket.on('data', (chunk: Buffer) => {
-      this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
-      this.#wake()
-    })
+    this.#socket.on('data', (chunk: Buffer) => this.#append(chunk))
     this.#socket.on('error', (error) => {
       this.#fault = error
     })
     for (const event of ['end', 'close']) {
-      this.#socket.on(event, () => {
-        this.#ended = true
-        this.#wake()
-      })
+      this.#socket.on(event, () => this.#end())
     }
+  }
+
+  #end(): void {
+    this.#ended = true
+    this.#wake()
+  }
+
+  #append(chunk: Buffer): void {
+    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
+    this.#wake()
   }
 
   #take(count: number): Buffer {

@@ -18,3 +18,4 @@ export type { SinkMessage, SinkOptions, SinkSessionFacts, SmtpSink } from './smt
 export { startDnsServer, type DnsFault, type DnsQuestion, type DnsServer, type DnsServerOptions } from './dns-server.ts'
 export { between, type Draw, seeded } from './seeded.ts'
 export { searchCorpus, type SearchCorpus } from './search-corpus.ts'
+export { scramClient, type ScramClient, type ScramClientOptions } from './scram-client.ts'

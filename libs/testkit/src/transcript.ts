@@ -7,6 +7,7 @@
  *   S* regexp       lines of the server are skipped until one matches
  *   S= "bytes"      the server's next bytes must be exactly these
  *   TLS             the TLS handshake happens now
+ *   DEFLATE         both sides compress from now on
  *   CLOSED          the server closes, and sends nothing more before
  *   # text          a comment; name the RFC section that the lines below hold us to
  *
@@ -25,7 +26,7 @@ export interface TranscriptOptions extends ConversationOptions {
   variables?: Record<string, string>
 }
 
-const STEP = /^(?:([CS])(\d?)([:=*])(?: (.*))?|(TLS|CLOSED)(\d?))$/
+const STEP = /^(?:([CS])(\d?)([:=*])(?: (.*))?|(TLS|DEFLATE|CLOSED)(\d?))$/
 
 export async function playTranscript(path: string | URL, options: TranscriptOptions | number): Promise<void> {
   const settings = typeof options === 'number' ? { port: options } : options
@@ -72,6 +73,7 @@ class Player {
     this.#flush()
     try {
       if (verb === 'TLS') await connection.startTls()
+      else if (verb === 'DEFLATE') connection.compress()
       else if (verb === 'CLOSED') assert.equal(await connection.rest(), '', where)
       else if (kind === '=') await this.#expectBytes(connection, exactBytes(text, where), where)
       else await this.#expectLine(connection, text, kind === '*', where)

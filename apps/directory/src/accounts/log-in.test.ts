@@ -30,8 +30,8 @@ async function directory(_: TestContext, over: { hash?: string; hasher?: Hasher 
     accountNamed: async ({ localPart }): Promise<AccountRecord | undefined> =>
       localPart === 'smith' ? stored.account : undefined,
     credential: async () => ({ passwordHash: stored.hash, scram }),
-    replaceHash: async (_account, from, to) => {
-      if (stored.hash === from) stored.hash = to
+    renewCredential: async (_account, from, to) => {
+      if (stored.hash === from) stored.hash = to.passwordHash
     },
   }
   const settings = {
@@ -41,6 +41,7 @@ async function directory(_: TestContext, over: { hash?: string; hasher?: Hasher 
   const tools = {
     hasher,
     parameters: cheap,
+    scramIterations: scram.iterations,
     dummyHash: await hashPassword('nobody', cheap),
     throttle: new Throttle(settings, () => clock.now),
     memory: new LoginMemory({ forMs: 60_000, maxEntries: 100 }, () => clock.now),

@@ -6,14 +6,21 @@ import { parseName } from '../addresses/names.ts'
 import type { AccountRecord, Credential, DomainRecord, Name } from '../store.ts'
 import { type Hasher, HasherBusy } from './hasher.ts'
 import type { LoginMemory } from './login-memory.ts'
-import { type HashParameters, hashPassword, isOutdated, preparePassword, verifyPassword } from './password.ts'
+import {
+  type HashParameters,
+  hashPassword,
+  isOutdated,
+  preparePassword,
+  scramKeys,
+  verifyPassword,
+} from './password.ts'
 import type { Throttle } from './throttle.ts'
 
 export interface LoginPorts {
   domains(names: readonly string[]): Promise<DomainRecord[]>
   accountNamed(name: Name): Promise<AccountRecord | undefined>
   credential(account: string): Promise<Credential | undefined>
-  replaceHash(account: string, from: string, to: string): Promise<void>
+  renewCredential(account: string, from: string, to: Credential): Promise<void>
 }
 
 export interface LoginTools {
@@ -21,11 +28,20 @@ export interface LoginTools {
   hasher: Hasher
   memory: LoginMemory
   parameters: HashParameters
+  scramIterations: number
   /** A hash of a password nobody has, for accounts that do not exist. */
   dummyHash: string
 }
 
-export type LoginCause = 'noSuchAccount' | 'disabled' | 'noPassword' | 'wrongPassword'
+export type LoginCause =
+  | 'noSuchAccount'
+  | 'disabled'
+  | 'noPassword'
+  | 'wrongPassword'
+  /** Of a SCRAM exchange: forged, or too old. */
+  | 'challengeInvalid'
+  /** Of the issuer: forged, expired, for somebody else. */
+  | 'tokenInvalid'
 
 export type Login =
   | { kind: 'accepted'; account: AccountRecord }
@@ -40,15 +56,25 @@ export async function logIn(
   ports: LoginPorts,
   tools: LoginTools,
 ): Promise<Login> {
-  const name = await loginName(username, ports)
-  const admission = tools.throttle.admit(
-    name ? `${name.localPart}@${name.domain}` : username.toLowerCase(),
-    clientAddress,
+  return attempted(username, clientAddress, ports, tools, (name) =>
+    checkPassword(name, preparePassword(password), ports, tools),
   )
+}
+
+/** Counts the attempt, whatever it is made with, and what came of it. */
+export async function attempted(
+  username: string,
+  clientAddress: string,
+  ports: Pick<LoginPorts, 'domains'>,
+  { throttle }: Pick<LoginTools, 'throttle'>,
+  check: (name: Name | null) => Promise<AccountRecord | LoginCause>,
+): Promise<Login> {
+  const name = await loginName(username, ports)
+  const admission = throttle.admit(name ? `${name.localPart}@${name.domain}` : username.toLowerCase(), clientAddress)
   if (admission.kind === 'throttled') return admission
   const { attempt } = admission
   try {
-    const checked = await checkPassword(name, preparePassword(password), ports, tools)
+    const checked = await check(name)
     if (typeof checked === 'string') return { kind: 'refused', delayMs: attempt.failed(), cause: checked }
     attempt.succeeded()
     return { kind: 'accepted', account: checked }
@@ -60,7 +86,7 @@ export async function logIn(
 }
 
 /** A username is the account's address, through an alias domain too. Null where it is no address. */
-async function loginName(username: string, ports: LoginPorts): Promise<Name | null> {
+export async function loginName(username: string, ports: Pick<LoginPorts, 'domains'>): Promise<Name | null> {
   const name = parseName(username.trim())
   if (name === null) return null
   const [domain] = await ports.domains([name.domain])
@@ -72,7 +98,7 @@ async function checkPassword(
   name: Name | null,
   password: string | null,
   ports: LoginPorts,
-  { memory, hasher, dummyHash, parameters }: LoginTools,
+  { memory, hasher, dummyHash, parameters, scramIterations }: LoginTools,
 ): Promise<AccountRecord | LoginCause> {
   const account = name === null ? undefined : await ports.accountNamed(name)
   const credential = account?.enabled ? await ports.credential(account.account) : undefined
@@ -85,9 +111,12 @@ async function checkPassword(
   if (memory.knows(account.account, account.credentialVersion, password)) return account
   const right = await hasher.run(() => verifyPassword(password, credential.passwordHash))
   if (!right) return 'wrongPassword'
-  if (isOutdated(credential.passwordHash, parameters)) {
-    const hash = await hasher.run(() => hashPassword(password, parameters))
-    await ports.replaceHash(account.account, credential.passwordHash, hash)
+  if (isOutdated(credential.passwordHash, parameters) || credential.scram.iterations !== scramIterations) {
+    const renewed = await hasher.run(async () => ({
+      passwordHash: await hashPassword(password, parameters),
+      scram: await scramKeys(password, scramIterations),
+    }))
+    await ports.renewCredential(account.account, credential.passwordHash, renewed)
   }
   memory.remember(account.account, account.credentialVersion, password)
   return account

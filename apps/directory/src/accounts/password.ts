@@ -8,25 +8,24 @@
  *
  * STANDARDS  RFC 9106 (argon2id), RFC 4013 (SASLprep), RFC 5802, RFC 7677 (SCRAM-SHA-256)
  */
-import { argon2, createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
+import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 
 import saslprep from '@mongodb-js/saslprep'
+import { scramKeysOf } from '@postbus/sasl'
 
 import type { Credential } from '../store.ts'
 
 const argon2Async = promisify(argon2)
-const pbkdf2Async = promisify(pbkdf2)
 
 export interface HashParameters {
   memoryKiB: number
   passes: number
 }
 
-const SALT_BYTES = 16 // RFC 9106 §3.1: recommended
+export const SALT_BYTES = 16 // RFC 9106 §3.1: recommended
 const TAG_BYTES = 32
 const PARALLELISM = 1
-const SCRAM_KEY_BYTES = 32 // SHA-256
 
 /** What SASLprep makes of it; null where it prohibits the password. */
 export function preparePassword(password: string): string | null {
@@ -60,10 +59,7 @@ export function isOutdated(phc: string, { memoryKiB, passes }: HashParameters): 
 /** RFC 5802 §3: what a server keeps. @param password prepared */
 export async function scramKeys(password: string, iterations: number): Promise<Credential['scram']> {
   const salt = randomBytes(SALT_BYTES)
-  const salted = await pbkdf2Async(password, salt, iterations, SCRAM_KEY_BYTES, 'sha256')
-  const clientKey = createHmac('sha256', salted).update('Client Key').digest()
-  const serverKey = createHmac('sha256', salted).update('Server Key').digest()
-  return { salt, iterations, storedKey: createHash('sha256').update(clientKey).digest(), serverKey }
+  return { salt, iterations, ...(await scramKeysOf(password, salt, iterations)) }
 }
 
 interface Argon2 extends HashParameters {

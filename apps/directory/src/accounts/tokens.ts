@@ -6,7 +6,16 @@
  */
 import { randomUUID } from 'node:crypto'
 
-import { type CompactJWSHeaderParameters, errors, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from 'jose'
+import {
+  type CompactJWSHeaderParameters,
+  errors,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+} from 'jose'
 
 import type { AccountRecord, SigningKey } from '../store.ts'
 
@@ -58,35 +67,41 @@ export class Tokens {
   }
 
   async issue({ account, credentialVersion }: AccountRecord): Promise<IssuedToken> {
+    const token = await this.sign(AUDIENCE, account, { [VERSION_CLAIM]: credentialVersion }, this.#lifetimeMs)
+    return { token, tokenExpiresInMs: this.#lifetimeMs }
+  }
+
+  /** A statement about `subject`; one for another audience says nothing. */
+  async sign(audience: string, subject: string, claims: JWTPayload, lifetimeMs: number): Promise<string> {
     const [newest] = this.#keys
     if (newest === undefined) throw new Error('no signing key')
-    const token = await new SignJWT({ [VERSION_CLAIM]: credentialVersion })
+    return new SignJWT(claims)
       .setProtectedHeader({ alg: ALGORITHM, kid: newest.kid })
       .setIssuer(ISSUER)
-      .setAudience(AUDIENCE)
-      .setSubject(account)
+      .setAudience(audience)
+      .setSubject(subject)
       .setIssuedAt()
-      .setExpirationTime(new Date(Date.now() + this.#lifetimeMs))
+      .setExpirationTime(new Date(Date.now() + lifetimeMs))
       .sign(newest.privateKey)
-    return { token, tokenExpiresInMs: this.#lifetimeMs }
   }
 
   /** A fresh token for the bearer of a good one; null where it is none, or its account may not any more. */
   async renew(token: string): Promise<IssuedToken | null> {
-    const claims = await this.#verify(token)
+    const claims = await this.verify(token, AUDIENCE, [VERSION_CLAIM])
     if (claims === null) return null
-    const account = await this.#ports.account(claims.account)
-    if (account === undefined || !account.enabled || account.credentialVersion !== claims.credentialVersion) return null
+    const account = await this.#ports.account(claims.sub ?? '')
+    if (account === undefined || !account.enabled || account.credentialVersion !== claims[VERSION_CLAIM]) return null
     return this.issue(account)
   }
 
-  async #verify(token: string): Promise<{ account: string; credentialVersion: unknown } | null> {
+  /** What a statement of ours says, with these claims in it; null where it is none, has expired, or is for somebody else. */
+  async verify(token: string, audience: string, claims: readonly string[]): Promise<JWTPayload | null> {
     const options = {
       issuer: ISSUER,
-      audience: AUDIENCE,
+      audience,
       algorithms: [ALGORITHM],
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
-      requiredClaims: ['sub', 'exp', VERSION_CLAIM],
+      requiredClaims: ['sub', 'exp', ...claims],
     }
     try {
       const { payload } = await jwtVerify(
@@ -94,7 +109,7 @@ export class Tokens {
         (header: CompactJWSHeaderParameters) => this.#keyOf(header.kid),
         options,
       )
-      return { account: payload.sub ?? '', credentialVersion: payload[VERSION_CLAIM] }
+      return payload
     } catch (error) {
       if (error instanceof errors.JOSEError) return null
       throw error

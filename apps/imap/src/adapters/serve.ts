@@ -29,6 +29,7 @@ function peerOf(connection: TcpConnection) {
     stream: connection.socket,
     clientAddress: connection.address,
     tls: connection.tls !== null,
+    channelBinding: (type: string) => connection.channelBinding(type),
     startTls: connection.canStartTls ? startTls : undefined,
   }
 }

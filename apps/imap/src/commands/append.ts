@@ -13,7 +13,7 @@ import {
   type Arguments,
 } from '@postbus/imap-wire'
 
-import { afterLogin, type InAccount, type LiteralUse } from '../command.ts'
+import { afterLogin, type Command, type InAccount, type LiteralUse } from '../command.ts'
 import { no, refusing, type ImapError } from '../reply.ts'
 import { mailboxArgument } from '../session/mailbox-argument.ts'
 import type { Session } from '../session/session.ts'
@@ -31,17 +31,23 @@ interface MessageArgument {
   binary: boolean
 }
 
+/** A message literal of a command whose arguments up to the mailbox `before` reads. */
+export const messageLiteral =
+  (before: (args: Arguments) => Arguments): NonNullable<Command['literal']> =>
+  (session, args, literal) =>
+    useOf(session, before(args), literal)
+
 export const append = afterLogin({
   name: 'APPEND',
   // The mailbox may be the selected one.
   updates: 'look',
-  literal: useOf,
+  literal: messageLiteral((args) => args.space()),
   parse: (args) => {
     const name = mailboxArgument(args.space())
     const messages: MessageArgument[] = []
     do {
       if (messages.length === MAX_MESSAGES) throw tooMany()
-      messages.push({ ...parseAttributes(args.space()), ...args.streamedLiteral('the message as a literal') })
+      messages.push(parseMessage(args.space()))
     } while (!args.atEnd)
     return { name, messages }
   },
@@ -54,15 +60,23 @@ export const append = afterLogin({
 })
 
 const tooMany = (): ImapError => no('LIMIT', `At most ${MAX_MESSAGES} messages at once`)
-const noSuchMailbox = (): ImapError => no('TRYCREATE', 'No such mailbox') // RFC 9051 §6.3.12
+export const noSuchMailbox = (): ImapError => no('TRYCREATE', 'No such mailbox') // RFC 9051 §6.3.12
 
 function request({ session, account }: InAccount, name: string, messages: MessageArgument[]) {
-  const staged = messages.map(({ flags, internalDate, index, binary }) => ({
+  const staged = stagedMessages(session, messages)
+  return account.ask(appendMessages, (token) => ({ token, name, messages: staged }))
+}
+
+export function stagedMessages(session: Session, messages: readonly MessageArgument[]) {
+  return messages.map(({ flags, internalDate, index, binary }) => ({
     ...session.staging.get(index),
     ...{ flags, binary },
     ...(internalDate === undefined ? {} : { internalDate }),
   }))
-  return account.ask(appendMessages, (token) => ({ token, name, messages: staged }))
+}
+
+export function parseMessage(args: Arguments): MessageArgument {
+  return { ...parseAttributes(args), ...args.streamedLiteral('the message as a literal') }
 }
 
 /** Flags and a date before the message, each with a space behind it. */
@@ -78,7 +92,7 @@ function parseAttributes(args: Arguments): Omit<MessageArgument, 'index' | 'bina
 
 /** The first literal may be the mailbox's name; any other is a message. */
 async function useOf(session: Session, args: Arguments, literal: AnnouncedLiteral): Promise<LiteralUse> {
-  if (args.space().atEnd) return { kind: 'hold' }
+  if (args.atEnd) return { kind: 'hold' }
   const name = mailboxArgument(args)
   const { maxAppendBytes } = session.limits
   // RFC 3502 §6.3.11: a message of no octets calls it all off.

@@ -1,7 +1,9 @@
-/** AUTHENTICATE PLAIN, with or without an initial response — RFC 9051 §6.2.2, RFC 4616, RFC 4959. */
+/** AUTHENTICATE, with or without an initial response — RFC 9051 §6.2.2, RFC 4959; the mechanisms are those of libs/sasl. */
+import { decodeInitial, decodeResponse, mechanismOf, SaslFault } from '@postbus/sasl'
+
 import { capabilityList } from '../capabilities.ts'
 import { beforeLogin } from '../command.ts'
-import { bad, no } from '../reply.ts'
+import { bad, no, type ImapError } from '../reply.ts'
 import { logInWith, requirePrivacy } from '../session/authentication.ts'
 import type { Session } from '../session/session.ts'
 
@@ -15,28 +17,27 @@ export const authenticate = beforeLogin({
     const mechanism = args.space().keyword('a mechanism')
     return { mechanism, initial: args.skip(' ') ? args.pattern(INITIAL, 'base64') : undefined }
   },
-  run: async ({ session }, { mechanism, initial }) => {
-    if (mechanism !== 'PLAIN') throw no('CANNOT', 'This mechanism is not offered')
-    await logInWith(session, parsePlain(await response(session, initial)))
+  run: async ({ session }, { mechanism: name, initial }) => {
+    const { offer } = session
+    const mechanism = mechanismOf(name, offer)
+    if (!mechanism) throw no('CANNOT', 'This mechanism is not offered')
+    await logInWith(session, async (verifier) => {
+      try {
+        const { channel } = offer
+        const challenge = (octets: Uint8Array) => ask(session, octets)
+        return await mechanism({ initial: decodeInitial(initial), channel, verifier, challenge })
+      } catch (cause) {
+        throw cause instanceof SaslFault ? answerTo(cause) : cause
+      }
+    })
     return { code: capabilityList(session.capabilities()), text: 'Logged in' }
   },
 })
 
-async function response(session: Session, initial: string | undefined): Promise<Buffer> {
-  const line = initial === '=' ? '' : (initial ?? (await session.challenge('')))
-  if (line === null) throw bad('The response is too long')
-  if (line === '*') throw bad('Cancelled, as you asked')
-  const octets = Buffer.from(line, 'base64')
-  if (octets.toString('base64').replace(/=+$/, '') !== line.replace(/=+$/, '')) throw bad('The response is not base64')
-  return octets
+async function ask(session: Session, octets: Uint8Array): Promise<Buffer> {
+  return decodeResponse(await session.challenge(Buffer.from(octets).toString('base64')))
 }
 
-/** authorization identity NUL authentication identity NUL password — RFC 4616 §2. */
-function parsePlain(octets: Buffer): { username: string; password: string } {
-  const [authorization, username, password, ...more] = octets.toString('utf8').split('\0')
-  if (username === undefined || password === undefined || more.length > 0) throw bad('The response is not PLAIN')
-  // Nobody may act for somebody else.
-  if (authorization !== '' && authorization !== username)
-    throw no('AUTHORIZATIONFAILED', 'You may only act for yourself')
-  return { username, password }
+function answerTo({ kind, message }: SaslFault): ImapError {
+  return kind === 'notAuthorized' ? no('AUTHORIZATIONFAILED', message) : bad(message)
 }

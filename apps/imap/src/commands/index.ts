@@ -4,6 +4,7 @@ import { append } from './append.ts'
 import { authenticate } from './authenticate.ts'
 import { capability } from './capability.ts'
 import { close, unselect } from './close.ts'
+import { compress } from './compress.ts'
 import { copy, move, uidCopy, uidMove } from './copy.ts'
 import { create } from './create.ts'
 import { remove } from './delete.ts'
@@ -15,9 +16,12 @@ import { idle } from './idle.ts'
 import { list, lsub } from './list.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
+import { getMetadata, setMetadata } from './metadata.ts'
 import { namespace } from './namespace.ts'
 import { check, noop } from './noop.ts'
+import { getQuota, getQuotaRoot, setQuota } from './quota.ts'
 import { rename } from './rename.ts'
+import { replace, uidReplace } from './replace.ts'
 import { search, uidSearch } from './search.ts'
 import { examine, select } from './select.ts'
 import { sort, uidSort } from './sort.ts'
@@ -31,7 +35,8 @@ const all: readonly Command[] = [
   ...[capability, id, noop, logout],
   ...[starttls, login, authenticate],
   ...[enable, namespace, list, lsub, subscribe, unsubscribe, create, remove, rename, status, select, examine],
-  ...[append, idle],
+  ...[append, idle, compress, getQuota, getQuotaRoot, setQuota, getMetadata, setMetadata],
+  ...[replace, uidReplace],
   ...[close, unselect, check, expunge, search, fetch, store, copy, move],
   ...[sort, thread, uidSort, uidThread],
   ...[uidExpunge, uidSearch, uidFetch, uidStore, uidCopy, uidMove],

@@ -29,7 +29,8 @@ export const list = afterLogin({
       out.line(`* LIST (\\Noselect) "${SEPARATOR}" ""`)
       return { text: 'LIST completed' }
     }
-    for (const listed of listMailboxes(await known(context), { ...args, extended }, args.matching)) {
+    const mailboxes = await known(context, args.status.includes('DELETED-STORAGE'))
+    for (const listed of listMailboxes(mailboxes, { ...args, extended }, args.matching)) {
       out.line(response('LIST', listed, context))
       // RFC 5819 §2: after the LIST response of its mailbox.
       if (args.return.has('STATUS') && listed.info) out.line(statusResponse(context.session, listed.info, args.status))
@@ -54,8 +55,8 @@ export const lsub = afterLogin({
   },
 })
 
-function known({ account }: InAccount): Promise<Mailboxes> {
-  return refusing(account.ask(everyMailbox, (token) => ({ token })))
+function known({ account }: InAccount, deletedSize = false): Promise<Mailboxes> {
+  return refusing(account.ask(everyMailbox, (token) => ({ token, deletedSize })))
 }
 
 function response(verb: string, { name, attributes, childInfo }: ListedName, { session }: InAccount): string {

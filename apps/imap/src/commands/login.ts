@@ -9,7 +9,7 @@ export const login = beforeLogin({
   guard: requirePrivacy,
   parse: (args) => ({ username: args.space().astring('a user name'), password: args.space().astring('a password') }),
   run: async ({ session }, credentials) => {
-    await logInWith(session, credentials)
+    await logInWith(session, (verifier) => verifier.password(credentials))
     // Saves the client a round trip — RFC 9051 §7.1 (CAPABILITY).
     return { code: capabilityList(session.capabilities()), text: 'Logged in' }
   },

@@ -7,12 +7,14 @@ import { refusing } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import { mailboxArgument } from '../session/mailbox-argument.ts'
 import type { Session } from '../session/session.ts'
+import { STORAGE_UNIT } from './quota.ts'
 
 export const status = afterLogin({
   name: 'STATUS',
   parse: (args) => ({ name: mailboxArgument(args.space()), items: parseStatusItems(args.space()) }),
   run: async ({ session, account }, { name, items }) => {
-    const info = await refusing(account.ask(mailboxStatus, (token) => ({ token, name })))
+    const deletedSize = items.includes('DELETED-STORAGE')
+    const info = await refusing(account.ask(mailboxStatus, (token) => ({ token, name, deletedSize })))
     session.out.line(statusResponse(session, info, items))
     return { text: 'STATUS completed' }
   },
@@ -33,6 +35,7 @@ export function statusResponse(session: Session, info: MailboxInfo, items: reado
     HIGHESTMODSEQ: info.highestModseq,
     APPENDLIMIT: limits.maxAppendBytes,
     MAILBOXID: `(${info.mailboxId})`,
+    'DELETED-STORAGE': Math.ceil((info.deletedSize ?? 0) / STORAGE_UNIT), // RFC 9208 §4.1.4
   }
   return `* STATUS ${encodeMailbox(info.name, enabled)} (${items.map((item) => `${item} ${values[item]}`).join(' ')})`
 }

@@ -6,16 +6,10 @@
  */
 import { BusUnavailable, RequestRefused, type Bus, type Row } from '@postbus/bus'
 import { renewToken, type RequestContract, type RowsContract } from '@postbus/contracts'
+import type { Granted } from '@postbus/directory-client'
 import type { z } from 'zod'
 
 import { SessionEnded, unavailable } from '../reply.ts'
-
-export interface Granted {
-  account: string
-  address: string
-  token: string
-  tokenExpiresInMs: number
-}
 
 export interface AccountPorts {
   bus: Pick<Bus, 'request' | 'rows'>

@@ -6,36 +6,33 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { BusUnavailable } from '@postbus/bus'
-import { authenticate } from '@postbus/contracts'
+import { directoryLogins, type Granted } from '@postbus/directory-client'
+import type { Verdict, Verifier } from '@postbus/sasl'
 
 import { no, unavailable, type ImapError } from '../reply.ts'
 import type { Session } from './session.ts'
-
-/** What the directory's contract takes; more is nobody's. */
-const MAX_USERNAME = 320
-const MAX_PASSWORD = 1024
-
-export interface Credentials {
-  username: string
-  password: string
-}
 
 /** @throws ImapError a password would travel in the clear — RFC 9051 §11.1 */
 export function requirePrivacy(session: Session): void {
   if (!session.capabilities().mayLogIn) throw no('PRIVACYREQUIRED', 'Start TLS before you log in')
 }
 
-/** @throws ImapError */
-export async function logInWith(session: Session, { username, password }: Credentials): Promise<void> {
+/**
+ * @param attempt what the client says, put to the directory
+ * @throws ImapError
+ */
+export async function logInWith(
+  session: Session,
+  attempt: (verifier: Verifier<Granted>) => Promise<Verdict<Granted>>,
+): Promise<void> {
   const { observe } = session.ports
-  if (username === '' || username.length > MAX_USERNAME || password.length > MAX_PASSWORD) throw refused(session)
-  const answer = await ask(session, { username, password })
-  switch (answer.kind) {
+  const verdict = await ask(session, attempt)
+  switch (verdict.kind) {
     case 'accepted':
       observe.login('accepted')
-      return session.logIn(answer)
+      return session.logIn(verdict.granted)
     case 'refused':
-      await pause(answer.delayMs, undefined, { signal: session.input.gone })
+      await pause(verdict.delayMs, undefined, { signal: session.input.gone })
       throw refused(session)
     case 'throttled':
       observe.login('throttled')
@@ -44,10 +41,12 @@ export async function logInWith(session: Session, { username, password }: Creden
   }
 }
 
-async function ask(session: Session, credentials: Credentials) {
-  const { clientAddress, ports } = session
+async function ask(
+  { clientAddress, ports }: Session,
+  attempt: (verifier: Verifier<Granted>) => Promise<Verdict<Granted>>,
+): Promise<Verdict<Granted>> {
   try {
-    return await ports.bus.request(authenticate, { ...credentials, clientAddress, service: 'imap' })
+    return await attempt(directoryLogins(ports.bus, { clientAddress, service: 'imap' }))
   } catch (cause) {
     if (!(cause instanceof BusUnavailable)) throw cause
     ports.observe.login('unavailable')

@@ -5,11 +5,13 @@
  */
 import type { Blobs } from '@postbus/blobs'
 import type { Bus } from '@postbus/bus'
+import type { Granted } from '@postbus/directory-client'
+import type { Offer } from '@postbus/sasl'
 
 import type { CapabilityFacts } from '../capabilities.ts'
 import type { Input } from '../input.ts'
 import type { Output } from '../output.ts'
-import type { Account, Granted } from './account.ts'
+import type { Account } from './account.ts'
 import type { Enabled } from './enabled.ts'
 import type { SelectedMailbox } from './selected-mailbox.ts'
 import type { Staging } from './staging.ts'
@@ -83,6 +85,8 @@ export interface Session {
   /** The client's ID, for the log — RFC 2971. */
   clientId: Record<string, string> | undefined
   capabilities(): CapabilityFacts
+  /** What SASL mechanisms there are, and what they bind to. */
+  readonly offer: Offer
   /** Sends a continuation request and waits for the line that answers it; null when it is too long. */
   challenge(text: string): Promise<string | null>
   logIn(granted: Granted): void

@@ -1,11 +1,19 @@
-/** A directory in memory, for tests: accounts with passwords, tokens that can be revoked. */
+/** A directory in memory, for tests: accounts with passwords and access tokens, session tokens that can be revoked. */
 import { RequestRefused } from '@postbus/bus'
-import { authenticate, renewToken } from '@postbus/contracts'
+import { authenticate, authenticateBearer, renewToken, scramFinish, scramStart } from '@postbus/contracts'
+import { scramKeysOf, scramServerFirst, verifyScramProof } from '@postbus/sasl'
 
 import type { MemoryBus } from './bus.ts'
 
+const SALT = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64')
+const ITERATIONS = 4096
+/** Always the same, so that conversations can be written down: those of RFC 7677 §3. */
+const NONCE = '%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0'
+
 export class MemoryDirectory {
   readonly passwords = new Map<string, string>()
+  /** Access tokens of the issuer, and whose they are. */
+  readonly bearers = new Map<string, string>()
   /** From now on renewal is refused. */
   readonly disabled = new Set<string>()
   /** Tokens that have run out. */
@@ -18,12 +26,26 @@ export class MemoryDirectory {
     await bus.answer(authenticate, async ({ username, password }) => {
       if (this.throttled) return { kind: 'throttled' as const, retryAfterMs: 1000 }
       if (this.passwords.get(username) !== password) return { kind: 'refused' as const, delayMs: 1 }
-      return {
-        kind: 'accepted' as const,
-        account: accountOf(username),
-        address: username,
-        ...this.#grant(accountOf(username)),
-      }
+      return this.#accepted(username)
+    })
+    await bus.answer(scramStart, async ({ username, clientNonce }) => {
+      const serverFirst = scramServerFirst(clientNonce + NONCE, { salt: SALT, iterations: ITERATIONS })
+      return { serverFirst, challenge: JSON.stringify({ username, serverFirst }) }
+    })
+    await bus.answer(scramFinish, async ({ challenge, clientFirstBare, clientFinalWithoutProof, proof }) => {
+      if (this.throttled) return { kind: 'throttled' as const, retryAfterMs: 1000 }
+      const { username, serverFirst } = JSON.parse(challenge)
+      const keys = await scramKeysOf(this.passwords.get(username) ?? '', SALT, ITERATIONS)
+      const messages = { clientFirstBare, serverFirst, clientFinalWithoutProof, proof: Buffer.from(proof, 'base64') }
+      const signature = verifyScramProof(keys, messages)
+      if (signature === null) return { kind: 'refused' as const, delayMs: 1 }
+      return { ...this.#accepted(username), serverSignature: signature.toString('base64') }
+    })
+    await bus.answer(authenticateBearer, async ({ username, token }) => {
+      const bearer = this.bearers.get(token)
+      if (bearer === undefined || (username !== '' && username !== bearer))
+        return { kind: 'refused' as const, delayMs: 1 }
+      return this.#accepted(bearer)
     })
     await bus.answer(renewToken, async ({ token }) => {
       const account = token.split('.')[0] ?? ''
@@ -37,6 +59,12 @@ export class MemoryDirectory {
     const account = token.split('.')[0] ?? ''
     if (this.expired.has(token)) throw new RequestRefused('tokenInvalid', 'expired')
     return account
+  }
+
+  #accepted(username: string) {
+    const address = username.includes('@') ? username : `${username}@example.test`
+    const account = accountOf(address)
+    return { kind: 'accepted' as const, account, address, ...this.#grant(account) }
   }
 
   #grant(account: string) {

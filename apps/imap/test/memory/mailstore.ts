@@ -31,9 +31,12 @@ interface AccountState {
   mailboxes: Map<string, Mailbox>
   subscribed: Set<string>
   quotaBytes: number
+  /** By mailbox number (0: the account) and entry. */
+  metadata: Map<string, Buffer>
 }
 
 const MAX_MAILBOXES = 50
+const MAX_METADATA = 5
 const USES = ['\\Archive', '\\Drafts', '\\Junk', '\\Sent', '\\Trash', '\\Important']
 
 export class MemoryMailstore {
@@ -122,8 +125,38 @@ export class MemoryMailstore {
       else this.#of(token).subscribed.delete(name)
       return {}
     })
+    await bus.answer(contracts.quotaOf, async ({ token }) => {
+      const { mailboxes, quotaBytes } = this.#of(token)
+      const messages = [...mailboxes.values()].flatMap((mailbox) => mailbox.messages)
+      const usedBytes = messages.reduce((sum, { bytes }) => sum + bytes.length, 0)
+      return { usedBytes, messages: messages.length, limitBytes: quotaBytes === Infinity ? null : quotaBytes }
+    })
+    await this.#answerMetadata()
     await this.#answerSelected()
     await this.#answerChanges()
+  }
+
+  async #answerMetadata(): Promise<void> {
+    const store = this
+    const place = (token: string, name: string): number => (name === '' ? 0 : this.#mailbox(token, name).mailbox)
+    await this.#bus.answerRows(contracts.getMetadata, async function* ({ token, name, entries, depth }) {
+      const at = place(token, name)
+      for (const [key, value] of [...store.#of(token).metadata].sort()) {
+        const [mailbox, entry = ''] = key.split(' ')
+        if (Number(mailbox) === at && entries.some((above) => isAmong(entry, above, depth)))
+          yield { row: { entry }, bytes: [value] }
+      }
+    })
+    await this.#bus.answer(contracts.setMetadata, async ({ token, name, entries }) => {
+      const [at, { metadata }] = [place(token, name), this.#of(token)]
+      const changed = new Map(metadata)
+      for (const { entry, value } of entries)
+        if (value === null) changed.delete(`${at} ${entry}`)
+        else changed.set(`${at} ${entry}`, Buffer.from(value, 'base64'))
+      if (changed.size > MAX_METADATA) throw new RequestRefused('limit', 'too many')
+      this.#of(token).metadata = changed
+      return {}
+    })
   }
 
   async #answerSelected(): Promise<void> {
@@ -249,7 +282,7 @@ export class MemoryMailstore {
       if (gone.length > 0) this.#changed(mailbox)
       return { vanished: NumberSet.from(gone.map(({ uid }) => uid)).toString(), highestModseq: mailbox.modseq }
     })
-    await bus.answer(contracts.appendMessages, async ({ token, name, messages }) => {
+    await bus.answer(contracts.appendMessages, async ({ token, name, messages, replaces }) => {
       const mailbox = this.#mailbox(token, name)
       const contents: Buffer[] = []
       for (const { blob, octets, binary } of messages) {
@@ -257,15 +290,20 @@ export class MemoryMailstore {
         if (!held) throw new RequestRefused('noSuchBlob', 'gone')
         contents.push(binary ? await withoutBinaryParts(held) : held)
       }
+      const source = replaces && this.#selected(token, replaces.mailbox)
+      const replaced = source?.messages.find(({ uid }) => uid === replaces?.uid)
+      if (source && !replaced) throw new RequestRefused('noSuchMessage', 'gone')
+      const freed = replaced?.bytes.length ?? 0
       this.#spend(
         token,
-        contents.reduce((sum, { length }) => sum + length, 0),
+        contents.reduce((sum, { length }) => sum + length, -freed),
       )
       const uids = messages.map(({ flags, internalDate }, index) =>
         this.#add(mailbox, contents[index] ?? Buffer.alloc(0), flags, internalDate ?? new Date().toISOString()),
       )
       for (const { blob } of messages) if (blob !== undefined) await this.#blobs.delete(blob)
-      this.#changed(mailbox)
+      if (source && replaced) this.#remove(source, new Set([replaced]))
+      this.#changed(mailbox, ...(source ? [source] : []))
       return { uidValidity: mailbox.uidValidity, uids: NumberSet.from(uids).toString() }
     })
   }
@@ -295,7 +333,12 @@ export class MemoryMailstore {
   #account(account: string): AccountState {
     const known = this.#accounts.get(account)
     if (known) return known
-    const state: AccountState = { mailboxes: new Map(), subscribed: new Set(), quotaBytes: Infinity }
+    const state: AccountState = {
+      mailboxes: new Map(),
+      subscribed: new Set(),
+      quotaBytes: Infinity,
+      metadata: new Map(),
+    }
     this.#accounts.set(account, state)
     this.#make(state, `${account}.0`, 'INBOX')
     return state
@@ -406,12 +449,20 @@ export class MemoryMailstore {
       messages: messages.length,
       unseen: messages.filter(({ flags }) => !flags.includes('\\Seen')).length,
       deleted: messages.filter(({ flags }) => flags.includes('\\Deleted')).length,
+      deletedSize: messages
+        .filter(({ flags }) => flags.includes('\\Deleted'))
+        .reduce((sum, { bytes }) => sum + bytes.length, 0),
       size: messages.reduce((sum, { bytes }) => sum + bytes.length, 0),
       recent: messages.filter(({ uid }) => uid >= recentFrom).length,
       keywords: [...keywords],
       subscribed: this.#account(account).subscribed.has(name),
     }
   }
+}
+
+function isAmong(entry: string, above: string, depth: '0' | '1' | 'infinity'): boolean {
+  if (entry === above || depth === '0') return entry === above
+  return entry.startsWith(`${above}/`) && (depth === 'infinity' || !entry.includes('/', above.length + 1))
 }
 
 function combined(before: readonly string[], mode: 'add' | 'remove' | 'replace', flags: readonly string[]): string[] {

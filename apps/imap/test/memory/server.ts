@@ -1,4 +1,5 @@
 /** The front end on a loopback port, with everything behind it in memory. */
+import { readFile } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 
 import { connectionMetrics, listenTcp } from '@postbus/listener'
@@ -23,6 +24,7 @@ export const PASSWORD = 'secret'
 
 export interface ServerOptions {
   plaintextLogin?: boolean
+  bearerLogin?: boolean
   limits?: Partial<ConnectionLimits>
   sessionsPerAccount?: number
 }
@@ -32,6 +34,8 @@ export interface Server {
   tlsPort: number
   /** PEM, for clients that verify. */
   ca: string
+  /** PEM of the server itself. */
+  certificate: string
   bus: MemoryBus
   blobs: MemoryBlobs
   directory: MemoryDirectory
@@ -46,6 +50,9 @@ export async function startServer(t: TestContext, options: ServerOptions = {}): 
   const blobs = new MemoryBlobs()
   const directory = new MemoryDirectory()
   for (const name of ['ann', 'bob']) directory.passwords.set(`${name}@example.test`, PASSWORD)
+  // RFC 7677 §3, RFC 7628 §4.1
+  directory.passwords.set('user', 'pencil')
+  directory.bearers.set('vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg==', 'user')
   await directory.answer(bus)
   const mailstore = new MemoryMailstore(bus, blobs, directory)
   await mailstore.answer()
@@ -60,6 +67,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}): 
     ports: { bus, blobs, watch, admit: (account) => accounts.admit(account), observe },
     limits: { ...connectionLimits(config), ...options.limits },
     plaintextLogin: options.plaintextLogin ?? true,
+    bearerLogin: options.bearerLogin ?? false,
     log,
     ...counted,
   })
@@ -81,6 +89,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}): 
     port: plain?.port ?? 0,
     tlsPort: secure?.port ?? 0,
     ca: tls.ca,
+    certificate: await readFile(tls.certFile, 'utf8'),
     bus,
     blobs,
     directory,

@@ -53,13 +53,14 @@ export function answerChanges(
       }
     }),
 
-    bus.answer(appendMessages, async ({ token, name, messages }) => {
+    bus.answer(appendMessages, async ({ token, name, messages, replaces }) => {
       const account = await sessions.accountOf(token)
       const appended = await append({
         account,
         name: named(name, 'noSuchMailbox'),
         quotaBytes: await sessions.quotaOf(account),
         messages,
+        replaces,
       })
       return { uidValidity: appended.uidValidity, uids: formatUidSet([appended.uids]) }
     }),

@@ -16,16 +16,22 @@ import { named, noSuchMailbox, type Sessions } from './sessions.ts'
 export function answerMailboxes(bus: Pick<Bus, 'answer'>, sessions: Sessions): Promise<Stoppable[]> {
   const { storage } = sessions
   return Promise.all([
-    bus.answer(listMailboxes, async ({ token }) => {
+    bus.answer(listMailboxes, async ({ token, deletedSize }) => {
       const account = await sessions.accountOf(token)
-      return storage.read('list', { account })
+      const listed = await storage.read('list', { account })
+      if (!deletedSize) return listed
+      const sizes = new Map(await storage.read('deletedSizes', { account, mailbox: null }))
+      const mailboxes = listed.mailboxes.map((info) => ({ ...info, deletedSize: sizes.get(info.mailbox) ?? 0 }))
+      return { ...listed, mailboxes }
     }),
 
-    bus.answer(mailboxStatus, async ({ token, name }) => {
+    bus.answer(mailboxStatus, async ({ token, name, deletedSize }) => {
       const account = await sessions.accountOf(token)
       const info = await storage.read('status', { account, name: named(name, 'noSuchMailbox') })
       if (info === null) throw noSuchMailbox()
-      return info
+      if (!deletedSize) return info
+      const [size] = await storage.read('deletedSizes', { account, mailbox: info.mailbox })
+      return { ...info, deletedSize: size?.[1] ?? 0 }
     }),
 
     bus.answer(createMailbox, async ({ token, name, specialUse }) => {

@@ -34,6 +34,7 @@ export interface AppendRequest {
   account: AccountId
   name: string
   quotaBytes: number | null
+  replaces?: AppendTo['replaces']
   messages: readonly Staged[]
 }
 

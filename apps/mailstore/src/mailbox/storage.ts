@@ -47,7 +47,8 @@ export class StorageUnavailable extends Error {
 export type Outcome<T> =
   { kind: 'ok'; value: T; changes: MailboxChange[] } | { kind: 'refused'; code: RefusalCode; reason: string }
 
-export type RefusalCode = 'noSuchMailbox' | 'noSuchTarget' | 'exists' | 'hasChildren' | 'limit' | 'overQuota'
+export type RefusalCode =
+  'noSuchMailbox' | 'noSuchTarget' | 'noSuchMessage' | 'exists' | 'hasChildren' | 'limit' | 'overQuota'
 
 export interface MailboxChange {
   account: AccountId
@@ -88,6 +89,9 @@ export interface Reads {
   sort: Command<MailboxOf & { uids: UidRange[]; criteria: SortCriterion[] }, Uint32Array | null>
   /** The given messages as pieces of IMAP's thread-list. */
   thread: Command<MailboxOf & { uids: UidRange[]; algorithm: ThreadAlgorithm }, ThreadsOf | null>
+  /** Octets of messages with \Deleted, by mailbox: of one, or of all of the account that have any. */
+  deletedSizes: Command<{ account: AccountId; mailbox: number | null }, [mailbox: number, size: number][]>
+  metadata: Command<MetadataOf & { entries: readonly string[]; depth: '0' | '1' | 'infinity' }, Metadata[] | null>
   /** Those of the given blobs that are no garbage. */
   namedBlobs: Command<{ blobs: string[] }, string[]>
 }
@@ -103,6 +107,8 @@ export interface Writes {
   remove: Command<MailboxNamed, null>
   rename: Command<{ account: AccountId; from: string; to: string }, null>
   subscribe: Command<MailboxNamed & { subscribed: boolean }, null>
+  /** All or none. */
+  setMetadata: Command<MetadataOf & { entries: { entry: string; value: Uint8Array | null }[] }, null>
   store: Command<StoreIn, Stored>
   copy: Command<CopyFrom, Copied>
   expunge: Command<ExpungeFrom, Expunged>
@@ -154,7 +160,20 @@ export type Delivered =
 
 export interface AppendTo extends MailboxNamed {
   quotaBytes: number | null
+  /** Goes in the same step — RFC 8508. */
+  replaces?: { mailbox: number; uid: number } | undefined
   messages: { flags: FlagSet; internalDate: number; saveDate: number; content: StoredContent }[]
+}
+
+/** A mailbox by its normalized name; null: the account as a whole. */
+export interface MetadataOf {
+  account: AccountId
+  name: string | null
+}
+
+export interface Metadata {
+  entry: string
+  value: Uint8Array
 }
 
 export interface SyncFrom extends MailboxOf {

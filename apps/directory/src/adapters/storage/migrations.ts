@@ -107,4 +107,12 @@ export const migrations: readonly Migration[] = [
         unique (domain, sender)
       ) strict, without rowid;`,
   },
+  {
+    name: '0004-secret',
+    sqlite: `
+      create table secret (
+        name text primary key,
+        value blob not null
+      ) strict, without rowid;`,
+  },
 ]

@@ -1,4 +1,6 @@
 /** The directory's tables in a service's own database; see store.ts for what is promised. */
+import { randomBytes } from 'node:crypto'
+
 import { type Database, migrate, openSqlite } from '@postbus/sql'
 
 import type { DirectoryStore, SigningKey } from '../../store.ts'
@@ -6,7 +8,9 @@ import { migrations } from './migrations.ts'
 import { readerOver, prepareReads } from './reader.ts'
 import { prepareSending } from './sending.ts'
 import type { Tables } from './tables.ts'
-import { writerOver } from './writer.ts'
+import { credentialRow, writerOver } from './writer.ts'
+
+const SECRET_BYTES = 32
 
 /** Opens the file, creating it and its tables where they are missing. Several processes may do so at once. */
 export async function openStore(path: string): Promise<DirectoryStore> {
@@ -37,14 +41,25 @@ function storeOver(db: Database<Tables>): DirectoryStore {
         return { result, revision: value }
       }),
 
-    replaceHash: (account, from, to) =>
+    renewCredential: (account, from, to) =>
       db.transaction(async ({ query }) => {
         await query
           .updateTable('credential')
-          .set({ password_hash: to })
+          .set(credentialRow(to))
           .where('account', '=', account)
           .where('password_hash', '=', from)
           .execute()
+      }),
+
+    secret: (name) =>
+      db.transaction(async ({ query }) => {
+        await query
+          .insertInto('secret')
+          .values({ name, value: randomBytes(SECRET_BYTES) })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
+        const row = await query.selectFrom('secret').select('value').where('name', '=', name).executeTakeFirstOrThrow()
+        return row.value
       }),
 
     spend: (spendings) => db.transaction((transaction) => spend(transaction, spendings)),

@@ -271,17 +271,25 @@ export function storeContract(open: OpenStores): void {
     assert.deepEqual(await store.oldestAccount('empty.test'), { domain: 'a.test', localPart: 'first' })
   })
 
-  test('a renewed hash replaces only the hash it was made from', async (t) => {
+  test('a renewed credential replaces only the one it was made from', async (t) => {
     const store = await opened(t)
     await store.change(async (writer) => {
       await writer.insertDomain(domainRecord('example.org'))
       await writer.insertAccount(accountRecord('smith'))
       await writer.putCredential('smith00000000', credential('changed meanwhile'))
     })
-    await store.replaceHash('smith00000000', 'old', 'renewed')
+    await store.renewCredential('smith00000000', 'old', credential('renewed'))
     assert.equal((await store.credential('smith00000000'))?.passwordHash, 'changed meanwhile')
-    await store.replaceHash('smith00000000', 'changed meanwhile', 'renewed')
+    await store.renewCredential('smith00000000', 'changed meanwhile', credential('renewed'))
     assert.equal((await store.credential('smith00000000'))?.passwordHash, 'renewed')
+  })
+
+  test('a secret is made once, and is the same in every process', async (t) => {
+    const again = await open(t)
+    const [one, two] = [await again(), await again()]
+    const made = await Promise.all([one.secret('salts'), two.secret('salts'), one.secret('salts')])
+    assert.equal(new Set(made.map((secret) => Buffer.from(secret).toString('hex'))).size, 1)
+    assert.notDeepEqual(await two.secret('others'), made[0])
   })
 
   test('one signing key is made, however many processes start at once; old ones are forgotten', async (t) => {

@@ -41,6 +41,7 @@ export type Tables = {
   member: { domain: string; local_part: string; position: number; forward_path: string }
   sending: { account: string; minute: number; messages: number; recipients: number }
   signing_key: { kid: string; private_key: string; public_key: string; created_at: string }
+  secret: { name: string; value: Uint8Array }
   dkim_key: {
     domain: string
     selector: string

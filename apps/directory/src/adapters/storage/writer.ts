@@ -4,6 +4,7 @@ import type { Transaction } from '@postbus/sql'
 import type {
   AccountRecord,
   AliasRecord,
+  Credential,
   DirectoryWriter,
   DkimKeyRecord,
   DomainRecord,
@@ -53,14 +54,8 @@ export function writerOver(transaction: Transaction<Tables>, reads: Reads): Dire
       await query.deleteFrom('account').where('account', '=', account).execute()
       await query.deleteFrom('sending').where('account', '=', account).execute()
     },
-    async putCredential(account, { passwordHash, scram }) {
-      const row = {
-        password_hash: passwordHash,
-        scram_salt: scram.salt,
-        scram_iterations: scram.iterations,
-        scram_stored_key: scram.storedKey,
-        scram_server_key: scram.serverKey,
-      }
+    async putCredential(account, credential) {
+      const row = credentialRow(credential)
       await query
         .insertInto('credential')
         .values({ account, ...row })
@@ -179,3 +174,11 @@ function transportRow({ name, match, action, policy, createdAt }: TransportRecor
     created_at: createdAt,
   }
 }
+
+export const credentialRow = ({ passwordHash, scram }: Credential) => ({
+  password_hash: passwordHash,
+  scram_salt: scram.salt,
+  scram_iterations: scram.iterations,
+  scram_stored_key: scram.storedKey,
+  scram_server_key: scram.serverKey,
+})

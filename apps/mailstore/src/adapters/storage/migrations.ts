@@ -122,4 +122,16 @@ export const migrations: readonly Migration[] = [
     `,
   },
   { name: '0002-full-text', sqlite: migrateFullText },
+  {
+    name: '0003-metadata',
+    sqlite: `
+      create table metadata (
+        account text not null,
+        mailbox integer not null,
+        entry text not null,
+        value blob not null,
+        primary key (account, mailbox, entry)
+      ) strict, without rowid;
+    `,
+  },
 ]

@@ -41,6 +41,8 @@ export interface StorageLimits {
   maxMailboxes: number
   maxSubscriptions: number
   maxKeywordsPerMailbox: number
+  /** Annotations of one mailbox, or of the account as a whole. */
+  maxMetadataEntries: number
   /** Messages one store or expunge transaction changes; more take another one, so that deliveries get their turn. */
   maxChunk: number
   /** Of new accounts, in this order; INBOX comes first without being named. */
@@ -51,6 +53,7 @@ export const defaultLimits: StorageLimits = {
   maxMailboxes: 10_000,
   maxSubscriptions: 20_000,
   maxKeywordsPerMailbox: 1000,
+  maxMetadataEntries: 100,
   maxChunk: 5000,
   defaultMailboxes: [
     { name: 'Sent', specialUse: '\\Sent' },

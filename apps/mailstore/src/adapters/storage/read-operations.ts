@@ -3,7 +3,8 @@ import type { Blobs } from '@postbus/blobs'
 import type { MailDatabase, ReadOperations } from './operation.ts'
 import { known, namedBlobs } from './reads/deliveries.ts'
 import { fetch } from './reads/fetch.ts'
-import { account, list, open, status } from './reads/lists.ts'
+import { account, deletedSizes, list, open, status } from './reads/lists.ts'
+import { metadata } from './reads/metadata.ts'
 import { search } from './reads/search.ts'
 import { sort, thread } from './reads/sort.ts'
 import { sync } from './reads/sync.ts'
@@ -21,6 +22,8 @@ export function readOperations(db: MailDatabase, blobs: Blobs, index: IndexDatab
     search: search(db, blobs, index),
     sort,
     thread,
+    deletedSizes,
+    metadata,
     namedBlobs,
   }
 }

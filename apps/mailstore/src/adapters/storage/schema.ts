@@ -52,6 +52,8 @@ export interface Tables {
   /** UIDs that went, in runs. */
   vanished: { mailbox: number; modseq: number; first_uid: number; last_uid: number }
   subscriptions: { account: string; name: string }
+  /** Annotations — RFC 5464. `mailbox` 0: of the account as a whole. */
+  metadata: { account: string; mailbox: number; entry: string; value: Uint8Array }
   emails: {
     id: Generated<number>
     account: string

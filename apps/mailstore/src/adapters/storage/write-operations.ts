@@ -5,6 +5,7 @@ import { copy } from './writes/copy.ts'
 import { deliver } from './writes/deliver.ts'
 import { expunge } from './writes/expunge.ts'
 import { claimRecent, create, remove, subscribe } from './writes/mailboxes.ts'
+import { setMetadata } from './writes/metadata.ts'
 import { forgetTexts, purge } from './writes/purge.ts'
 import { rename } from './writes/rename.ts'
 import { store } from './writes/store.ts'
@@ -19,6 +20,7 @@ export function writeOperations(db: MailDatabase, limits: StorageLimits): WriteO
     remove,
     rename: rename(limits),
     subscribe: subscribe(limits),
+    setMetadata: setMetadata(limits),
     store: store(limits),
     copy: copy(limits),
     expunge: expunge(limits),

@@ -121,4 +121,39 @@ export function messagesContract(name: string, open: OpenStorage): void {
     assert.deepEqual((await uids('1:4294967295'))?.length, 24)
     assert.deepEqual(await uids('5:9'), [])
   })
+
+  it('a message is replaced in one step, in its own mailbox or another, and quota counts the difference', async ({
+    ok,
+    storage,
+    filled,
+    inbox,
+  }) => {
+    const { mailbox, highestModseq, size } = await filled(3)
+    const message = { flags: parseFlags(['\\Draft']), internalDate: 1, saveDate: 2, content: content(MESSAGE) }
+    const to = { account: smith, quotaBytes: null, messages: [message] }
+    const here = await ok('append', { ...to, name: 'INBOX', replaces: { mailbox, uid: 2 } })
+    assert.deepEqual(here.uids, [4, 4])
+    const page = await storage.read('sync', everythingAfter({ account: smith, mailbox }, highestModseq))
+    assert.deepEqual([formatUidSet(page?.vanished ?? []), page?.messages.map(({ uid }) => uid)], ['2', [4]])
+    await ok('append', { ...to, name: 'Drafts', replaces: { mailbox, uid: 4 }, quotaBytes: size })
+    const after = await inbox()
+    assert.deepEqual([after.messages, after.unseen], [2, 2])
+    const used = await storage.read('account', { account: smith })
+    assert.equal(used?.messages, 3)
+    const drafts = await storage.read('status', { account: smith, name: 'Drafts' })
+    assert.equal(used?.usedBytes, after.size + (drafts?.size ?? 0))
+    const again = { ...to, name: 'Drafts', replaces: { mailbox, uid: 4 } }
+    assert.equal(refusal(await storage.write('append', again)), 'noSuchMessage')
+    assert.equal((await storage.read('status', { account: smith, name: 'Drafts' }))?.messages, 1)
+  })
+
+  it('what EXPUNGE would give back is counted by mailbox', async ({ ok, storage, filled }) => {
+    const { mailbox, size } = await filled(3)
+    const sizes = () => storage.read('deletedSizes', { account: smith, mailbox: null })
+    assert.deepEqual(await sizes(), [])
+    const marked = { account: smith, mailbox, mode: 'add', flags: parseFlags(['\\Deleted']) } as const
+    await ok('store', { ...marked, uids: parseUidSet('1:2'), unchangedSince: null })
+    assert.deepEqual(await sizes(), [[mailbox, (size / 3) * 2]])
+    assert.deepEqual(await storage.read('deletedSizes', { account: smith, mailbox: mailbox + 1 }), [])
+  })
 }

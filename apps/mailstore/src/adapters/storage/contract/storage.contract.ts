@@ -3,6 +3,7 @@ import { deliveriesContract } from './deliveries.contract.ts'
 import { flagsContract } from './flags.contract.ts'
 import { mailboxesContract } from './mailboxes.contract.ts'
 import { messagesContract } from './messages.contract.ts'
+import { metadataContract } from './metadata.contract.ts'
 import { purgeContract } from './purge.contract.ts'
 import { searchContract } from './search.contract.ts'
 import { sortContract } from './sort.contract.ts'
@@ -14,6 +15,7 @@ export function storageContract(adapter: string, open: OpenStorage): void {
   flagsContract(adapter, open)
   mailboxesContract(adapter, open)
   messagesContract(adapter, open)
+  metadataContract(adapter, open)
   purgeContract(adapter, open)
   searchContract(adapter, open)
   sortContract(adapter, open)

@@ -2,7 +2,7 @@
 import type { Reader } from '@postbus/sql'
 import { sql } from 'kysely'
 
-import { SEEN } from '../../../mailbox/flags.ts'
+import { DELETED, SEEN } from '../../../mailbox/flags.ts'
 import type { MailboxNamed } from '../../../mailbox/storage.ts'
 import { rangesOf, type UidRange } from '../../../mailbox/uid-ranges.ts'
 import { countRecent, infoOf, mailboxInfo } from '../info.ts'
@@ -17,6 +17,22 @@ export const account: ReadOperation<'account'> = async ({ query }, input) => {
     .where('account', '=', input.account)
     .executeTakeFirst()
   return row === undefined ? null : { usedBytes: row.used_bytes, messages: row.messages }
+}
+
+/** A mailbox none of whose messages are marked needs no look at its rows. */
+export const deletedSizes: ReadOperation<'deletedSizes'> = async ({ query }, input) => {
+  const rows = await query
+    .selectFrom('mailboxes')
+    .innerJoin('messages', 'messages.mailbox', 'mailboxes.id')
+    .select((of) => ['mailboxes.id', of.fn.sum<number>('messages.size').as('size')])
+    .where('mailboxes.account', '=', input.account)
+    .where('mailboxes.name', 'is not', null)
+    .where('mailboxes.deleted', '>', 0)
+    .$if(input.mailbox !== null, (of) => of.where('mailboxes.id', '=', input.mailbox ?? 0))
+    .where(sql<boolean>`messages.flags & ${DELETED} <> 0`)
+    .groupBy('mailboxes.id')
+    .execute()
+  return rows.map(({ id, size }) => [id, size])
 }
 
 export const list: ReadOperation<'list'> = async (db, input) => {
