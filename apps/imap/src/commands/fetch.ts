@@ -14,7 +14,8 @@ import {
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
 import { bad, no, refusing, refusingRows } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
-import { fetchPlan, isUnreadable, writeRow } from '../session/fetch-plan.ts'
+import type { Enabled } from '../session/enabled.ts'
+import { fetchPlan, isUnreadable, writeRow, type FetchRow, type Written } from '../session/fetch-plan.ts'
 import { findUids } from '../session/find-messages.ts'
 import { tellVanishedEarlier } from '../session/resynchronise.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
@@ -79,9 +80,7 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
     }
     const flags = (flags: readonly string[]): string => formatFlags(selected, row.uid, flags)
     const parts = [...writeRow(plan, row, bytes, flags)]
-    // This very FETCH may have changed the flags — RFC 7162 §3.1.
-    const changed = markSeen && row.flags && session.enabled.has('CONDSTORE')
-    if (changed && !plan.items.some(({ kind }) => kind === 'modseq')) parts.push({ text: `MODSEQ (${row.modseq})` })
+    if (markSeen && row.flags) parts.push(...alongChange(session.enabled, plan.items, row))
     await writeFetch(out, session.ports.blobs, number, parts)
   }
   if (unreadable > 0) throw no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding') // RFC 3516 §4.2
@@ -90,6 +89,15 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   // Somebody removed what the client still counts — RFC 5530 §3.
   selected.mayHaveChanged()
   return { code: 'EXPUNGEISSUED', text: 'Some messages are gone' }
+}
+
+/** This very FETCH may have changed the flags, so it tells what every change is told with — RFC 7162 §3.1, §3.2.4. */
+function alongChange(enabled: Enabled, items: readonly FetchItem[], { uid, modseq }: FetchRow): Written[] {
+  const asked = (kind: FetchItem['kind']): boolean => items.some((item) => item.kind === kind)
+  return [
+    ...(enabled.has('QRESYNC') && !asked('uid') ? [{ text: `UID ${uid}` }] : []),
+    ...(enabled.has('CONDSTORE') && !asked('modseq') ? [{ text: `MODSEQ (${modseq})` }] : []),
+  ]
 }
 
 function checkModifiers({ session }: InMailbox, { changedSince, vanished }: FetchModifiers, byUid: boolean): void {
