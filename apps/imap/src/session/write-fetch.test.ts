@@ -13,7 +13,7 @@ test('octets of a header beyond ASCII reach the client as the message had them, 
   const stream = new PassThrough()
   const out = new Output(stream, { maxBufferedBytes: 1024, stallMs: 1000 })
   const noBlobs = { read: () => assert.fail('no blob is read') }
-  await writeFetch(out, noBlobs, 1, [{ text: `ENVELOPE ${envelope}`, encoding: 'latin1' }])
+  await writeFetch(out, noBlobs, 1, [{ text: `ENVELOPE ${envelope}` }])
   out.flush()
   const sent: Buffer = stream.read()
   assert.equal(

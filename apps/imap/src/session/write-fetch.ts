@@ -23,12 +23,12 @@ export async function writeFetch(
   parts: readonly Written[],
 ): Promise<void> {
   const opened = await openFirst(blobs, parts)
-  out.write(`* ${number} FETCH (`)
-  for (const [at, { text, encoding, content, binary }] of parts.entries()) {
-    out.write(Buffer.from(at === 0 ? text : ` ${text}`, encoding))
+  out.writeOctets(`* ${number} FETCH (`)
+  for (const [at, { text, content, binary }] of parts.entries()) {
+    out.writeOctets(at === 0 ? text : ` ${text}`)
     if (content) await writeLiteral(out, content, opened.get(content) ?? chunksOf(blobs, content), binary)
   }
-  out.write(')\r\n')
+  out.writeOctets(')\r\n')
   if (out.full) await out.room()
 }
 
@@ -104,7 +104,7 @@ async function writeLiteral(
   const announced = lengthOf(content)
   // Whether there is NUL in what is still to be read is not known.
   const eight = binary && (content.kind === 'blob' || content.bytes.includes(NUL))
-  out.write(`${eight ? '~' : ''}${literalHeader(announced)}`)
+  out.writeOctets(`${eight ? '~' : ''}${literalHeader(announced)}`)
   let missing = announced
   try {
     for await (const chunk of chunks) {
