@@ -62,7 +62,6 @@ export class Output {
   #wrote(octets: number): void {
     this.#held += octets
     this.#sent += octets
-    this.#wroteAt = performance.now()
     if (this.#held >= TOGETHER_BYTES) this.flush()
     else this.#soon ??= setImmediate(() => this.flush())
   }
@@ -75,6 +74,7 @@ export class Output {
     clearImmediate(this.#soon)
     this.#soon = undefined
     if (this.#held === 0) return
+    this.#wroteAt = performance.now()
     this.#endText()
     const [first, ...others] = this.#parts
     const bytes = first && others.length === 0 ? first : Buffer.concat(this.#parts)

@@ -6,7 +6,7 @@ import { inMailbox, type Completed, type InMailbox } from '../command.ts'
 import { no, refusingRows } from '../reply.ts'
 import { fetchPlan, isUnreadable, writeRow } from '../session/fetch-plan.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
-import { writeFetch } from '../session/write-fetch.ts'
+import { writeFetch, writePlainFetch } from '../session/write-fetch.ts'
 
 interface FetchArguments {
   set: SequenceSet
@@ -60,7 +60,10 @@ async function run(
       selected.tell(row.uid, row.modseq)
     }
     const flags = (flags: readonly string[]): string => formatFlags(selected, row.uid, flags)
-    await writeFetch(out, session.ports.blobs, number, [...writeRow(plan, row, bytes, flags)])
+    const parts = [...writeRow(plan, row, bytes, flags)]
+    if (parts.some(({ content }) => content)) await writeFetch(out, session.ports.blobs, number, parts)
+    else writePlainFetch(out, number, parts)
+    if (out.full) await out.room()
   }
   if (unreadable > 0) throw no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding') // RFC 3516 §4.2
   if (answered === wanted) return { text: 'FETCH completed' }

@@ -15,6 +15,11 @@ import type { Content, Decode, Written } from './fetch-plan.ts'
 
 type Bytes = Extract<Content, { kind: 'inline' | 'blob' }>
 
+/** An answer without literals: thousands of them follow each other, and nothing is waited for. */
+export function writePlainFetch(out: Output, number: number, parts: readonly Written[]): void {
+  out.writeOctets(`* ${number} FETCH (${parts.map(({ text }) => text).join(' ')})\r\n`)
+}
+
 /** @throws ImapError when a blob cannot be read and nothing was written yet */
 export async function writeFetch(
   out: Output,
@@ -29,7 +34,6 @@ export async function writeFetch(
     if (content) await writeLiteral(out, content, opened.get(content) ?? chunksOf(blobs, content), binary)
   }
   out.writeOctets(')\r\n')
-  if (out.full) await out.room()
 }
 
 /** The first large section is read from before anything is said of it: that is when a store that is away shows. */
