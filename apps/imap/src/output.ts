@@ -19,6 +19,8 @@ export class Output {
   readonly #limits: OutputLimits
   #stream: Duplex
   #parts: Uint8Array[] = []
+  /** Octet strings that are to be made one part. */
+  #text = ''
   #held = 0
   #soon: NodeJS.Immediate | undefined
   #sent = 0
@@ -40,10 +42,26 @@ export class Output {
 
   write(data: string | Uint8Array): void {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data
+    this.#endText()
     this.#parts.push(bytes)
-    this.#held += bytes.length
-    this.#sent += bytes.length
-    this.#wroteAt = performance.now()
+    this.#wrote(bytes.length)
+  }
+
+  /** One character per octet. Thousands of short ones cost little. */
+  writeOctets(text: string): void {
+    this.#text += text
+    this.#wrote(text.length)
+  }
+
+  #endText(): void {
+    if (this.#text === '') return
+    this.#parts.push(Buffer.from(this.#text, 'latin1'))
+    this.#text = ''
+  }
+
+  #wrote(octets: number): void {
+    this.#held += octets
+    this.#sent += octets
     if (this.#held >= TOGETHER_BYTES) this.flush()
     else this.#soon ??= setImmediate(() => this.flush())
   }
@@ -56,6 +74,8 @@ export class Output {
     clearImmediate(this.#soon)
     this.#soon = undefined
     if (this.#held === 0) return
+    this.#wroteAt = performance.now()
+    this.#endText()
     const [first, ...others] = this.#parts
     const bytes = first && others.length === 0 ? first : Buffer.concat(this.#parts)
     this.#parts = []

@@ -30,7 +30,7 @@ test('rows come out as they went in, cut at every possible place', () => {
 test('an incomplete record is noticed', () => {
   const reader = new RecordReader()
   const [first = new Uint8Array()] = encodeRecord({ uid: 1 })
-  assert.deepEqual([...reader.push(first)], [])
+  assert.deepEqual([...reader.push(first.subarray(0, -1))], [])
   assert.equal(reader.atBoundary, false)
 })
 

@@ -10,10 +10,16 @@ export const MAX_RECORD_BYTES = 16 * 1024 * 1024
 const U32 = 4
 
 export function encodeRecord(row: unknown, byteStrings: readonly Uint8Array[] = []): Uint8Array[] {
-  const json = Buffer.from(JSON.stringify(row))
-  const body = U32 + json.length + byteStrings.reduce((sum, { length }) => sum + U32 + length, 0)
+  const json = JSON.stringify(row)
+  const jsonBytes = Buffer.byteLength(json)
+  const body = U32 + jsonBytes + byteStrings.reduce((sum, { length }) => sum + U32 + length, 0)
   if (body > MAX_RECORD_BYTES) throw new Error(`a row of ${body} bytes, more than ${MAX_RECORD_BYTES}`)
-  return [u32(body), u32(json.length), json, ...byteStrings.flatMap((bytes) => [u32(bytes.length), bytes])]
+  // One piece for all of a row without byte strings: there are thousands of them.
+  const head = Buffer.allocUnsafe(2 * U32 + jsonBytes)
+  head.writeUInt32BE(body)
+  head.writeUInt32BE(jsonBytes, U32)
+  head.write(json, 2 * U32)
+  return [head, ...byteStrings.flatMap((bytes) => [u32(bytes.length), bytes])]
 }
 
 function u32(value: number): Uint8Array {
@@ -31,51 +37,48 @@ export interface DecodedRecord {
 export class RecordReader {
   #pieces: Uint8Array[] = []
   #held = 0
+  /** With so many bytes the next record is complete, as far as is known. */
+  #needed = U32
 
   /** Nothing of a record is left over. */
   get atBoundary(): boolean {
     return this.#held === 0
   }
 
-  /** Records that are complete with this piece, in order. */
+  /** Records that are complete with this piece, in order. To be read to its end. */
   *push(piece: Uint8Array): Iterable<DecodedRecord> {
     this.#pieces.push(piece)
     this.#held += piece.length
-    for (;;) {
-      const length = this.#peekLength()
-      if (length === undefined || this.#held < U32 + length) return
-      this.#take(U32)
-      yield decode(this.#take(length))
+    while (this.#held >= this.#needed) {
+      const view = this.#joined()
+      let at = 0
+      for (let end = endOfRecord(view, at); end <= view.length; end = endOfRecord(view, at)) {
+        yield decode(view.subarray(at + U32, end))
+        at = end
+      }
+      const rest = view.subarray(at)
+      this.#pieces = rest.length === 0 ? [] : [rest]
+      this.#held = rest.length
+      this.#needed = endOfRecord(rest, 0)
     }
   }
 
-  #peekLength(): number | undefined {
-    if (this.#held < U32) return undefined
-    const length = Buffer.from(this.#bytes(U32)).readUInt32BE()
-    if (length < U32 || length > MAX_RECORD_BYTES) throw new Error(`a record of ${length} bytes`)
-    return length
-  }
-
-  /** The first bytes in one piece, left where they are. */
-  #bytes(count: number): Uint8Array {
-    const [first] = this.#pieces
-    if (first && first.length >= count) return first.subarray(0, count)
-    const joined = Buffer.concat(this.#pieces)
-    this.#pieces = [joined]
-    return joined.subarray(0, count)
-  }
-
-  #take(count: number): Uint8Array {
-    const taken = this.#bytes(count)
-    const [first, ...rest] = this.#pieces
-    this.#held -= count
-    this.#pieces = first && first.length > count ? [first.subarray(count), ...rest] : rest
-    return taken
+  #joined(): Buffer {
+    const [first, ...others] = this.#pieces
+    if (first === undefined || others.length > 0) return Buffer.concat(this.#pieces)
+    return Buffer.from(first.buffer, first.byteOffset, first.byteLength)
   }
 }
 
-function decode(record: Uint8Array): DecodedRecord {
-  const view = Buffer.from(record.buffer, record.byteOffset, record.byteLength)
+/** Where the record that begins at `at` ends; where its length does, while that is not there yet. */
+function endOfRecord(view: Buffer, at: number): number {
+  if (at + U32 > view.length) return at + U32
+  const length = view.readUInt32BE(at)
+  if (length < U32 || length > MAX_RECORD_BYTES) throw new Error(`a record of ${length} bytes`)
+  return at + U32 + length
+}
+
+function decode(view: Buffer): DecodedRecord {
   const parts: Buffer[] = []
   for (let at = 0; at < view.length;) {
     if (at + U32 > view.length) throw new Error('a record ends inside a length')

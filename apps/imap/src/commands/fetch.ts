@@ -19,7 +19,7 @@ import { fetchPlan, isUnreadable, writeRow, type FetchRow, type Written } from '
 import { findUids } from '../session/find-messages.ts'
 import { tellVanishedEarlier } from '../session/resynchronise.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
-import { writeFetch } from '../session/write-fetch.ts'
+import { writeFetch, writePlainFetch } from '../session/write-fetch.ts'
 
 interface FetchArguments {
   set: SequenceSet
@@ -81,7 +81,9 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
     const flags = (flags: readonly string[]): string => formatFlags(selected, row.uid, flags)
     const parts = [...writeRow(plan, row, bytes, flags)]
     if (markSeen && row.flags) parts.push(...alongChange(session.enabled, plan.items, row))
-    await writeFetch(out, session.ports.blobs, number, parts)
+    if (parts.some(({ content }) => content)) await writeFetch(out, session.ports.blobs, number, parts)
+    else writePlainFetch(out, number, parts)
+    if (out.full) await out.room()
   }
   if (unreadable > 0) throw no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding') // RFC 3516 §4.2
   // Of those that did not change there is nothing to say, so nobody knows whether they are gone.

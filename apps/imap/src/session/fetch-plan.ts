@@ -55,11 +55,9 @@ export interface Decode {
   count: number
 }
 
-/** One item of a response: text to write, then perhaps a literal. */
+/** One item of a response: text to write, one character per octet, then perhaps a literal. */
 export interface Written {
   text: string
-  /** `latin1`: one character per octet, as libs/imap-wire writes ENVELOPE and BODYSTRUCTURE. */
-  encoding?: 'latin1'
   content?: Extract<Content, { kind: 'inline' | 'blob' }>
   /** The content may hold any octets, NUL among them: a literal8 — RFC 3516 §4.2. */
   binary?: boolean
@@ -84,7 +82,7 @@ export function* writeRow(
     if (item.kind === 'section') {
       yield writeSection(item, contents[section++] ?? { kind: 'absent' })
     } else {
-      yield { text: plainItem(item.kind, row, flags), encoding: 'latin1' }
+      yield { text: plainItem(item.kind, row, flags) }
     }
   }
   // \Seen was set by this very FETCH, and its client did not ask for flags — RFC 9051 §6.4.5 (BODY[…]).

@@ -15,6 +15,11 @@ import type { Content, Decode, Written } from './fetch-plan.ts'
 
 type Bytes = Extract<Content, { kind: 'inline' | 'blob' }>
 
+/** An answer without literals: thousands of them follow each other, and nothing is waited for. */
+export function writePlainFetch(out: Output, number: number, parts: readonly Written[]): void {
+  out.writeOctets(`* ${number} FETCH (${parts.map(({ text }) => text).join(' ')})\r\n`)
+}
+
 /** @throws ImapError when a blob cannot be read and nothing was written yet */
 export async function writeFetch(
   out: Output,
@@ -23,13 +28,12 @@ export async function writeFetch(
   parts: readonly Written[],
 ): Promise<void> {
   const opened = await openFirst(blobs, parts)
-  out.write(`* ${number} FETCH (`)
-  for (const [at, { text, encoding, content, binary }] of parts.entries()) {
-    out.write(Buffer.from(at === 0 ? text : ` ${text}`, encoding))
+  out.writeOctets(`* ${number} FETCH (`)
+  for (const [at, { text, content, binary }] of parts.entries()) {
+    out.writeOctets(at === 0 ? text : ` ${text}`)
     if (content) await writeLiteral(out, content, opened.get(content) ?? chunksOf(blobs, content), binary)
   }
-  out.write(')\r\n')
-  if (out.full) await out.room()
+  out.writeOctets(')\r\n')
 }
 
 /** The first large section is read from before anything is said of it: that is when a store that is away shows. */
@@ -104,7 +108,7 @@ async function writeLiteral(
   const announced = lengthOf(content)
   // Whether there is NUL in what is still to be read is not known.
   const eight = binary && (content.kind === 'blob' || content.bytes.includes(NUL))
-  out.write(`${eight ? '~' : ''}${literalHeader(announced)}`)
+  out.writeOctets(`${eight ? '~' : ''}${literalHeader(announced)}`)
   let missing = announced
   try {
     for await (const chunk of chunks) {

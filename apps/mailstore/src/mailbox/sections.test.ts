@@ -121,3 +121,46 @@ test('what is long comes from the blob, led by what the blob does not have', asy
     [PREFIX, PREFIX.slice(10), PREFIX + HEADER, 'xxxxx'.repeat(2)],
   )
 })
+
+const ENCODED = 'Content-Type: multipart/mixed; boundary=b\r\nMIME-Version: 1.0\r\n\r\n'
+const encodedPart = (encoding: string, body: string): string =>
+  `${ENCODED}--b\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n${body}\r\n--b--\r\n`
+
+test('BINARY is freed from its transfer encoding; partials and sizes count what comes out', async () => {
+  const quoted = held(encodedPart('Quoted-Printable', 'Gr=FC=\r\n=DFe'))
+  const octets = (more: Partial<Section> = {}) => section('1', 'all', { binary: 'octets', ...more })
+  assert.deepEqual(await text(quoted, octets(), octets({ partial: [2, 2] }), octets({ partial: [9, 1] })), [
+    'Gr\xfc\xdfe',
+    '\xfc\xdf',
+    '',
+  ])
+  const { sections } = await cutSections(quoted, [section('1', 'all', { binary: 'size' })])
+  assert.deepEqual(sections, [{ kind: 'size', octets: 5 }])
+})
+
+test('BINARY of an encoding that is not known is said to be so, and one of no part is absent', async () => {
+  const content = held(encodedPart('x-strange', 'x'))
+  const wanted = [section('1', 'all', { binary: 'size' }), section('2', 'all', { binary: 'octets' })]
+  assert.deepEqual((await cutSections(content, wanted)).sections, [{ kind: 'unknownEncoding' }, { kind: 'absent' }])
+})
+
+test('BINARY of what is long comes from the blob, to be decoded on the way', async () => {
+  const size = 3 * MAX_INLINE_BYTES
+  const base64 = Buffer.alloc(size, 'abc').toString('base64')
+  const content = held(encodedPart('base64', base64), { inBlob: true })
+  const { sections, bytes } = await cutSections(content, [
+    section('1', 'all', { binary: 'octets' }),
+    section('1', 'all', { binary: 'octets', partial: [5, 2 * MAX_INLINE_BYTES] }),
+    section('1', 'all', { binary: 'octets', partial: [size - 2, 9] }),
+    section('1', 'all', { binary: 'size' }),
+  ])
+  const start = encodedPart('base64', base64).indexOf(base64)
+  const blob = { kind: 'blob', blob: 'content/x', offset: 1000 + start, length: base64.length }
+  assert.deepEqual(sections, [
+    { ...blob, decode: { encoding: 'base64', first: 0, count: size } },
+    { ...blob, decode: { encoding: 'base64', first: 5, count: 2 * MAX_INLINE_BYTES } },
+    { ...blob, decode: { encoding: 'base64', first: size - 2, count: 2 } },
+    { kind: 'size', octets: size },
+  ])
+  assert.deepEqual(bytes, [])
+})

@@ -75,18 +75,19 @@ async function both(t: TestContext): Promise<Pair> {
     startDovecot(t),
     startPlatform(t, { env: { IMAP_PLAINTEXT_LOGIN: 'true' } }),
   ])
+  await platform.untilReady()
   const { ports, accounts } = platform.ready()
   const { address, password } = accounts[0] ?? assert.fail('no demo account')
   const pair = {
     dovecot: await ImapDialogue.open(reference.port, 'smith', reference.password),
     ours: await ImapDialogue.open(ports['imap'] ?? 0, address, password),
   }
-  t.after(() => Object.values(pair).forEach((dialogue) => dialogue.close()))
+  t.after(() => [pair.dovecot, pair.ours].forEach((dialogue) => dialogue.close()))
   return pair
 }
 
 async function fill(pair: Pair, mailbox: string, messages: readonly StrangeMessage[]): Promise<void> {
-  for (const dialogue of Object.values(pair)) {
+  for (const dialogue of [pair.dovecot, pair.ours]) {
     await dialogue.ok(`CREATE ${mailbox}`)
     for (const { bytes } of messages) await dialogue.ok(`APPEND ${mailbox} `, bytes)
     const exists = (await dialogue.ok(`SELECT ${mailbox}`))
