@@ -54,6 +54,13 @@ export const MailstoreConfig = z.object({
     .default(30_000)
     .describe('How long an answer of the directory about an account is used when no change is heard of (ms).'),
   MAILSTORE_PURGE_MS: positive.default(5000).describe('Between two looks for what nothing shows any more (ms).'),
+  MAILSTORE_UNDELETE_MS: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .max(365 * 24 * 3_600_000)
+    .default(7 * 24 * 3_600_000)
+    .describe('Expunged messages can be restored (postbus mailbox undelete) for so long; they count no quota (ms).'),
   MAILSTORE_BLOB_GRACE_MS: positive
     .default(600_000)
     .describe('Blobs of removed messages stay so long for readers that are at it (ms).'),

@@ -1,10 +1,11 @@
-/** Logins and session tokens: authenticate, renewToken, tokenKeys. */
+/** Logins and session tokens: authenticate, renewToken, openAccount, tokenKeys. */
 import type { Stoppable } from '@postbus/bus'
-import { authenticate, renewToken, tokenKeys } from '@postbus/contracts'
+import { authenticate, openAccount, renewToken, tokenKeys } from '@postbus/contracts'
 import type { z } from 'zod'
 
 import { type LoginTools, logIn } from '../accounts/log-in.ts'
 import type { Tokens } from '../accounts/tokens.ts'
+import { accountAt } from '../administration/accounts.ts'
 import { formatName } from '../addresses/names.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 import { Refusal } from '../refusal.ts'
@@ -50,6 +51,12 @@ export function answerLogins(answer: Answer, { store, login, tokens, metrics }: 
       const renewed = await tokens.renew(token)
       if (renewed === null) throw new Refusal('tokenInvalid', 'token: not good, or its account may not any more')
       return renewed
+    }),
+
+    answer(openAccount, async ({ address, by }, { log }) => {
+      const account = await accountAt(address, store)
+      log.info({ account: account.account, address, by }, 'mailboxes opened by an operator')
+      return { account: account.account, ...(await tokens.issue(account)) }
     }),
 
     answer(tokenKeys, async () => ({ keys: await tokens.publicKeys() })),

@@ -28,11 +28,11 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   const writer = new StorageThread({ ...data, role: 'write' })
   const readers = Array.from({ length: readThreads }, () => new StorageThread({ ...data, role: 'read' }))
 
-  // Searches keep to the last thread: whoever else reads, deliveries first of all, must not find every thread searching.
+  // Searches and checks keep to the last thread: whoever else reads, deliveries first of all, must not find every thread searching.
   const searcher = readers.at(-1)
   const quick = readers.length > 1 ? readers.slice(0, -1) : readers
   const readerFor = (kind: keyof Reads): StorageThread => {
-    const among = kind === 'search' && searcher !== undefined ? [searcher] : quick
+    const among = slowReads.has(kind) && searcher !== undefined ? [searcher] : quick
     return among.reduce((least, reader) => (reader.busy < least.busy ? reader : least))
   }
   return {
@@ -48,3 +48,5 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
     },
   }
 }
+
+const slowReads: ReadonlySet<keyof Reads> = new Set(['search', 'messagesToCheck', 'countersToCheck', 'accountToCheck'])

@@ -7,6 +7,8 @@ import { expunge } from './writes/expunge.ts'
 import { claimRecent, create, remove, subscribe } from './writes/mailboxes.ts'
 import { purge } from './writes/purge.ts'
 import { rename } from './writes/rename.ts'
+import { repair } from './writes/repair.ts'
+import { restore } from './writes/restore.ts'
 import { store } from './writes/store.ts'
 
 export function writeOperations(db: MailDatabase, limits: StorageLimits): WriteOperations {
@@ -22,7 +24,9 @@ export function writeOperations(db: MailDatabase, limits: StorageLimits): WriteO
     store: store(limits),
     copy: copy(limits),
     expunge: expunge(limits),
+    restore: restore(db, limits),
     renewUidValidities,
+    repair,
     purge,
   }
 }

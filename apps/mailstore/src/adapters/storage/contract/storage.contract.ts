@@ -5,6 +5,7 @@ import { mailboxesContract } from './mailboxes.contract.ts'
 import { messagesContract } from './messages.contract.ts'
 import { purgeContract } from './purge.contract.ts'
 import { searchContract } from './search.contract.ts'
+import { undeleteContract } from './undelete.contract.ts'
 import type { OpenStorage } from './suite.contract.ts'
 
 export function storageContract(adapter: string, open: OpenStorage): void {
@@ -14,4 +15,5 @@ export function storageContract(adapter: string, open: OpenStorage): void {
   messagesContract(adapter, open)
   purgeContract(adapter, open)
   searchContract(adapter, open)
+  undeleteContract(adapter, open)
 }

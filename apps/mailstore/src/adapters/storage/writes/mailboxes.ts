@@ -65,6 +65,7 @@ export const remove: WriteOperation<'remove'> = async ({ tx, changed }, { accoun
     throw new Refused('noSuchMailbox', `no mailbox ${name}`)
   }
   await tx.query.updateTable('mailboxes').set({ name: null }).where('id', '=', row.id).execute()
+  await tx.query.insertInto('removed_mailboxes').values({ mailbox: row.id, name, at: Date.now() }).execute()
   await spend(tx, account, -row.size, -row.messages)
   changed({ account, mailbox: row.id, highestModseq: row.highest_modseq, uidNext: row.uid_next })
   return null
