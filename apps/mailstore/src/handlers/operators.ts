@@ -24,6 +24,7 @@ export function answerOperators(
   return Promise.all([
     bus.answerRows(listExpunged, async function* ({ token, mailbox = null, since }, { signal }) {
       const account = await sessions.accountOf(token)
+      await keepRemoved(sessions)
       const at = { account, mailbox, since: since === undefined ? 0 : Date.parse(since), limit: PAGE }
       for (let after = 0; ;) {
         const page = await sessions.storage.read('expunged', { ...at, after })
@@ -56,6 +57,12 @@ export function answerOperators(
       }
     }),
   ])
+}
+
+/** Messages of a mailbox deleted a moment ago are on their way still to where expunged ones are kept; nothing else ends here. */
+async function keepRemoved(sessions: Sessions): Promise<void> {
+  const step = { at: Date.now(), expungedBefore: 0, blobsBefore: 0, removed: [] }
+  while ((await sessions.write('purge', step)).rows > 0);
 }
 
 function shown({ structure, at, internalDate, ...row }: ExpungedRow, undeleteMs: number) {
