@@ -4,6 +4,7 @@ import { multiline, top as topOf } from '../multiline.ts'
 import { lines, Pop3Error } from '../reply.ts'
 import type { Command, Session } from '../session.ts'
 import { capa } from './capa.ts'
+import { lang } from './lang.ts'
 
 /** Digits only, and few enough to be exact. */
 const NUMBER = /^[0-9]{1,9}$/
@@ -42,7 +43,13 @@ const uidl = listing((maildrop, message) => `${message.number} ${maildrop.uidl(m
 const retr: Command = (session, argument) => {
   const maildrop = maildropOf(session)
   const message = messageOf(maildrop, argument)
-  return { text: `${message.size} octets`, body: multiline(maildrop.read(message)) }
+  return {
+    text: `${message.size} octets`,
+    body: (async function* () {
+      yield* multiline(maildrop.read(message))
+      maildrop.retrieved(message)
+    })(),
+  }
 }
 
 const top: Command = (session, argument) => {
@@ -85,6 +92,7 @@ export const transaction: Record<string, Command> = {
   DELE: dele,
   RSET: rset,
   NOOP: () => ({ text: '' }),
+  LANG: lang,
   CAPA: capa,
   QUIT: quit,
 }
