@@ -1,7 +1,7 @@
 /** What stands in the accounts' mailboxes, read over IMAP as a client would. */
 import { readFile } from 'node:fs/promises'
 
-import { ImapFlow } from 'imapflow'
+import { ImapFlow, type ImapFlowOptions } from 'imapflow'
 
 import { until, type Ready } from './platform.ts'
 import type { Account } from './postbus.ts'
@@ -13,7 +13,11 @@ export async function imapClient(ready: Ready, address: string): Promise<ImapFlo
   return imapClientOf(ready, account ?? { address, password: '' })
 }
 
-export async function imapClientOf(ready: Ready, { address, password }: Account): Promise<ImapFlow> {
+export async function imapClientOf(
+  ready: Ready,
+  { address, password }: Account,
+  more: Partial<ImapFlowOptions> = {},
+): Promise<ImapFlow> {
   const client = new ImapFlow({
     host: 'localhost',
     port: ready.ports['imaps'] ?? 0,
@@ -21,6 +25,7 @@ export async function imapClientOf(ready: Ready, { address, password }: Account)
     tls: { ca: await readFile(ready.ca, 'utf8') },
     auth: { user: address, pass: password },
     logger: false,
+    ...more,
   })
   await client.connect()
   return client
