@@ -48,6 +48,7 @@ function sourceOf(mailboxes: Record<string, string[]>): MailSource {
 function account(more: Partial<ImportTarget> = {}) {
   const boxes = new Map<string, { info: MailboxInfo; messages: string[] }>()
   const staged = new Map<string, string>()
+  let lastStaged = 0
   const make = (name: string, specialUse: string[]): MailboxInfo => {
     const info = { name, specialUse, uidValidity: 7, uidNext: 1, mailbox: boxes.size + 1 } as MailboxInfo // What is looked at.
     boxes.set(name, { info, messages: [] })
@@ -62,7 +63,7 @@ function account(more: Partial<ImportTarget> = {}) {
     subscribe: async () => {},
     async stage(octets) {
       const text = Buffer.concat(await Array.fromAsync(octets)).toString()
-      const blob = `staged/${staged.size}`
+      const blob = `staged/${++lastStaged}`
       staged.set(blob, text)
       return { blob, size: text.length }
     },

@@ -167,6 +167,8 @@ class Run {
     }
     const place: Place = { from, to, info, uidNext: info?.uidNext ?? 1 }
     let waiting: Waiting = { keys: [], messages: [], bytes: 0 }
+    /** One batch is appended while the next one is read. */
+    let appending: Promise<void> = Promise.resolve()
     const told = (): void => {
       const done = counted.taken + counted.messages + waiting.messages.length
       const bytes = counted.bytes + waiting.bytes
@@ -187,14 +189,19 @@ class Run {
         waiting.bytes += staged.size
         told()
         if (waiting.messages.length < BATCH_MESSAGES && waiting.bytes < BATCH_BYTES) continue
-        const full = waiting
+        await appending
+        appending = this.#append(place, waiting, counted)
+        // Waited for above or below, once the next batch is there.
+        appending.catch(() => {})
         waiting = { keys: [], messages: [], bytes: 0 }
-        await this.#append(place, full, counted)
       }
-      const last = waiting
+      await appending
+      if (waiting.messages.length === 0) return
+      appending = this.#append(place, waiting, counted)
       waiting = { keys: [], messages: [], bytes: 0 }
-      if (last.messages.length > 0) await this.#append(place, last, counted)
+      await appending
     } finally {
+      await Promise.allSettled([appending])
       await this.#target.discard(waiting.messages)
     }
   }

@@ -53,7 +53,9 @@ async function writeMessage(
   message: ExportedMessage & { uidValidity: number; letters: string; crlf: boolean },
 ): Promise<void> {
   const { uid, uidValidity, internalDate, size, letters, octets, crlf } = message
-  const base = `${Math.floor(internalDate.getTime() / 1000)}.V${uidValidity}U${uid}.postbus`
+  // Who reads the directory without our UIDs sorts by name: of one second, in the order of the mailbox.
+  const order = String(uid).padStart(10, '0')
+  const base = `${Math.floor(internalDate.getTime() / 1000)}.V${uidValidity}U${order}.postbus`
   const temporary = join(dir, 'tmp', base)
   let written = 0
   const counted = async function* (): Octets {

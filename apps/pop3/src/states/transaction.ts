@@ -6,8 +6,8 @@ import type { Command, Session } from '../session.ts'
 import { capa } from './capa.ts'
 import { lang } from './lang.ts'
 
-/** Digits only, and few enough to be exact. */
-const NUMBER = /^[0-9]{1,9}$/
+/** Digits only, and few enough to be exact. Spaces before it are one too many, but harmless; behind it they are noise. */
+const NUMBER = /^ *[0-9]{1,15}$/
 
 function maildropOf({ open }: Session): Maildrop {
   if (open === null) throw new Pop3Error('Log in first')
@@ -53,8 +53,8 @@ const retr: Command = (session, argument) => {
 }
 
 const top: Command = (session, argument) => {
-  const [number = '', count = '', ...rest] = argument.split(' ')
-  if (!NUMBER.test(count) || rest.length > 0) throw new Pop3Error('TOP needs a message and a number of lines')
+  const [, number, count] = /^ *(\d+) +(\d{1,15})$/.exec(argument) ?? []
+  if (number === undefined || count === undefined) throw new Pop3Error('TOP needs a message and a number of lines')
   const maildrop = maildropOf(session)
   const message = messageOf(maildrop, number)
   return { text: 'top of message', body: multiline(topOf(maildrop.read(message), Number(count))) }
