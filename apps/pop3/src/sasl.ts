@@ -2,7 +2,7 @@
  * SASL in POP3: which mechanisms there are, and how lines of an exchange are read. A mechanism speaks with the client and asks a
  * verifier; it decides nothing but whether the client kept to the grammar.
  *
- * STANDARDS  RFC 5034 §4, RFC 4422, RFC 4616 (PLAIN)
+ * STANDARDS  RFC 5034 §4, RFC 4616 (PLAIN)
  */
 
 /** What the verifier says. The client is answered after `delayMs`, in the same words whether or not the account exists. */
