@@ -17,6 +17,7 @@ const programs: Record<string, string> = {
   knotd: 'knot',
   mbsync: 'isync',
   mutt: 'mutt',
+  offlineimap: 'offlineimap3',
   opendkim: 'opendkim',
   openssl: 'openssl',
   postfix: 'postfix',

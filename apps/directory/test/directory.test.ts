@@ -20,6 +20,7 @@ import {
   listDomains,
   listTransports,
   localDomains,
+  openAccount,
   removeAccount,
   removeAlias,
   removeDomain,
@@ -221,6 +222,24 @@ test('a disabled account takes no mail, logs in no more, and its tokens end', as
   await assert.rejects(imap.request(renewToken, { token: login.token }), refusedAs('tokenInvalid', /token/))
   const { resolutions } = await router.request(resolveAddresses, { addresses: ['smith@example.org'] })
   assert.deepEqual(resolutions, [{ kind: 'disabled' }])
+})
+
+test('an operator gets a token for one account, also a disabled one, and the log says who', async (t) => {
+  const { bus, operator, log } = await example(t)
+  const by = 'postbus ann'
+  const opened = await operator.request(openAccount, { address: 'Smith@Example.org', by })
+  const { keys } = await (await bus('mailstore')).request(tokenKeys, {})
+  const keySet = createLocalJWKSet({ keys: keys as never[] })
+  const { payload } = await jwtVerify(opened.token, keySet, { audience: 'mailstore' })
+  assert.equal(payload.sub, opened.account)
+  await operator.request(changeAccount, { address: 'smith@example.org', enabled: false })
+  const again = await operator.request(openAccount, { address: 'smith@example.org', by })
+  assert.equal(again.account, opened.account)
+  await assert.rejects(
+    operator.request(openAccount, { address: 'nobody@example.org', by }),
+    refusedAs('noSuchAccount', /nobody/),
+  )
+  assert.ok(JSON.stringify(log).includes(by))
 })
 
 test('unknown, disabled and wrong get the same answer; only the log says which', async (t) => {

@@ -66,6 +66,13 @@ export const MailstoreConfig = z.object({
     .max(100)
     .default(50)
     .describe('Share of one core that indexing may take while there is something to index (%).'),
+  MAILSTORE_UNDELETE_MS: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .max(365 * 24 * 3_600_000)
+    .default(7 * 24 * 3_600_000)
+    .describe('Expunged messages can be restored (postbus mailbox undelete) for so long; they count no quota (ms).'),
   MAILSTORE_BLOB_GRACE_MS: positive
     .default(600_000)
     .describe('Blobs of removed messages stay so long for readers that are at it (ms).'),

@@ -7,6 +7,7 @@ import { whenRestored } from '@postbus/sql'
 
 import { accountsOf } from './adapters/accounts.ts'
 import { changeHints } from './adapters/changes.ts'
+import { checkPorts } from './adapters/check-ports.ts'
 import { deliveryGroups } from './adapters/deliveries.ts'
 import { keepHouse } from './adapters/housekeeping.ts'
 import { spoolContents } from './adapters/spool-contents.ts'
@@ -19,6 +20,7 @@ import { answerDeliveries } from './handlers/deliveries.ts'
 import { onMailLocal } from './handlers/mail-local.ts'
 import { answerMailboxes } from './handlers/mailboxes.ts'
 import { answerMetadata } from './handlers/metadata.ts'
+import { answerOperators } from './handlers/operators.ts'
 import { answerSelected } from './handlers/selected.ts'
 import { sessions } from './handlers/sessions.ts'
 import { appendMessages } from './mailbox/append.ts'
@@ -69,11 +71,13 @@ export const mailstoreService = defineService({
       append: (input) => front.write('append', input),
       now: Date.now,
     })
+    const check = checkPorts(storage, blobs, async (what) => void (await front.write('repair', what)))
     const answering = await Promise.all([
       answerMailboxes(bus, front),
       answerSelected(bus, front),
       answerChanges(bus, front, append),
       answerMetadata(bus, front),
+      answerOperators(bus, front, { check, log, undeleteMs: config.MAILSTORE_UNDELETE_MS }),
       answerDeliveries(bus, storage),
     ])
     defer(async () => void (await Promise.all(answering.flat().map((answer) => answer.stop()))))
@@ -101,6 +105,7 @@ export const mailstoreService = defineService({
 function housekeeping(config: MailstoreConfig) {
   return {
     purgeMs: config.MAILSTORE_PURGE_MS,
+    undeleteMs: config.MAILSTORE_UNDELETE_MS,
     blobGraceMs: config.MAILSTORE_BLOB_GRACE_MS,
     sweepMs: config.MAILSTORE_SWEEP_MS,
     stagedAgeMs: config.MAILSTORE_STAGED_AGE_MS,

@@ -1,7 +1,7 @@
 /** What stands in the accounts' mailboxes, read over IMAP as a client would. */
 import { readFile } from 'node:fs/promises'
 
-import { ImapFlow } from 'imapflow'
+import { ImapFlow, type ImapFlowOptions } from 'imapflow'
 
 import { until, type Ready } from './platform.ts'
 import type { Account } from './postbus.ts'
@@ -16,7 +16,7 @@ export async function imapClient(ready: Ready, address: string): Promise<ImapFlo
 export async function imapClientOf(
   ready: Ready,
   { address, password }: Account,
-  options: { qresync?: boolean } = {},
+  more: Partial<ImapFlowOptions> = {},
 ): Promise<ImapFlow> {
   const client = new ImapFlow({
     host: 'localhost',
@@ -25,7 +25,7 @@ export async function imapClientOf(
     tls: { ca: await readFile(ready.ca, 'utf8') },
     auth: { user: address, pass: password },
     logger: false,
-    ...options,
+    ...more,
   })
   await client.connect()
   return client

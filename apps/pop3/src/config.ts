@@ -16,14 +16,19 @@ export const Pop3Config = z.object({
     .int()
     .min(600_000)
     .default(600_000)
-    .describe('A session that says nothing for so long ends without removing anything (ms).'),
-  POP3_LOGIN_TIMEOUT_MS: z.coerce.number().int().positive().default(60_000).describe('Time to log in (ms).'),
+    .describe('A session that says nothing, or takes nothing, for so long ends without removing anything (ms).'),
+  POP3_LOGIN_TIMEOUT_MS: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(60_000)
+    .describe('Time to log in, from the beginning of the connection (ms).'),
   POP3_MAX_BAD_COMMANDS: z.coerce
     .number()
     .int()
     .positive()
     .default(20)
-    .describe('After so many refused commands the connection ends.'),
+    .describe('After so many refused commands in a row the connection ends.'),
   POP3_MAX_CONNECTIONS: z.coerce.number().int().positive().default(5000).describe('Connections at once.'),
   POP3_MAX_CONNECTIONS_PER_ADDRESS: z.coerce
     .number()

@@ -1,7 +1,9 @@
 /**
  * One client's connection: a line in, a reply out, in order; what a reply streams goes at the client's pace.
  *
- * STANDARDS  RFC 1939 §3, RFC 2449 §4 (lengths), RFC 2595 §4 (STLS)
+ * Bounds: a line, the time to log in, the time to say or take something, refused commands one after the other.
+ *
+ * STANDARDS  RFC 1939 §3, RFC 2449 §4 (lengths), §6.6 (PIPELINING), RFC 2595 §4 (STLS)
  */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,9 +12,12 @@ import type { TcpConnection } from '@postbus/listener'
 import type { Logger } from 'pino'
 
 import { LineReader, LineTooLong } from './line-reader.ts'
+import { MessageGone } from './maildrop.ts'
 import type { Pop3Metrics } from './metrics.ts'
 import { Pop3Error, refusal, statusLine, type Reply } from './reply.ts'
-import type { Command, Login, Session } from './session.ts'
+import type { Verifier } from './sasl.ts'
+import { EndOfSession, type Command, type Granted, type Session } from './session.ts'
+import { within, TimeLimit } from './time-limit.ts'
 import { authorization } from './states/authorization.ts'
 import { transaction } from './states/transaction.ts'
 
@@ -21,16 +26,26 @@ export interface ConnectionOptions {
   idleTimeoutMs: number
   loginTimeoutMs: number
   maxBadCommands: number
-  login(username: string, password: string, clientAddress: string): Promise<Login>
+  /** For a client at this address. */
+  verifier(clientAddress: string): Verifier<Granted>
   metrics: Pop3Metrics
   log: Logger
 }
 
-/** A command with its arguments has at most 255 octets (RFC 2449 §4); a SASL response is longer. */
-const MAX_LINE_LENGTH = 4096
+/** A command with its arguments has at most 255 octets (RFC 2449 §4); a line of SASL 12,288, as RFC 4954 §4 has it. */
+const MAX_LINE_LENGTH = 12_288
 
 export async function serve(connection: TcpConnection, options: ConnectionOptions): Promise<void> {
   await new Pop3Connection(connection, options).run()
+}
+
+function gone(cause: unknown): never {
+  throw new EndOfSession('the client is gone', { cause })
+}
+
+function refuseUnread(cause: unknown): never {
+  if (cause instanceof MessageGone) throw new Pop3Error('The message is gone: another session removed it')
+  throw new Pop3Error('The message cannot be read now', 'SYS/TEMP', { cause })
 }
 
 class Pop3Connection {
@@ -38,24 +53,40 @@ class Pop3Connection {
   readonly #options: ConnectionOptions
   readonly #session: Session
   readonly #log: Logger
+  /** By the monotonic clock. */
+  readonly #mustLogInBy: number
   #reader: LineReader
   #badCommands = 0
+  #claimed: string | null = null
   #sentBytes = 0
 
   constructor(connection: TcpConnection, options: ConnectionOptions) {
     this.#connection = connection
     this.#options = options
     this.#log = options.log.child({ sessionId: connection.sessionId, clientAddress: connection.address })
+    // From the beginning: a client that keeps saying something without logging in is no better than a silent one.
+    this.#mustLogInBy = performance.now() + options.loginTimeoutMs
     this.#reader = this.#newReader()
+    const verifier = options.verifier(connection.address)
     this.#session = {
       ports: {
-        login: (username, password) => this.#login(username, password),
+        verifier: {
+          password: (claim) => {
+            this.#claimed = claim.username
+            return verifier.password(claim)
+          },
+        },
+        loggedIn: (result) => {
+          options.metrics.login(result)
+          this.#log.info({ username: this.#claimed, result }, 'login')
+        },
         readLine: () => this.#readLine(),
-        write: (line) => void this.#connection.socket.write(line),
-        pause: (ms) => sleep(ms, undefined, { signal: connection.signal }),
+        write: (line) => this.#write(line),
+        pause: (ms) => sleep(ms, undefined, { signal: connection.signal }).catch(gone),
       },
       canStartTls: connection.canStartTls,
       mayLogin: connection.tls !== null || options.plaintextLogin,
+      utf8: false,
       username: null,
       open: null,
       ended: false,
@@ -74,6 +105,7 @@ class Pop3Connection {
     } catch (error) {
       await this.#giveUp(error)
     } finally {
+      this.#release()
       await this.#session.open?.release()
       this.#log.info({ elapsedMs: Date.now() - startedAt, sentBytes: this.#sentBytes }, 'session ended')
     }
@@ -87,6 +119,7 @@ class Pop3Connection {
     try {
       const reply = await this.#run(known, argument)
       this.#options.metrics.command(known ? name : 'unknown', 'ok')
+      this.#badCommands = 0
       await this.#send(reply)
     } catch (error) {
       if (!(error instanceof Pop3Error)) throw error
@@ -105,6 +138,7 @@ class Pop3Connection {
 
   async #send(reply: Reply): Promise<void> {
     if (reply.startTls) {
+      this.#release()
       await this.#connection.startTls(statusLine(reply))
       // What the client sent in the clear behind STLS is forgotten with the old reader.
       this.#reader = this.#newReader()
@@ -112,49 +146,79 @@ class Pop3Connection {
       this.#session.mayLogin = true
       return
     }
-    await this.#write(statusLine(reply))
-    for await (const chunk of reply.body ?? []) await this.#write(chunk)
-  }
-
-  async #login(username: string, password: string): Promise<Login> {
+    const { body } = reply
+    if (body === undefined) return this.#write(statusLine(reply))
+    const chunks = body[Symbol.asyncIterator]()
+    // What cannot be read is refused: after the status line there is no way to.
+    let next = await chunks.next().catch(refuseUnread)
     try {
-      const login = await this.#options.login(username, password, this.#connection.address)
-      this.#options.metrics.login(login.kind)
-      this.#log.info({ username, result: login.kind }, 'login')
-      return login
-    } catch (cause) {
-      throw new Pop3Error('Try again later', 'SYS/TEMP', { cause })
+      for (await this.#write(statusLine(reply)); !next.done; next = await chunks.next()) await this.#write(next.value)
+    } finally {
+      await chunks.return?.()
     }
   }
 
+  /** @throws EndOfSession */
   async #readLine(): Promise<string | null> {
-    const { idleTimeoutMs, loginTimeoutMs } = this.#options
-    const timeout = AbortSignal.timeout(this.#session.open === null ? loginTimeoutMs : idleTimeoutMs)
-    return this.#reader.next(AbortSignal.any([timeout, this.#connection.draining]))
+    const { draining } = this.#connection
+    const here = draining.aborted ? null : this.#reader.take()
+    if (here !== null) return here
+    // Answers to commands that came together go together; before waiting for more, all are on their way.
+    this.#release()
+    const left = this.#session.open === null ? this.#mustLogInBy - performance.now() : this.#options.idleTimeoutMs
+    try {
+      return await within(Math.max(left, 0), [draining], (signal) => this.#reader.next(signal))
+    } catch (cause) {
+      throw new EndOfSession('no further command', { cause })
+    }
   }
 
+  /** @throws EndOfSession the client is gone, or takes nothing */
   async #write(bytes: string | Uint8Array): Promise<void> {
-    const { socket, signal } = this.#connection
+    const { socket } = this.#connection
+    if (socket.destroyed) throw new EndOfSession('the client is gone')
+    if (socket.writableCorked === 0) socket.cork()
     this.#sentBytes += bytes.length
     this.#options.metrics.sent(bytes.length)
-    // A client that is gone is noticed when the next line is read.
-    if (!socket.write(bytes) && !socket.destroyed) await once(socket, 'drain', { signal }).catch(() => {})
+    if (!socket.write(bytes)) await this.#drained()
+  }
+
+  async #drained(): Promise<void> {
+    const { socket, signal } = this.#connection
+    this.#release()
+    if (!socket.writableNeedDrain) return
+    try {
+      await within(this.#options.idleTimeoutMs, [signal], (limit) => once(socket, 'drain', { signal: limit }))
+    } catch (cause) {
+      // There is no telling a client that does not listen.
+      socket.destroy()
+      throw new EndOfSession('the client takes nothing', { cause })
+    }
+  }
+
+  /** Sends what waits to be sent together. */
+  #release(): void {
+    const { socket } = this.#connection
+    while (socket.writableCorked > 0) socket.uncork()
   }
 
   /** Nothing is removed: only QUIT does that — RFC 1939 §3. */
   async #giveUp(error: unknown): Promise<void> {
+    const { socket, draining } = this.#connection
+    const cause = error instanceof EndOfSession ? error.cause : undefined
     const text =
-      error instanceof LineTooLong
+      cause instanceof LineTooLong
         ? '-ERR Line too long\r\n'
-        : this.#connection.draining.aborted
+        : cause !== undefined && draining.aborted
           ? '-ERR [SYS/TEMP] Service is stopping, try again later\r\n'
-          : error instanceof Error && error.name === 'TimeoutError'
+          : cause instanceof TimeLimit
             ? '-ERR Autologout\r\n'
             : null
-    if (text !== null) return this.#write(text)
+    this.#release()
+    if (text !== null && !socket.destroyed) return void socket.write(text)
     // In the middle of a message there is no way to say so but to end the connection.
-    this.#log.warn({ err: error }, 'session failed')
-    this.#connection.socket.destroy()
+    if (!(error instanceof EndOfSession)) this.#log.warn({ err: error }, 'session failed')
+    socket.destroy()
   }
 
   #newReader(): LineReader {

@@ -21,16 +21,21 @@ export class LineReader {
     socket.once('close', () => (this.#ended = true))
   }
 
+  /** A line that is here already, without its end; else null. */
+  take(): string | null {
+    const end = this.#pending.indexOf(LF)
+    if (end === -1) return null
+    const line = this.#pending.subarray(0, end).toString('utf8')
+    this.#pending = this.#pending.subarray(end + 1)
+    return line.endsWith('\r') ? line.slice(0, -1) : line
+  }
+
   /** Without its end; null at the end of the connection. @throws LineTooLong; the reason of `signal` */
   async next(signal: AbortSignal): Promise<string | null> {
     for (;;) {
       signal.throwIfAborted()
-      const end = this.#pending.indexOf(LF)
-      if (end !== -1) {
-        const line = this.#pending.subarray(0, end).toString('utf8')
-        this.#pending = this.#pending.subarray(end + 1)
-        return line.endsWith('\r') ? line.slice(0, -1) : line
-      }
+      const line = this.take()
+      if (line !== null) return line
       if (this.#pending.length > this.#maxLength) throw new LineTooLong(`more than ${this.#maxLength} octets`)
       const chunk = this.#socket.read() as Buffer | null
       if (chunk !== null) this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])

@@ -1,10 +1,10 @@
 import { Counter, type Registry } from 'prom-client'
 
-import type { Login } from './session.ts'
+import type { LoginResult } from './session.ts'
 
 export interface Pop3Metrics {
   command(name: string, result: 'ok' | 'err'): void
-  login(result: Login['kind']): void
+  login(result: LoginResult): void
   sent(bytes: number): void
 }
 
@@ -16,7 +16,7 @@ export function pop3Metrics(registry: Registry): Pop3Metrics {
     labelNames: ['command', 'result'],
     registers,
   })
-  /** result: opened, refused, throttled, inUse */
+  /** result: accepted, refused, throttled, inUse */
   const logins = new Counter({
     name: 'mail_pop3_logins_total',
     help: 'Logins by result.',

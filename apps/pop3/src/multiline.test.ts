@@ -23,7 +23,7 @@ test('every line that begins with a dot gets another, wherever the chunks are cu
 test('a last line without its end is ended before the dot', async () => {
   for (const size of SIZES) {
     assert.equal(await textOf(multiline(chunked('a', size))), 'a\r\n.\r\n')
-    assert.equal(await textOf(multiline(chunked('a\r', size))), 'a\r\n.\r\n')
+    assert.equal(await textOf(multiline(chunked('a\r', size))), 'a\r\r\n.\r\n')
   }
   assert.equal(await textOf(multiline(chunked('', 1))), '.\r\n')
 })

@@ -18,7 +18,8 @@ export async function* multiline(body: AsyncIterable<Uint8Array>): AsyncIterable
     last = chunk[chunk.length - 1] as number // chunk is not empty
     atLineStart = last === LF
   }
-  if (last !== LF) yield last === CR ? Uint8Array.of(LF) : CRLF
+  // A CR that ends no line is content, as everywhere else.
+  if (last !== LF) yield CRLF
   yield END
 }
 

@@ -22,7 +22,7 @@ export const pop3Service = defineService<Pop3Config>({
       idleTimeoutMs: config.POP3_IDLE_TIMEOUT_MS,
       loginTimeoutMs: config.POP3_LOGIN_TIMEOUT_MS,
       maxBadCommands: config.POP3_MAX_BAD_COMMANDS,
-      login: (username, password, clientAddress) => maildrops.login(username, password, clientAddress),
+      verifier: (clientAddress) => ({ password: (claim) => maildrops.password(claim, clientAddress) }),
       metrics: pop3Metrics(metrics),
       log,
     }

@@ -5,20 +5,28 @@
  */
 import type { Maildrop } from './maildrop.ts'
 import type { Reply } from './reply.ts'
+import type { Verdict, Verifier } from './sasl.ts'
 
-export type Login =
-  | { kind: 'opened'; maildrop: Maildrop; release(): Promise<void> }
-  | { kind: 'refused'; delayMs: number }
-  | { kind: 'throttled' }
-  /** Another session has the maildrop — RFC 1939 §4. */
-  | { kind: 'inUse' }
+/** Somebody who is who they say, and their maildrop, not opened yet. */
+export interface Granted {
+  /** Locks the maildrop and takes its snapshot; null: another session has it — RFC 1939 §4. */
+  open(): Promise<OpenMaildrop | null>
+}
+
+export interface OpenMaildrop {
+  maildrop: Maildrop
+  release(): Promise<void>
+}
+
+export type LoginResult = Verdict<unknown>['kind'] | 'inUse'
 
 export interface SessionPorts {
-  /** Checks the password, locks the maildrop and takes its snapshot. Throws when something it needs is down. */
-  login(username: string, password: string): Promise<Login>
+  /** Throws when something it needs is down. */
+  verifier: Verifier<Granted>
+  loggedIn(result: LoginResult): void
   /** The next line, for a SASL exchange; null at the end of the connection. */
   readLine(): Promise<string | null>
-  write(line: string): void
+  write(line: string): Promise<void>
   pause(ms: number): Promise<void>
 }
 
@@ -28,10 +36,17 @@ export interface Session {
   canStartTls: boolean
   /** Passwords may be sent: encrypted, or allowed by a setting. */
   mayLogin: boolean
+  /** UTF8 was said — RFC 6856 §2.1. */
+  utf8: boolean
   /** USER's argument, waiting for PASS. */
   username: string | null
-  open: { maildrop: Maildrop; release(): Promise<void> } | null
+  open: OpenMaildrop | null
   ended: boolean
 }
 
 export type Command = (session: Session, argument: string) => Promise<Reply> | Reply
+
+/** Not the command is over but the session: a time limit, the end of the service, a line without end. The cause says which. */
+export class EndOfSession extends Error {
+  override readonly name = 'EndOfSession'
+}

@@ -1,5 +1,9 @@
 /** The protocol through its front door, over a maildrop in memory. */
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 
 import { connectionMetrics, listenTcp } from '@postbus/listener'
@@ -8,9 +12,10 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 
 import { serve, type ConnectionOptions } from '../src/connection.ts'
-import { Maildrop, type MaildropPorts } from '../src/maildrop.ts'
+import { Maildrop, MessageGone, Snapshot, type MaildropPorts } from '../src/maildrop.ts'
 import { pop3Metrics } from '../src/metrics.ts'
 
+/** By UID; what transcripts are about. */
 const texts: Record<number, string> = {
   4: 'Subject: one\r\n\r\n.dot\r\n',
   9: 'Subject: two\r\n\r\nlines\r\n',
@@ -24,7 +29,10 @@ interface Running {
   port: number
   ca: string
   removed: number[][]
+  read: number[][]
   released: () => number
+  /** A session gave the maildrop back. */
+  firstRelease: Promise<void>
   close(): Promise<void>
 }
 
@@ -34,27 +42,47 @@ async function start(
   ports: Partial<MaildropPorts> = {},
 ): Promise<Running> {
   const removed: number[][] = []
+  const read: number[][] = []
   let released = 0
+  let open = 0
+  const firstRelease = Promise.withResolvers<void>()
   const registry = new Registry()
   const log = pino({ level: 'silent' })
   const maildrop: MaildropPorts = {
     uidValidity: 77,
-    messages,
+    snapshot: Snapshot.from(messages),
     async *read(uid) {
       yield Buffer.from(texts[uid] ?? '')
     },
     remove: async (uids) => void removed.push([...uids]),
+    markRead: async (uids) => void read.push([...uids]),
     ...ports,
+  }
+  const openOne = async () => {
+    if (open > 0) return null
+    open++
+    const release = async (): Promise<void> => {
+      open--
+      released++
+      firstRelease.resolve()
+    }
+    return { maildrop: new Maildrop(maildrop), release }
   }
   const session: ConnectionOptions = {
     plaintextLogin: true,
     idleTimeoutMs: 60_000,
     loginTimeoutMs: 60_000,
     maxBadCommands: 20,
-    login: async (username, password) =>
-      username === 'mrose@example.org' && password === 'tan staaf'
-        ? { kind: 'opened', maildrop: new Maildrop(maildrop), release: async () => void released++ }
-        : { kind: 'refused', delayMs: 0 },
+    verifier: () => ({
+      async password({ username, password }) {
+        if (username === 'throttled@example.org') return { kind: 'throttled' }
+        if (username === 'down@example.org') throw new Error('nobody answers')
+        const known = ['mrose@example.org', 'rosé@example.org'].includes(username)
+        return known && password === 'tan staaf'
+          ? { kind: 'accepted', granted: { open: openOne } }
+          : { kind: 'refused', delayMs: 0 }
+      },
+    }),
     metrics: pop3Metrics(registry),
     log,
     ...options,
@@ -69,40 +97,107 @@ async function start(
     log,
   })
   t.after(() => listener.close(0))
-  return { port: listener.port, ca: tls.ca, removed, released: () => released, close: () => listener.close(1000) }
+  return {
+    ...{ port: listener.port, ca: tls.ca, removed, read, firstRelease: firstRelease.promise },
+    released: () => released,
+    close: () => listener.close(1000),
+  }
 }
 
-const transcript = (name: string): URL => new URL(`./transcripts/${name}.pop3`, import.meta.url)
+const folder = new URL('./transcripts/', import.meta.url)
 
-test('a session reads, marks, resets and removes at QUIT what is marked', async (t) => {
-  const { port, removed, released } = await start(t)
-  await playTranscript(transcript('session'), port)
-  assert.deepEqual(removed, [[9]])
-  assert.equal(released(), 1)
+/** What a transcript needs to be otherwise than usual. */
+const settings: Record<string, Partial<ConnectionOptions>> = {
+  'rfc2595-stls.pop3': { plaintextLogin: false },
+  'rfc2595-capa.pop3': { plaintextLogin: false },
+  'rfc8314-cleartext.pop3': { plaintextLogin: false },
+  'limits.pop3': { maxBadCommands: 3 },
+}
+
+for (const file of readdirSync(folder).filter((name) => name.endsWith('.pop3'))) {
+  test(`transcript ${file}`, async (t) => {
+    const { port, ca, removed } = await start(t, settings[file])
+    await playTranscript(new URL(file, folder), { port, tls: { ca, servername: 'localhost' }, timeoutMs: 5000 })
+    const wanted = /^# REMOVED(.*)$/m.exec(await readFile(new URL(file, folder), 'utf8'))?.[1]?.trim()
+    assert.equal(removed.flat().join(' '), wanted ?? '')
+  })
+}
+
+test('every capability has three transcripts that name its RFC', async (t) => {
+  const { port } = await start(t)
+  const client = await Conversation.open({ port })
+  t.after(() => client.close())
+  await client.line()
+  client.write('CAPA\r\n')
+  await client.line()
+  const scripts = await Promise.all(readdirSync(folder).map((file) => readFile(new URL(file, folder), 'utf8')))
+  for (let line = await client.line(); line !== null && line !== '.'; line = await client.line()) {
+    const [capability = ''] = line.split(' ')
+    const named = scripts.filter((script) =>
+      script
+        .split('\n')[0]
+        ?.split(/[ ,:.]+/)
+        .includes(capability),
+    )
+    assert.ok(named.length >= 3, `${capability} is named in the first line of ${named.length} transcripts`)
+  }
 })
 
-test('UIDL and TOP, pipelined', async (t) => {
-  const { port, removed } = await start(t)
-  await playTranscript(transcript('uidl-top'), port)
-  assert.deepEqual(removed, [])
-})
+async function logIn(t: TestContext, port: number): Promise<Conversation> {
+  const client = await Conversation.open({ port })
+  t.after(() => client.close())
+  client.write('USER mrose@example.org\r\nPASS tan staaf\r\n')
+  for (let index = 0; index < 3; index++) assert.match((await client.line()) ?? '', /^\+OK/)
+  return client
+}
 
-test('a session that ends without QUIT removes nothing and gives its lock back', async (t) => {
-  const { port, removed, released, close } = await start(t)
-  await playTranscript(transcript('auth'), port)
+async function rest(client: Conversation): Promise<string[]> {
+  const lines = []
+  for (let line = await client.line(); line !== null; line = await client.line()) lines.push(line)
+  return lines
+}
+
+test('a session that ends without QUIT removes nothing, marks nothing and gives its lock back', async (t) => {
+  const { port, removed, read, released, close } = await start(t)
+  const client = await logIn(t, port)
+  client.write('RETR 2\r\nDELE 1\r\n')
+  while ((await client.line()) !== '.');
+  assert.match((await client.line()) ?? '', /^\+OK/)
   await close()
-  assert.deepEqual(removed, [])
-  assert.equal(released(), 1)
+  assert.deepEqual([removed, read, released()], [[], [], 1])
 })
 
-test('passwords are refused in the clear, and nothing said before STLS is obeyed after it', async (t) => {
-  const { port, ca } = await start(t, { plaintextLogin: false })
-  await playTranscript(transcript('clear'), { port, tls: { ca, servername: 'localhost' } })
+test('what was read to its end is marked as read at QUIT; what is removed is not, nor what TOP showed', async (t) => {
+  const { port, removed, read } = await start(t)
+  const client = await logIn(t, port)
+  client.write('RETR 1\r\nRETR 2\r\nDELE 1\r\nRSET\r\nTOP 1 0\r\nDELE 2\r\nQUIT\r\n')
+  assert.match((await rest(client)).at(-1) ?? '', /^\+OK/)
+  assert.deepEqual([read, removed], [[[4]], [[9]]])
 })
 
-test('refused commands are bounded', async (t) => {
-  const { port } = await start(t, { maxBadCommands: 3 })
-  await playTranscript(transcript('limits'), port)
+test('a maildrop whose marks cannot be stored is still emptied', async (t) => {
+  const failing = { markRead: async () => Promise.reject(new Error('mailstore')) }
+  const { port, removed } = await start(t, {}, failing)
+  const client = await logIn(t, port)
+  client.write('RETR 1\r\nDELE 2\r\nQUIT\r\n')
+  assert.match((await rest(client)).at(-1) ?? '', /^\+OK/)
+  assert.deepEqual(removed, [[9]])
+})
+
+test('one session has the maildrop; the next has it after its end', async (t) => {
+  const { port } = await start(t)
+  const first = await logIn(t, port)
+  const second = await Conversation.open({ port })
+  t.after(() => second.close())
+  await second.line()
+  second.write('USER mrose@example.org\r\nPASS tan staaf\r\n')
+  await second.line()
+  assert.match((await second.line()) ?? '', /^-ERR \[IN-USE\]/)
+  first.write('QUIT\r\n')
+  await rest(first)
+  second.write('USER mrose@example.org\r\nPASS tan staaf\r\n')
+  await second.line()
+  assert.match((await second.line()) ?? '', /^\+OK/)
 })
 
 test('a line without end is cut off', async (t) => {
@@ -110,24 +205,95 @@ test('a line without end is cut off', async (t) => {
   const client = await Conversation.open({ port })
   t.after(() => client.close())
   assert.match((await client.line()) ?? '', /^\+OK/)
-  client.write('A'.repeat(10_000))
+  client.write('A'.repeat(100_000))
   assert.match((await client.line()) ?? '', /^-ERR/)
   assert.equal(await client.line(), null)
 })
 
-test('a directory that does not answer is a temporary refusal, and the session goes on', async (t) => {
-  const { port } = await start(t, {
-    login: async () => {
-      throw new Error('nobody answers')
-    },
-  })
+test('a client that never logs in is shown out however busy it is', async (t) => {
+  const { port } = await start(t, { loginTimeoutMs: 300 })
   const client = await Conversation.open({ port })
   t.after(() => client.close())
   await client.line()
-  client.write('USER a@example.org\r\nPASS b\r\nNOOP\r\n')
+  let lines = 0
+  for (let line: string | null = ''; line !== null; lines++) {
+    if (!/Autologout/.test(line)) client.write('USER mrose@example.org\r\n')
+    line = await client.line()
+    if (line !== null && /^-ERR/.test(line)) assert.match(line, /Autologout/)
+  }
+  assert.ok(lines > 2)
+})
+
+test('octets of no text at all are refused, and the session goes on', async (t) => {
+  const { port } = await start(t, { maxBadCommands: 100 })
+  const client = await Conversation.open({ port })
+  t.after(() => client.close())
+  await client.line()
+  const garbage = [...Array(60).keys()].map((seed) =>
+    Buffer.from(
+      Array.from({ length: seed }, (_, at) => (seed * 37 + at * 101) & 0xff).filter((octet) => octet !== 0x0a),
+    ),
+  )
+  client.write(Buffer.concat(garbage.flatMap((line) => [line, Buffer.from('\r\n')])))
+  for (const _ of garbage) assert.match((await client.line()) ?? '', /^-ERR /)
+  client.write('CAPA\r\n')
   assert.match((await client.line()) ?? '', /^\+OK/)
+})
+
+test('a reader that takes nothing is cut off, and nothing more is read for it', async (t) => {
+  let chunks = 0
+  const { port, firstRelease } = await start(
+    t,
+    { idleTimeoutMs: 200 },
+    {
+      async *read() {
+        for (; ; chunks++) yield Buffer.alloc(64 * 1024, 0x61)
+      },
+    },
+  )
+  const client = connect(port, '127.0.0.1').on('error', () => {})
+  t.after(() => client.destroy())
+  client.write('USER mrose@example.org\r\nPASS tan staaf\r\nRETR 1\r\n')
+  await firstRelease
+  // What the kernel took, and a little more.
+  assert.ok(chunks < 2000, `${chunks} chunks`)
+})
+
+test('a message that was removed meanwhile, or cannot be read now, is refused instead of begun', async (t) => {
+  const { port } = await start(
+    t,
+    {},
+    {
+      async *read(uid) {
+        throw uid === 4 ? new MessageGone('gone') : new Error('mailstore')
+      },
+    },
+  )
+  const client = await logIn(t, port)
+  client.write('RETR 1\r\nTOP 2 1\r\nNOOP\r\n')
+  assert.match((await client.line()) ?? '', /^-ERR The message is gone/)
   assert.match((await client.line()) ?? '', /^-ERR \[SYS\/TEMP\]/)
-  assert.match((await client.line()) ?? '', /^-ERR/)
+  assert.match((await client.line()) ?? '', /^\+OK/)
+})
+
+test('fifty thousand messages are listed and named, each once, and thousands marked in one go', async (t) => {
+  const [many, some] = [50_000, 5000]
+  const snapshot = Snapshot.from(Array.from({ length: many }, (_, index) => ({ uid: 3 * index + 1, size: index })))
+  const { port, removed } = await start(t, {}, { snapshot })
+  const client = connect(port, '127.0.0.1')
+  t.after(() => client.destroy())
+  const dele = Array.from({ length: some }, (_, index) => `DELE ${index + 1}\r\n`).join('')
+  client.write(`USER mrose@example.org\r\nPASS tan staaf\r\nLIST\r\nUIDL\r\n${dele}STAT\r\nQUIT\r\n`)
+  const lines = (await text(client)).split('\r\n')
+  // Greeting, name and password come first; each listing has a first line and a last one.
+  const list = lines.slice(4, 4 + many)
+  assert.deepEqual([list[0], list.at(-1)], ['1 0', `${many} ${many - 1}`])
+  const uidl = lines.slice(6 + many, 6 + 2 * many)
+  assert.equal(new Set(uidl.map((line) => line.split(' ')[1])).size, many)
+  const marked = lines.slice(7 + 2 * many, 7 + 2 * many + some)
+  assert.ok(marked.every((line) => line === '+OK marked'))
+  assert.ok(lines[7 + 2 * many + some]?.startsWith(`+OK ${many - some} `))
+  assert.equal(removed.flat().length, some)
 })
 
 test('a removal that fails is told at QUIT', async (t) => {

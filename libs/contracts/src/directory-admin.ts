@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 import { defineRequest } from './define.ts'
 import { AccountId, ForwardPath, Timestamp } from './envelope.ts'
-import { MAX_MEMBERS, SigningAlgorithm } from './directory.ts'
+import { MAX_MEMBERS, SessionToken, SigningAlgorithm } from './directory.ts'
 
 /** As typed by an operator; the directory folds it to lower-case A-labels. */
 const DomainName = z.string().min(1).max(255)
@@ -138,6 +138,15 @@ export const listAccounts = defineRequest({
     ...Page.shape,
   }),
   output: z.object({ accounts: z.array(Account), more: z.boolean() }),
+})
+
+export const openAccount = defineRequest({
+  ...operators,
+  name: 'directory.openAccount',
+  purpose: "A session token for an account's mailboxes without its password, also for one that may not log in.",
+  refusals: ['invalid', 'noSuchAccount'],
+  input: z.object({ address: ForwardPath, /** Who asks, for the log. */ by: z.string().max(200) }),
+  output: z.object({ account: AccountId, token: SessionToken, tokenExpiresInMs: z.int() }),
 })
 
 const AliasSettings = Alias.pick({ kind: true, members: true, owner: true })

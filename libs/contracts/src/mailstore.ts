@@ -15,6 +15,12 @@ import { AccountId, QueueId, Timestamp } from './envelope.ts'
 
 const front = { answerer: 'mailstore', askers: ['imap', 'pop3'] } as const
 
+/** What operators do in a mailbox as its owner could, with a token of directory.openAccount: list, export, import. */
+const frontOrOperator = { answerer: 'mailstore', askers: ['imap', 'pop3', 'operator', 'console'] } as const
+
+/** What only operators do, with such a token. */
+const operators = { answerer: 'mailstore', askers: ['operator', 'console'] } as const
+
 /** Above this a row names a blob instead of carrying the bytes. */
 export const MAX_INLINE_BYTES = 64 * 1024
 
@@ -68,7 +74,7 @@ export const MailboxInfo = z.object({
 export type MailboxInfo = z.infer<typeof MailboxInfo>
 
 export const listMailboxes = defineRequest({
-  ...front,
+  ...frontOrOperator,
   name: 'mailstore.list',
   refusals: ['tokenInvalid'],
   purpose: 'Every mailbox of the account, and names subscribed to that have none. Counts are exact.',
@@ -86,7 +92,7 @@ export const mailboxStatus = defineRequest({
 })
 
 export const createMailbox = defineRequest({
-  ...front,
+  ...frontOrOperator,
   name: 'mailstore.create',
   refusals: ['tokenInvalid', 'exists', 'invalid', 'limit'],
   purpose: 'Create a mailbox and the levels above it.',
@@ -114,7 +120,7 @@ export const renameMailbox = defineRequest({
 })
 
 export const subscribeMailbox = defineRequest({
-  ...front,
+  ...frontOrOperator,
   name: 'mailstore.subscribe',
   refusals: ['tokenInvalid', 'invalid', 'limit'],
   purpose: 'Set or clear a subscription; the mailbox need not exist.',
@@ -124,7 +130,7 @@ export const subscribeMailbox = defineRequest({
 
 /** Sent in pieces: a mailbox of a million messages with every second one expunged is a long set. */
 export const openMailbox = defineRows({
-  ...front,
+  ...frontOrOperator,
   name: 'mailstore.open',
   refusals: ['tokenInvalid', 'noSuchMailbox'],
   purpose: 'SELECT and EXAMINE: the mailbox as of one moment, then its UIDs in pieces.',
@@ -206,7 +212,7 @@ export const SectionBytes = z.discriminatedUnion('kind', [
 export type SectionBytes = z.infer<typeof SectionBytes>
 
 export const fetchMessages = defineRows({
-  ...front,
+  ...frontOrOperator,
   name: 'mailstore.fetch',
   refusals: ['tokenInvalid', 'noSuchMailbox'],
   purpose: 'Messages by UID, ascending; those gone meanwhile are left out.',
@@ -312,7 +318,7 @@ export const expungeMessages = defineRequest({
 })
 
 export const appendMessages = defineRequest({
-  ...front,
+  ...frontOrOperator,
   name: 'mailstore.append',
   refusals: ['tokenInvalid', 'noSuchMailbox', 'noSuchMessage', 'overQuota', 'noSuchBlob', 'tooLarge', 'limit'],
   purpose:
@@ -443,7 +449,7 @@ export const threadMailbox = defineRows({
 })
 
 export const quotaOf = defineRequest({
-  ...front,
+  ...frontOrOperator,
   name: 'mailstore.quota',
   refusals: ['tokenInvalid'],
   purpose: "The account's use and limit.",
@@ -515,6 +521,84 @@ export const setMetadata = defineRequest({
       .max(MAX_METADATA_ENTRIES),
   }),
   output: z.object({}),
+})
+
+/** A message that was expunged, or went with its mailbox, and whose content is still kept. */
+export const ExpungedMessage = z.object({
+  /** Names it in mailstore.restore; never reused. */
+  id: z.int().positive(),
+  /** The mailbox's name when the message went. */
+  mailbox: MailboxName,
+  uid: Uid,
+  expungedAt: Timestamp,
+  /** From then on it may be gone for good. */
+  keptUntil: Timestamp,
+  internalDate: Timestamp,
+  size: z.int().nonnegative(),
+  flags: z.array(Flag),
+  /** As written, one character per octet, cut after 200; absent fields are ''. */
+  from: z.string(),
+  subject: z.string(),
+})
+export type ExpungedMessage = z.infer<typeof ExpungedMessage>
+
+export const listExpunged = defineRows({
+  ...operators,
+  name: 'mailstore.expunged',
+  refusals: ['tokenInvalid'],
+  purpose: 'Messages that can be restored, in the order in which they went.',
+  input: z.object({
+    token: SessionToken,
+    mailbox: MailboxName.optional(),
+    /** Gone at this time or later. */
+    since: Timestamp.optional(),
+  }),
+  row: ExpungedMessage,
+})
+
+export const MAX_RESTORED = 500
+
+export const restoreExpunged = defineRequest({
+  ...operators,
+  name: 'mailstore.restore',
+  refusals: ['tokenInvalid', 'invalid', 'limit', 'overQuota'],
+  purpose:
+    'Put expunged messages back, all or none: into the mailbox they were in, made again if it is gone, or into `to`. New UIDs; \\Deleted is left out. Those no longer kept are left out.',
+  timeoutMs: 60_000,
+  input: z.object({
+    token: SessionToken,
+    ids: z.array(z.int().positive()).min(1).max(MAX_RESTORED),
+    to: MailboxName.optional(),
+  }),
+  output: z.object({ restored: z.int().nonnegative() }),
+})
+
+/**
+ * What is wrong in an account. `counters`: of a mailbox or the account. `size`: of a message. `references`: how often a message's
+ * bytes are shown. `structure`: offsets of parts. `keywords`: on messages that are not there. `bytes`: the message's bytes are gone or too short.
+ */
+export const Fault = z.object({
+  kind: z.enum(['counters', 'size', 'references', 'structure', 'keywords', 'bytes']),
+  /** Absent for the account as a whole. */
+  mailbox: MailboxName.optional(),
+  uid: Uid.optional(),
+  detail: z.string().max(500),
+  repaired: z.boolean(),
+})
+export type Fault = z.infer<typeof Fault>
+
+export const checkAccount = defineRows({
+  ...operators,
+  name: 'mailstore.check',
+  refusals: ['tokenInvalid'],
+  purpose:
+    'Look at all an account has: counters, references, sizes, structures, bytes. With `repair` what follows from the rest is set right; `bytes` cannot be. A `checked` row after each mailbox, and one for the account, last.',
+  timeoutMs: 120_000,
+  input: z.object({ token: SessionToken, repair: z.boolean() }),
+  row: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('fault'), fault: Fault }),
+    z.object({ kind: z.literal('checked'), mailbox: MailboxName.optional(), messages: z.int().nonnegative() }),
+  ]),
 })
 
 /** For custody, before it publishes a lost task again: the delivery keys are the last word on what stands in a mailbox. */

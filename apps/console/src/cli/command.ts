@@ -13,6 +13,9 @@ export interface CommandContext {
   by: string
   /** How far a long command has come. */
   progress(text: string): void
+  /** The same in a line that the next one replaces, where there is a terminal; else a line now and then. Null: no more of it. */
+  status(text: string | null): void
+  env: NodeJS.ProcessEnv
 }
 
 /** What a command answers: the value for `--json`, and the same for a person. */
@@ -42,9 +45,7 @@ export interface Command extends Described {
   run(context: CommandContext): Promise<Answer>
 }
 
-export interface LocalContext extends Omit<CommandContext, 'bus'> {
-  env: NodeJS.ProcessEnv
-}
+export type LocalContext = Omit<CommandContext, 'bus'>
 
 /** One that works on the machine it is called on, with or without a bus. */
 export interface LocalCommand extends Described {

@@ -41,6 +41,13 @@ export async function choosePassword(options: OptionValues, ask: boolean): Promi
   return { password: password === '' ? undefined : password, generated: false }
 }
 
+/** A password somebody else set: typed once, or from standard input. */
+export async function knownPassword(options: OptionValues): Promise<string> {
+  if (options['password-stdin']) return firstLine()
+  if (!process.stdin.isTTY) throw new UsageError('the password comes from standard input: say --password-stdin')
+  return prompt('password: ')
+}
+
 async function firstLine(): Promise<string> {
   for await (const line of createInterface({ input: process.stdin })) return line
   throw new UsageError('standard input is empty')

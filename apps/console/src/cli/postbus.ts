@@ -7,6 +7,8 @@ import { StorageFull } from '@postbus/sql'
 import { z } from 'zod'
 
 import { BackupDamaged } from '../backup/manifest.ts'
+import { OtherJournal } from '../mailbox/journal.ts'
+import { MessageUnreadable, NoMailThere } from '../mailbox/mail.ts'
 import { DirectoryNotEmpty } from '../backup/restore-backup.ts'
 import { BackupImpossible } from '../backup/take-backup.ts'
 import {
@@ -27,17 +29,19 @@ import { deadCommands } from './commands/dead.ts'
 import { dkimCommands } from './commands/dkim.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { domainCommands } from './commands/domain.ts'
+import { mailboxCommands } from './commands/mailbox.ts'
 import { queueCommands } from './commands/queue.ts'
 import { transportCommands } from './commands/transport.ts'
 import { whereCommand } from './commands/where.ts'
 import { connectOperator, NotRunning } from './connect.ts'
 import { commandHelp, generalHelp } from './help.ts'
+import { statusLine, type Stderr } from './status-line.ts'
 
 /** What a call sees of its process. */
 export interface Surroundings {
   env: NodeJS.ProcessEnv
   stdout: { write(text: string): unknown }
-  stderr: { write(text: string): unknown }
+  stderr: Stderr
 }
 
 const REFUSED = 1
@@ -52,6 +56,7 @@ const commands: readonly (Command | LocalCommand)[] = [
   ...aliasCommands,
   ...groupCommands,
   ...listCommands,
+  ...mailboxCommands,
   ...queueCommands,
   ...transportCommands,
   ...deadCommands,
@@ -89,8 +94,9 @@ async function run(
   options: OptionValues,
   { env, stderr }: Surroundings,
 ): Promise<Answer> {
-  const context = { args, options, by: callerOf(env), progress: (text: string) => void stderr.write(`${text}\n`) }
-  if ('runLocally' in command) return command.runLocally({ ...context, env })
+  const progress = (text: string): void => void stderr.write(`${text}\n`)
+  const context = { args, options, by: callerOf(env), progress, status: statusLine(stderr), env }
+  if ('runLocally' in command) return command.runLocally(context)
   const bus = await connectOperator(textOption(options, 'data'), env)
   try {
     return await command.run({ ...context, bus })
@@ -151,7 +157,10 @@ function explain(error: unknown): { status: number; text: string } {
   return { status: EX_SOFTWARE, text: error instanceof Error ? (error.stack ?? error.message) : String(error) }
 }
 
-const refusals = [BackupDamaged, BackupImpossible, DataDirectoryInUse, DirectoryNotEmpty, StorageFull]
+const refusals = [
+  ...[BackupDamaged, BackupImpossible, DataDirectoryInUse, DirectoryNotEmpty, StorageFull],
+  ...[MessageUnreadable, NoMailThere, OtherJournal],
+]
 
 /** With what lies beneath it: of a failed copy that is the file system's own word. */
 function textOf(error: unknown): string {

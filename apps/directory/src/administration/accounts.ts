@@ -69,7 +69,8 @@ export async function deleteAccount(address: string, ports: Ports): Promise<Acco
   return accountView(account)
 }
 
-async function accountAt(address: string, ports: Pick<DirectoryReader, 'accountNamed'>): Promise<AccountRecord> {
+/** @throws Refusal noSuchAccount */
+export async function accountAt(address: string, ports: Pick<DirectoryReader, 'accountNamed'>): Promise<AccountRecord> {
   const name = nameField('address', address)
   const account = await ports.accountNamed(name)
   if (account === undefined) throw new Refusal('noSuchAccount', `address: ${formatName(name)} is no account`)

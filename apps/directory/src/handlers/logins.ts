@@ -1,12 +1,21 @@
-/** Logins and session tokens: authenticate, scramStart, scramFinish, authenticateBearer, renewToken, tokenKeys. */
+/** Logins and session tokens: authenticate, scramStart, scramFinish, authenticateBearer, renewToken, openAccount, tokenKeys. */
 import type { AnswerContext, Stoppable } from '@postbus/bus'
-import { authenticate, authenticateBearer, renewToken, scramFinish, scramStart, tokenKeys } from '@postbus/contracts'
+import {
+  authenticate,
+  authenticateBearer,
+  openAccount,
+  renewToken,
+  scramFinish,
+  scramStart,
+  tokenKeys,
+} from '@postbus/contracts'
 import type { z } from 'zod'
 
 import { logInWithBearer, type VerifyBearer } from '../accounts/bearer.ts'
 import { type Login, type LoginTools, logIn } from '../accounts/log-in.ts'
 import { finishScram, type ScramTools, startScram } from '../accounts/scram.ts'
 import type { Tokens } from '../accounts/tokens.ts'
+import { accountAt } from '../administration/accounts.ts'
 import { formatName } from '../addresses/names.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 import { Refusal } from '../refusal.ts'
@@ -84,6 +93,12 @@ export function answerLogins(
       const renewed = await tokens.renew(token)
       if (renewed === null) throw new Refusal('tokenInvalid', 'token: not good, or its account may not any more')
       return renewed
+    }),
+
+    answer(openAccount, async ({ address, by }, { log }) => {
+      const account = await accountAt(address, store)
+      log.info({ account: account.account, address, by }, 'mailboxes opened by an operator')
+      return { account: account.account, ...(await tokens.issue(account)) }
     }),
 
     answer(tokenKeys, async () => ({ keys: await tokens.publicKeys() })),

@@ -34,7 +34,10 @@ function ports(t: TestContext, storage: Partial<MailStorage>) {
   return { ports: { storage: full, blobs, log: pino({ level: 'silent' }), metrics }, put, kept }
 }
 
-const ages = { purgeMs: 1, blobGraceMs: 1, sweepMs: 1, stagedAgeMs: HOUR, orphanAgeMs: HOUR, indexMs: 1, indexShare: 1 }
+const ages = {
+  ...{ purgeMs: 1, undeleteMs: 1, blobGraceMs: 1, sweepMs: 1, stagedAgeMs: HOUR, orphanAgeMs: HOUR },
+  ...{ indexMs: 1, indexShare: 1 },
+}
 const oldKey = (name: string) => `content/xx/${name}.${(Date.now() - 2 * HOUR).toString(36)}.abc`
 
 test('blobs are taken away before the note that they are to go', async (t) => {
@@ -57,7 +60,7 @@ test('blobs are taken away before the note that they are to go', async (t) => {
   })
   await put('content/xx/a')
   await put('content/xx/b')
-  await purge(all, 1000, never)
+  await purge(all, { undeleteMs: 1000, blobGraceMs: 1000 }, never)
   assert.deepEqual(steps, [[], ['content/xx/a']])
 })
 

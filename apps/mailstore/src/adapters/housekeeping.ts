@@ -14,6 +14,7 @@ import { CONTENT_PREFIX, contentKeyTime } from './spool-contents.ts'
 
 export interface HousekeepingOptions {
   purgeMs: number
+  undeleteMs: number
   blobGraceMs: number
   sweepMs: number
   stagedAgeMs: number
@@ -36,7 +37,7 @@ const ORPHAN_BATCH = 500
 /** Until the signal; a round that fails is tried again at the next. */
 export async function keepHouse(ports: Ports, options: HousekeepingOptions, signal: AbortSignal): Promise<void> {
   await Promise.all([
-    every(options.purgeMs, ports, signal, () => purge(ports, options.blobGraceMs, signal)),
+    every(options.purgeMs, ports, signal, () => purge(ports, options, signal)),
     every(options.sweepMs, ports, signal, () => sweep(ports, options, signal)),
     every(options.indexMs, ports, signal, () => index(ports, options.indexShare, signal)),
   ])
@@ -53,11 +54,20 @@ async function every(pauseMs: number, { log }: Ports, signal: AbortSignal, round
   }
 }
 
-export async function purge({ storage, blobs, metrics }: Ports, graceMs: number, signal: AbortSignal): Promise<void> {
+export async function purge(
+  { storage, blobs, metrics }: Ports,
+  { undeleteMs, blobGraceMs }: Pick<HousekeepingOptions, 'undeleteMs' | 'blobGraceMs'>,
+  signal: AbortSignal,
+): Promise<void> {
   let removed: string[] = []
   do {
     const at = Date.now()
-    const outcome = await storage.write('purge', { at, blobsBefore: at - graceMs, removed })
+    const outcome = await storage.write('purge', {
+      at,
+      expungedBefore: at - undeleteMs,
+      blobsBefore: at - blobGraceMs,
+      removed,
+    })
     if (outcome.kind === 'refused') throw new Error(outcome.reason)
     // First the bytes, then the note that they are to go: the other way round a crash would leave them for ever.
     for (const blob of outcome.value.blobs) await blobs.delete(blob)

@@ -92,6 +92,14 @@ export interface Reads {
   /** Octets of messages with \Deleted, by mailbox: of one, or of all of the account that have any. */
   deletedSizes: Command<{ account: AccountId; mailbox: number | null }, [mailbox: number, size: number][]>
   metadata: Command<MetadataOf & { entries: readonly string[]; depth: '0' | '1' | 'infinity' }, Metadata[] | null>
+  /** Messages that can be restored, in the order in which they went. */
+  expunged: Command<ExpungedPageOf, ExpungedRow[]>
+  /** One page of what a mailbox says of its messages, and of what their bytes say. */
+  messagesToCheck: Command<MailboxOf & { after: number; limit: number }, MessageToCheck[] | null>
+  /** What a mailbox's row says, beside what its messages add up to. */
+  countersToCheck: Command<MailboxOf, { said: Counters; counted: Counters; strayKeywords: number } | null>
+  /** The account's row and its emails, beside what its mailboxes add up to. */
+  accountToCheck: Command<{ account: AccountId }, AccountToCheck | null>
   /** Those of the given blobs that are no garbage. */
   namedBlobs: Command<{ blobs: string[] }, string[]>
 }
@@ -112,10 +120,14 @@ export interface Writes {
   store: Command<StoreIn, Stored>
   copy: Command<CopyFrom, Copied>
   expunge: Command<ExpungeFrom, Expunged>
+  /** All of those still kept, or none. Returns how many. */
+  restore: Command<Restore, number>
   /** Every mailbox becomes another one to its clients: what they know of it may be newer than what is here. Returns how many. */
   renewUidValidities: Command<null, number>
   /** Their texts are no longer in the index. */
   forgetTexts: Command<{ contents: number[] }, null>
+  /** Sets right what follows from the rest. */
+  repair: Command<Repair, null>
   /** One step of taking away what nothing shows any more. */
   purge: Command<PurgeStep, Purged>
 }
@@ -302,8 +314,84 @@ export interface Expunged {
   rest: UidRange[]
 }
 
+export interface ExpungedPageOf {
+  account: AccountId
+  /** Its name when the message went; null: any. */
+  mailbox: string | null
+  since: number
+  /** The last id of the page before; 0 at first. */
+  after: number
+  limit: number
+}
+
+export interface ExpungedRow {
+  id: number
+  mailbox: string
+  uid: number
+  at: number
+  internalDate: number
+  size: number
+  flags: string[]
+  /** As libs/message packs it; null where the bytes are gone too. */
+  structure: string | null
+}
+
+export interface Restore {
+  account: AccountId
+  ids: number[]
+  /** Null: where each was. */
+  to: string | null
+  at: number
+  quotaBytes: number | null
+}
+
+export interface MessageToCheck {
+  uid: number
+  size: number
+  /** Null: there is none. */
+  content: ContentToCheck | null
+}
+
+export interface ContentToCheck {
+  id: number
+  prefixSize: number
+  size: number
+  headerSize: number
+  structure: string
+  /** Octets of header and body in the database. */
+  heldSize: number
+  blob: { key: string; offset: number } | null
+}
+
+export interface Counters {
+  messages: number
+  unseen: number
+  deleted: number
+  size: number
+  /** The next one: what is counted may be lower, never higher. */
+  uidNext: number
+  /** Likewise. */
+  highestModseq: number
+}
+
+export interface AccountToCheck {
+  said: { messages: number; usedBytes: number }
+  counted: { messages: number; usedBytes: number }
+  /** Emails that do not say how often they are shown: in messages, and kept after an expunge. */
+  wrongReferences: number
+}
+
+export type Repair =
+  | { kind: 'size'; account: AccountId; mailbox: number; uid: number; size: number }
+  | { kind: 'structure'; content: number; computed: StoredContent }
+  /** And takes keywords off messages that are not there. */
+  | { kind: 'counters'; account: AccountId; mailbox: number }
+  | { kind: 'account'; account: AccountId }
+
 export interface PurgeStep {
   at: number
+  /** Messages expunged before this time are no longer kept. */
+  expungedBefore: number
   /** Blobs given up before this time may be taken away now… */
   blobsBefore: number
   /** …and these have been. */

@@ -1,24 +1,28 @@
 /**
- * IMAP clients that others wrote read every sample byte for byte, and change the mailbox: mbsync, mutt, imapflow, Python's
- * imaplib and curl; sent with nodemailer, Python's smtplib and curl. Each reader has an account of its own.
+ * IMAP clients that others wrote read every sample byte for byte, and change the mailbox: mbsync, offlineimap, mutt, imapflow,
+ * Python's imaplib and curl; sent with nodemailer, Python's smtplib and curl. Each reader has an account of its own.
  */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 import { directory, maildir } from '../directories.ts'
 import { imapClientOf, messages } from '../mailboxes.ts'
 import { startPlatform, type Ready } from '../platform.ts'
-import { addAccounts, type Account } from '../postbus.ts'
+import { addAccounts, postbus, type Account } from '../postbus.ts'
 import { assertIntact, nameOf, samples } from '../samples.ts'
 import { byCurl, byNodemailer, bySmtplib, piped } from '../sending.ts'
 
 const run = promisify(execFile)
 const sent = samples()
-const readers = ['mbsync', 'mutt', 'imapflow', 'imaplib', 'curl'] as const
+/** Of a mailbox that is large for the client. */
+const MANY = process.env['POSTBUS_TEST_LONG'] === '1' ? 10_000 : 300
+const readers = ['mbsync', 'offlineimap', 'mutt', 'imapflow', 'imaplib', 'curl'] as const
 
 const upload = (name: string): Buffer =>
   Buffer.from(
@@ -120,6 +124,95 @@ test('IMAP clients others wrote', async (t) => {
     assert.match(near.get('huge') ?? '', /R/)
   })
 
+  await t.test('offlineimap mirrors into a Maildir, and back', async (t) => {
+    const dir = await directory(t)
+    const account = accounts.offlineimap
+    const config = join(dir, 'offlineimaprc')
+    await writeFile(
+      config,
+      [
+        ...['[general]', 'accounts = postbus', `metadata = ${dir}/state`, 'ui = quiet', ''],
+        ...['[Account postbus]', 'localrepository = near', 'remoterepository = far', ''],
+        ...['[Repository near]', 'type = Maildir', `localfolders = ${dir}/mail`, ''],
+        ...['[Repository far]', 'type = IMAP', 'remotehost = localhost', `remoteport = ${ready.ports['imaps']}`],
+        ...[`remoteuser = ${account.address}`, `remotepass = ${account.password}`],
+        ...['ssl = yes', `sslcacertfile = ${ready.ca}`, ''],
+      ].join('\n'),
+    )
+    const sync = () =>
+      run('offlineimap', ['-c', config, '-o', '-u', 'quiet'], { env: { ...process.env, HOME: dir }, timeout: 60_000 })
+    const inbox = join(dir, 'mail', 'INBOX')
+    await sync()
+    const mirrored = await maildir(inbox)
+    assertIntact(
+      mirrored.map(({ bytes }) => bytes),
+      sent,
+    )
+
+    const fileOf = (name: string): string => mirrored.find(({ bytes }) => nameOf(bytes) === name)?.file ?? ''
+    const dots = fileOf('dots').split('/').at(-1)?.replace(/:2,.*/, '')
+    await rename(fileOf('dots'), join(inbox, 'cur', `${dots}:2,FS`))
+    await rm(fileOf('plain'))
+    await writeFile(join(inbox, 'new', '1.offlineimap.here'), upload('offlineimap').toString().replaceAll('\r\n', '\n'))
+    await sync()
+    const far = await flagsOf(ready, account)
+    assert.deepEqual([...far.keys()].toSorted(), [...others('plain'), 'offlineimap'].toSorted())
+    assert.deepEqual(far.get('dots'), ['\\Flagged', '\\Seen'])
+
+    const client = await imapClientOf(ready, account)
+    await client.mailboxOpen('INBOX')
+    await client.messageFlagsAdd({ header: { 'message-id': '<huge@samples.example.org>' } }, ['\\Answered'])
+    await client.messageDelete({ header: { 'message-id': '<large@samples.example.org>' } })
+    await client.logout()
+    await sync()
+    const near = new Map((await maildir(inbox)).map(({ bytes, flags }) => [nameOf(bytes), flags]))
+    assert.deepEqual([...near.keys()].toSorted(), [...others('plain', 'large'), 'offlineimap'].toSorted())
+    assert.match(near.get('huge') ?? '', /R/)
+  })
+
+  await t.test(`mbsync goes on where it was broken off, both ways, with ${MANY} messages`, async (t) => {
+    const dir = await directory(t)
+    const { bulk: account } = await addAccounts(ready, ['bulk'])
+    const [near, far] = [join(dir, 'near', 'INBOX'), join(dir, 'far')]
+    for (const half of ['cur', 'new', 'tmp']) await mkdir(join(near, half), { recursive: true })
+    for (const half of ['cur', 'new', 'tmp']) await mkdir(join(far, half), { recursive: true })
+    const numbers = Array.from({ length: MANY }, (_, number) => number)
+    const name = (number: number): string => `bulk-${String(number).padStart(6, '0')}`
+    // Even ones begin there, odd ones here.
+    for (const number of numbers) {
+      const text = upload(name(number)).toString().replaceAll('\r\n', '\n')
+      await writeFile(join(number % 2 === 0 ? far : near, 'cur', `${number}.here:2,S`), text)
+    }
+    const journal = join(dir, 'journal')
+    await postbus(ready, 'mailbox', 'import', account.address, far, '--journal', journal)
+    const config = join(dir, 'mbsyncrc')
+    await writeFile(
+      config,
+      [
+        ...['IMAPStore far', 'Host localhost', `Port ${ready.ports['imaps']}`, 'SSLType IMAPS', 'AuthMechs PLAIN'],
+        ...[`User ${account.address}`, `Pass ${account.password}`, `CertificateFile ${ready.ca}`, ''],
+        ...['MaildirStore near', `Path ${dir}/near/`, `Inbox ${near}`, ''],
+        ...['Channel inbox', 'Far :far:', 'Near :near:', 'Create Both', 'Expunge Both', 'SyncState *', ''],
+      ].join('\n'),
+    )
+    const start = () => spawn('mbsync', ['-c', config, '-a'], { env: { ...process.env, HOME: dir }, stdio: 'ignore' })
+    const fileCount = async (): Promise<number> =>
+      (await Promise.all(['cur', 'new'].map((half) => readdir(join(near, half))))).flat().length
+    const broken = start()
+    const ended = once(broken, 'close')
+    // Some of what is to come has come.
+    while (broken.exitCode === null && (await fileCount()) < MANY / 2 + MANY / 8) await pause(5)
+    broken.kill('SIGKILL')
+    await ended
+    const [status] = await once(start(), 'close')
+    assert.equal(status, 0)
+
+    const expected = numbers.map(name)
+    assert.deepEqual((await maildir(near)).map(({ bytes }) => nameOf(bytes)).toSorted(), expected)
+    assert.deepEqual([...(await flagsOf(ready, account)).keys()].toSorted(), expected)
+    assert.equal((await messages(ready, account, MANY)).length, MANY)
+  })
+
   await t.test('mutt in batch mode copies, flags, deletes and moves', async (t) => {
     const dir = await directory(t)
     const { address, password } = accounts.mutt
@@ -186,6 +279,32 @@ test('IMAP clients others wrote', async (t) => {
       await messages(ready, accounts.imapflow, 2, 'Archive/2026'),
       sent.filter(({ name }) => ['plain', 'huge'].includes(name)),
     )
+  })
+
+  await t.test('imapflow with QRESYNC hears what vanished and what changed while it was away', async (t) => {
+    const account = accounts.imapflow
+    const client = await imapClientOf(ready, account, { qresync: true })
+    if (!client.enabled.has('QRESYNC')) {
+      await client.logout()
+      return t.skip('the server has no QRESYNC')
+    }
+    const { uidValidity, highestModseq = 0n } = await client.mailboxOpen('INBOX')
+    await client.mailboxClose()
+    const other = await imapClientOf(ready, account)
+    await other.mailboxOpen('INBOX')
+    await other.messageFlagsAdd({ header: { 'message-id': '<empty@samples.example.org>' } }, ['\\Flagged'])
+    const [gone] =
+      (await other.search({ header: { 'message-id': '<latin1@samples.example.org>' } }, { uid: true })) || []
+    await other.messageDelete(String(gone), { uid: true })
+    await other.logout()
+
+    const vanished: number[] = []
+    const flagged: string[] = []
+    client.on('expunge', ({ uid }: { uid?: number }) => vanished.push(uid ?? 0))
+    client.on('flags', ({ flags }: { flags: Set<string> }) => flagged.push([...flags].join(' ')))
+    await client.mailboxOpen('INBOX', { uidValidity, changedSince: highestModseq } as object)
+    await client.logout()
+    assert.deepEqual([vanished, flagged.length], [[gone], 1])
   })
 
   await t.test('imaplib fetches, stores, copies, appends and expunges', async (t) => {

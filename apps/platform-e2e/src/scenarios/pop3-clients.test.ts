@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { directory, maildir } from '../directories.ts'
 import { messages } from '../mailboxes.ts'
 import { startPlatform } from '../platform.ts'
-import { addAccounts, type Account } from '../postbus.ts'
+import { addAccounts, postbus, type Account } from '../postbus.ts'
 import { assertIntact, nameOf, samples, withCrlf, type Sample } from '../samples.ts'
 import { byNodemailer } from '../sending.ts'
 
@@ -17,6 +17,8 @@ const run = promisify(execFile)
 const isRoot = process.getuid?.() === 0
 const NOBODY = 65_534
 const sent = samples()
+/** Of a large maildrop. */
+const MANY = process.env['POSTBUS_TEST_LONG'] === '1' ? 50_000 : 1000
 const without = (name: string): Sample[] => sent.filter((sample) => sample.name !== name)
 
 test('POP3 clients others wrote', async (t) => {
@@ -102,6 +104,28 @@ test('POP3 clients others wrote', async (t) => {
     assertIntact(await left(accounts.poplib), without('plain'))
   })
 
+  await t.test(`a maildrop of ${MANY} messages is listed at once, and keeps its UIDLs over a kill`, async (t) => {
+    const dir = await directory(t)
+    const { bulk: account } = await addAccounts(ready, ['bulk'])
+    const mbox = Array.from(
+      { length: MANY },
+      (_, number) => `From a@example.org Tue Nov 24 03:00:00 2026\nSubject: bulk ${number}\n\n${number}\n\n`,
+    )
+    await writeFile(join(dir, 'mbox'), mbox.join(''))
+    const journal = ['--journal', join(dir, 'journal')]
+    await postbus(ready, 'mailbox', 'import', account.address, join(dir, 'mbox'), '--format', 'mbox', ...journal)
+    const uidls = async (): Promise<string[]> => {
+      const { pop3 = 0 } = platform.ready().ports
+      const args = ['-c', UIDLS, String(pop3), ready.ca, account.address, account.password]
+      return (await run('python3', args, { timeout: 60_000, maxBuffer: 64 * 1024 * 1024 })).stdout.trim().split('\n')
+    }
+    const before = await uidls()
+    assert.equal(new Set(before).size, MANY)
+    await platform.kill('mailstore')
+    await platform.untilReady()
+    assert.deepEqual(await uidls(), before)
+  })
+
   await t.test('curl lists, reads and removes', async (t) => {
     const dir = await directory(t)
     const { address, password } = accounts.curl
@@ -120,6 +144,28 @@ test('POP3 clients others wrote', async (t) => {
     assertIntact(await left(accounts.curl), without('plain'))
   })
 })
+
+const UIDLS = `
+import poplib, ssl, sys, time
+port, ca, user, password = sys.argv[1:]
+for attempt in range(100):
+    client = poplib.POP3('localhost', int(port))
+    client.stls(ssl.create_default_context(cafile=ca))
+    client.user(user)
+    try:
+        client.pass_(password)
+        break
+    except poplib.error_proto as error:
+        # RFC 3206: try again later.
+        assert b'[SYS/TEMP]' in error.args[0], error
+        client.close()
+        time.sleep(0.1)
+uidl = client.uidl()[1]
+assert len(client.list()[1]) == len(uidl) == client.stat()[0]
+for line in uidl:
+    print(line.split()[1].decode())
+client.quit()
+`
 
 const POPLIB = `
 import os, poplib, ssl, sys

@@ -9,14 +9,16 @@ import {
   authenticate,
   expungeMessages,
   fetchMessages,
-  openMailbox,
+  mailboxStatus,
   renewToken,
   type SectionBytes,
+  storeFlags,
 } from '@postbus/contracts'
 import { NumberSet } from '@postbus/imap-wire'
 
-import { Maildrop, type MaildropMessage } from '../maildrop.ts'
-import type { Login } from '../session.ts'
+import { Maildrop, MessageGone, Snapshot } from '../maildrop.ts'
+import type { Verdict } from '../sasl.ts'
+import type { Granted } from '../session.ts'
 
 export interface MaildropsOptions {
   /** A lock whose process died is free after so long. */
@@ -29,7 +31,8 @@ export interface MaildropsOptions {
 const LOCK_PATIENCE = 1.5
 /** A token is renewed when this part of its life is left. */
 const RENEW_AT = 0.3
-const UIDS_PER_REMOVAL = 10_000
+/** Of one request. */
+const MAX_UIDS = 10_000
 
 export class Maildrops {
   readonly #bus: Bus
@@ -42,20 +45,29 @@ export class Maildrops {
     this.#options = options
   }
 
-  async login(username: string, password: string, clientAddress: string): Promise<Login> {
-    if (username === '') return { kind: 'refused', delayMs: 0 }
+  /** Whoever the password is of, and the way to their maildrop. */
+  async password(
+    { username, password }: { username: string; password: string },
+    clientAddress: string,
+  ): Promise<Verdict<Granted>> {
     const answer = await this.#bus.request(authenticate, { username, password, clientAddress, service: 'pop3' })
-    if (answer.kind === 'refused') return answer
-    if (answer.kind === 'throttled') return { kind: 'throttled' }
-    const lease = await this.#lock(answer.account)
-    if (lease === null) return { kind: 'inUse' }
-    const token = new Token(this.#bus, answer.token, answer.tokenExpiresInMs)
-    try {
-      const maildrop = await this.#open(token, lease)
-      return { kind: 'opened', maildrop, release: () => lease.release() }
-    } catch (error) {
-      await lease.release()
-      throw error
+    return answer.kind === 'accepted' ? { kind: 'accepted', granted: this.#granted(answer) } : answer
+  }
+
+  #granted(accepted: { account: string; token: string; tokenExpiresInMs: number }): Granted {
+    const { account, token, tokenExpiresInMs } = accepted
+    return {
+      open: async () => {
+        const lease = await this.#lock(account)
+        if (lease === null) return null
+        try {
+          const maildrop = await this.#open(new Token(this.#bus, token, tokenExpiresInMs), lease)
+          return { maildrop, release: () => lease.release() }
+        } catch (error) {
+          await lease.release()
+          throw error
+        }
+      },
     }
   }
 
@@ -73,40 +85,29 @@ export class Maildrops {
     }
   }
 
+  /** What comes while the rows are read has a higher UID and is not of this session. */
   async #open(token: Token, lease: Lease): Promise<Maildrop> {
-    let mailbox: { mailbox: number; uidValidity: number } | undefined
-    let uids = NumberSet.empty
-    // Read only: POP3 knows no \Recent, and must not take it from IMAP sessions.
-    for await (const { row } of this.#bus.rows(openMailbox, {
-      token: await token.value(),
-      name: 'INBOX',
-      readOnly: true,
-    })) {
-      if (row.kind === 'mailbox') mailbox = row.info
-      else uids = uids.union(NumberSet.parse(row.uids))
-    }
-    if (mailbox === undefined) throw new Error('the mailstore opened nothing')
-    const { mailbox: key, uidValidity } = mailbox
-    const messages: MaildropMessage[] = []
-    const want = { size: true }
-    if (uids.size > 0) {
-      const rows = this.#bus.rows(fetchMessages, {
-        token: await token.value(),
-        mailbox: key,
-        uids: uids.toString(),
-        want,
-      })
-      for await (const { row } of rows) messages.push({ uid: row.uid, size: row.size ?? 0 })
+    const named = { token: await token.value(), name: 'INBOX' }
+    const { mailbox, uidValidity, uidNext, messages } = await this.#bus.request(mailboxStatus, named)
+    const snapshot = new Snapshot()
+    if (messages > 0) {
+      const all = { token: await token.value(), mailbox, uids: `1:${uidNext - 1}`, want: { size: true } }
+      for await (const { row } of this.#bus.rows(fetchMessages, all)) snapshot.add(row.uid, row.size ?? 0)
     }
     return new Maildrop({
       uidValidity,
-      messages,
-      read: (uid) => this.#read(token, key, uid),
+      snapshot,
+      read: (uid) => this.#read(token, mailbox, uid),
       remove: async (gone) => {
         if (lease.lost.aborted) throw new Error('the lock on the maildrop was lost')
-        for (let from = 0; from < gone.length; from += UIDS_PER_REMOVAL) {
-          const set = NumberSet.from(gone.slice(from, from + UIDS_PER_REMOVAL)).toString()
-          await this.#bus.request(expungeMessages, { token: await token.value(), mailbox: key, uids: set, any: true })
+        for (const uids of setsOf(gone)) {
+          await this.#bus.request(expungeMessages, { token: await token.value(), mailbox, uids, any: true })
+        }
+      },
+      markRead: async (read) => {
+        for (const uids of setsOf(read)) {
+          const seen = { token: await token.value(), mailbox, uids, mode: 'add' as const, flags: ['\\Seen'] }
+          for await (const _ of this.#bus.rows(storeFlags, seen));
         }
       },
     })
@@ -119,7 +120,7 @@ export class Maildrops {
       const section = row.sections?.[0]
       if (section !== undefined) return yield* this.#bytesOf(section, bytes)
     }
-    throw new Error(`message ${uid} is gone`)
+    throw new MessageGone(`message ${uid} is gone`)
   }
 
   async *#bytesOf(section: SectionBytes, bytes: Uint8Array[]): AsyncIterable<Uint8Array> {
@@ -149,6 +150,12 @@ class Token {
     this.#token = token
     this.#renewAt = renewalOf(tokenExpiresInMs)
     return token
+  }
+}
+
+function* setsOf(uids: readonly number[]): Iterable<string> {
+  for (let from = 0; from < uids.length; from += MAX_UIDS) {
+    yield NumberSet.from(uids.slice(from, from + MAX_UIDS)).toString()
   }
 }
 

@@ -1,9 +1,11 @@
 /**
- * AUTHORIZATION: who is it? — RFC 1939 §4; STLS RFC 2595 §4; AUTH RFC 5034, PLAIN RFC 4616; UTF8 RFC 6856 §2.
+ * AUTHORIZATION: who is it? — RFC 1939 §4; STLS RFC 2595 §4; AUTH RFC 5034; UTF8 RFC 6856 §2.
  */
-import { Pop3Error, type Reply } from '../reply.ts'
-import type { Command, Session } from '../session.ts'
+import { lines, Pop3Error, type Reply } from '../reply.ts'
+import { decodeInitial, decodeResponse, mechanisms, SaslFault, type Verdict } from '../sasl.ts'
+import { EndOfSession, type Command, type Granted, type Session } from '../session.ts'
 import { capa } from './capa.ts'
+import { lang } from './lang.ts'
 
 const needTls = (): Pop3Error => new Pop3Error('Plaintext login is refused: use STLS first')
 
@@ -19,59 +21,75 @@ const pass: Command = async (session, argument) => {
   const { username } = session
   session.username = null
   if (username === null) throw new Pop3Error('USER comes first')
-  return login(session, username, argument)
+  return logIn(session, ({ verifier }) => verifier.password({ username, password: argument }))
 }
 
 const auth: Command = async (session, argument) => {
+  // Outlook asks for the list so, as a draft of RFC 1734 had it.
+  if (argument === '') return { text: 'mechanisms', body: lines(session.mayLogin ? mechanisms.keys() : []) }
   if (!session.mayLogin) throw needTls()
-  const [mechanism = '', initial] = argument.split(' ')
-  // Without an argument some clients ask for the list, as RFC 1734's drafts had it.
-  if (mechanism === '') throw new Pop3Error('AUTH needs a mechanism; CAPA lists them')
-  if (mechanism.toUpperCase() !== 'PLAIN') throw new Pop3Error('Unknown mechanism')
-  let response = initial ?? null
-  if (response === null) {
-    session.ports.write('+ \r\n')
-    response = await session.ports.readLine()
-  }
-  if (response === null || response === '*') throw new Pop3Error('Cancelled')
-  const [authorization = '', username = '', password = ''] = plain(response === '=' ? '' : response)
-  if (authorization !== '' && authorization !== username) throw new Pop3Error('Acting for another user is not possible')
-  return login(session, username, password)
+  const [name = '', initial, ...more] = argument.split(' ')
+  const mechanism = mechanisms.get(name.toUpperCase())
+  if (mechanism === undefined) throw new Pop3Error('Unknown mechanism; CAPA lists them')
+  if (more.length > 0) throw new Pop3Error('Noise after the initial response')
+  session.username = null
+  return logIn(session, async ({ verifier, write, readLine }) => {
+    const challenge = async (octets: Uint8Array): Promise<Uint8Array> => {
+      await write(`+ ${Buffer.from(octets).toString('base64')}\r\n`)
+      return decodeResponse(await readLine())
+    }
+    try {
+      return await mechanism({ initial: decodeInitial(initial), verifier, challenge })
+    } catch (cause) {
+      throw cause instanceof SaslFault ? new Pop3Error(cause.message) : cause
+    }
+  })
 }
 
-function plain(response: string): string[] {
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(response)) throw new Pop3Error('Not base64')
-  const parts = Buffer.from(response, 'base64').toString('utf8').split('\0')
-  if (parts.length !== 3 || parts[1] === '') throw new Pop3Error('Not a PLAIN response')
-  return parts
-}
-
-async function login(session: Session, username: string, password: string): Promise<Reply> {
-  const result = await session.ports.login(username, password)
-  switch (result.kind) {
-    case 'opened': {
-      const { maildrop, release } = result
-      session.open = { maildrop, release }
-      return { text: `${maildrop.count} messages` }
+async function logIn(session: Session, verify: (ports: Session['ports']) => Promise<Verdict<Granted>>): Promise<Reply> {
+  const { ports } = session
+  const verdict = await unlessDown(() => verify(ports))
+  if (verdict.kind !== 'accepted') ports.loggedIn(verdict.kind)
+  switch (verdict.kind) {
+    case 'accepted': {
+      const open = await unlessDown(() => verdict.granted.open())
+      ports.loggedIn(open === null ? 'inUse' : 'accepted')
+      if (open === null) throw new Pop3Error('Another session has this maildrop', 'IN-USE')
+      session.open = open
+      return { text: `${open.maildrop.count} messages` }
     }
     case 'refused':
-      await session.ports.pause(result.delayMs)
+      await ports.pause(verdict.delayMs)
       throw new Pop3Error('Authentication failed', 'AUTH')
     case 'throttled':
       throw new Pop3Error('Too many failed logins, try again later', 'SYS/TEMP')
-    case 'inUse':
-      throw new Pop3Error('Another session has this maildrop', 'IN-USE')
+  }
+}
+
+/** Nobody answers: no verdict on the client — RFC 3206 §3. */
+async function unlessDown<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (cause instanceof Pop3Error || cause instanceof EndOfSession) throw cause
+    throw new Pop3Error('Try again later', 'SYS/TEMP', { cause })
   }
 }
 
 const stls: Command = (session) => {
   if (!session.canStartTls) throw new Pop3Error('STLS is not possible now')
+  // RFC 6856 §2.1: no STLS after UTF8.
+  if (session.utf8) throw new Pop3Error('STLS comes before UTF8')
   session.username = null
   return { text: 'begin TLS', startTls: true }
 }
 
-/** Names and passwords are UTF-8 either way; the command only has to be understood — RFC 6856 §2. */
-const utf8: Command = () => ({ text: 'UTF-8 it is' })
+/** Names and passwords are UTF-8 either way (UTF8 USER), and so are messages — RFC 6856 §2. */
+const utf8: Command = (session, argument) => {
+  if (argument !== '') throw new Pop3Error('UTF8 takes no argument')
+  session.utf8 = true
+  return { text: 'UTF-8 it is' }
+}
 
 const quit: Command = (session) => {
   session.ended = true
@@ -84,6 +102,7 @@ export const authorization: Record<string, Command> = {
   AUTH: auth,
   STLS: stls,
   UTF8: utf8,
+  LANG: lang,
   CAPA: capa,
   QUIT: quit,
 }

@@ -1,5 +1,6 @@
 /** CAPA, in both states — RFC 2449 §5–6; capabilities of RFC 2595, 3206, 5034, 6856. */
 import { lines } from '../reply.ts'
+import { mechanisms } from '../sasl.ts'
 import type { Command } from '../session.ts'
 
 export const capa: Command = ({ canStartTls, mayLogin }) => ({
@@ -10,9 +11,11 @@ export const capa: Command = ({ canStartTls, mayLogin }) => ({
     'RESP-CODES',
     'AUTH-RESP-CODE',
     'PIPELINING',
-    'UTF8',
+    'UTF8 USER',
+    'LANG',
+    // RFC 2449 §6.7: what is not deleted stays.
     'EXPIRE NEVER',
-    ...(mayLogin ? ['USER', 'SASL PLAIN'] : []),
+    ...(mayLogin ? ['USER', `SASL ${[...mechanisms.keys()].join(' ')}`] : []),
     ...(canStartTls ? ['STLS'] : []),
     'IMPLEMENTATION Postbus',
   ]),

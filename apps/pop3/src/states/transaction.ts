@@ -4,9 +4,10 @@ import { multiline, top as topOf } from '../multiline.ts'
 import { lines, Pop3Error } from '../reply.ts'
 import type { Command, Session } from '../session.ts'
 import { capa } from './capa.ts'
+import { lang } from './lang.ts'
 
-/** Digits only, and few enough to be exact. */
-const NUMBER = /^[0-9]{1,9}$/
+/** Digits only, and few enough to be exact. Spaces before it are one too many, but harmless; behind it they are noise. */
+const NUMBER = /^ *[0-9]{1,15}$/
 
 function maildropOf({ open }: Session): Maildrop {
   if (open === null) throw new Pop3Error('Log in first')
@@ -42,12 +43,18 @@ const uidl = listing((maildrop, message) => `${message.number} ${maildrop.uidl(m
 const retr: Command = (session, argument) => {
   const maildrop = maildropOf(session)
   const message = messageOf(maildrop, argument)
-  return { text: `${message.size} octets`, body: multiline(maildrop.read(message)) }
+  return {
+    text: `${message.size} octets`,
+    body: (async function* () {
+      yield* multiline(maildrop.read(message))
+      maildrop.retrieved(message)
+    })(),
+  }
 }
 
 const top: Command = (session, argument) => {
-  const [number = '', count = '', ...rest] = argument.split(' ')
-  if (!NUMBER.test(count) || rest.length > 0) throw new Pop3Error('TOP needs a message and a number of lines')
+  const [, number, count] = /^ *(\d+) +(\d{1,15})$/.exec(argument) ?? []
+  if (number === undefined || count === undefined) throw new Pop3Error('TOP needs a message and a number of lines')
   const maildrop = maildropOf(session)
   const message = messageOf(maildrop, number)
   return { text: 'top of message', body: multiline(topOf(maildrop.read(message), Number(count))) }
@@ -85,6 +92,7 @@ export const transaction: Record<string, Command> = {
   DELE: dele,
   RSET: rset,
   NOOP: () => ({ text: '' }),
+  LANG: lang,
   CAPA: capa,
   QUIT: quit,
 }

@@ -61,7 +61,8 @@ function statesOf(options: OptionValues): QueueFilter['states'] {
   return states.data
 }
 
-function timeOf(options: OptionValues, name: string): string | undefined {
+/** The moment so long ago, as `2h` in this option. */
+export function timeOf(options: OptionValues, name: string): string | undefined {
   const text = textOption(options, name)
   if (text === undefined) return undefined
   const [, digits, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? []

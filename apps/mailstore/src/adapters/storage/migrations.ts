@@ -132,6 +132,31 @@ export const migrations: readonly Migration[] = [
         value blob not null,
         primary key (account, mailbox, entry)
       ) strict, without rowid;
+      `,
+  },
+  {
+    name: '0005-undelete',
+    sqlite: `
+      create table expunged (
+        id integer primary key autoincrement,
+        account text not null,
+        mailbox_name text not null,
+        uid integer not null,
+        at integer not null,
+        flags integer not null,
+        keywords text not null,
+        internal_date integer not null,
+        size integer not null,
+        email integer not null
+      ) strict;
+      create index expunged_by_account on expunged (account, id);
+      create index expunged_by_time on expunged (at);
+
+      create table removed_mailboxes (
+        mailbox integer primary key,
+        name text not null,
+        at integer not null
+      ) strict;
     `,
   },
 ]

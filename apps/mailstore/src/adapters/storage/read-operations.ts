@@ -1,7 +1,9 @@
 import type { Blobs } from '@postbus/blobs'
 
 import type { MailDatabase, ReadOperations } from './operation.ts'
+import { accountToCheck, countersToCheck, messagesToCheck } from './reads/check.ts'
 import { known, namedBlobs } from './reads/deliveries.ts'
+import { expunged } from './reads/expunged.ts'
 import { fetch } from './reads/fetch.ts'
 import { account, deletedSizes, list, open, status } from './reads/lists.ts'
 import { metadata } from './reads/metadata.ts'
@@ -24,6 +26,10 @@ export function readOperations(db: MailDatabase, blobs: Blobs, index: IndexDatab
     thread,
     deletedSizes,
     metadata,
+    expunged,
+    messagesToCheck,
+    countersToCheck,
+    accountToCheck,
     namedBlobs,
   }
 }

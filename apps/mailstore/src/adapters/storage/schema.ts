@@ -51,6 +51,23 @@ export interface Tables {
   message_keywords: { mailbox: number; uid: number; keyword: number }
   /** UIDs that went, in runs. */
   vanished: { mailbox: number; modseq: number; first_uid: number; last_uid: number }
+  /** Messages that can still be restored. Each counts in its email's `refs` like a message that is shown. */
+  expunged: {
+    id: Generated<number>
+    account: string
+    /** The mailbox's name at that time. */
+    mailbox_name: string
+    uid: number
+    at: number
+    flags: number
+    /** Names, as a JSON array. */
+    keywords: string
+    internal_date: number
+    size: number
+    email: number
+  }
+  /** What a deleted mailbox was called and when it went, until `purge` is through with it. */
+  removed_mailboxes: { mailbox: number; name: string; at: number }
   subscriptions: { account: string; name: string }
   /** Annotations — RFC 5464. `mailbox` 0: of the account as a whole. */
   metadata: { account: string; mailbox: number; entry: string; value: Uint8Array }

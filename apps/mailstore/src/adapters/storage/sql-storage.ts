@@ -25,7 +25,15 @@ const MAX_COMMANDS = 64
 const MAX_WAITING = 20_000
 /** About a millisecond of work each; a transaction takes commands until it weighs this much. */
 const MAX_WEIGHT = 60
-const weights: Partial<Record<keyof Writes, number>> = { store: 20, copy: 40, expunge: 20, rename: 40, purge: 30 }
+const weights: Partial<Record<keyof Writes, number>> = {
+  store: 20,
+  copy: 40,
+  expunge: 20,
+  restore: 20,
+  rename: 40,
+  purge: 30,
+  repair: 40,
+}
 
 /** One at a time: the connection is in one read transaction or in none. */
 export function readingFrom(db: MailDatabase, operations: ReadOperations): Reading {

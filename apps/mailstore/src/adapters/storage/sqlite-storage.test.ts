@@ -134,7 +134,12 @@ test('sqlite: what the index rules out is not read, and texts of purged contents
   assert.equal((await rows()).length, 2)
   await storage.write('expunge', { account: smith, mailbox, uids: null, any: true })
   for (let left = 1; left > 0;) {
-    const purged = await storage.write('purge', { at: 0, blobsBefore: 0, removed: [] })
+    const purged = await storage.write('purge', {
+      at: 0,
+      expungedBefore: Number.MAX_SAFE_INTEGER,
+      blobsBefore: 0,
+      removed: [],
+    })
     left = purged.kind === 'ok' ? purged.value.rows : 0
   }
   await storage.index()

@@ -22,7 +22,10 @@ export interface SqliteStorageOptions {
 }
 
 /** What may take longer than others like to wait. */
-const slow: ReadonlySet<keyof Reads> = new Set(['search', 'sort', 'thread'])
+const slow: ReadonlySet<keyof Reads> = new Set([
+  ...(['search', 'sort', 'thread'] as const),
+  ...(['messagesToCheck', 'countersToCheck', 'accountToCheck'] as const),
+])
 
 export async function openSqliteStorage(options: SqliteStorageOptions): Promise<MailStorage> {
   const { path, blobs, readThreads = 2, cacheBytes = 32 * 1024 * 1024 } = options
@@ -37,7 +40,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   const indexer = new StorageThread({ ...data, role: 'index' })
   const readers = Array.from({ length: readThreads }, () => new StorageThread({ ...data, role: 'read' }))
 
-  // Searches keep to the last thread: whoever else reads, deliveries first of all, must not find every thread searching.
+  // Searches and checks keep to the last thread: whoever else reads, deliveries first of all, must not find every thread searching.
   const searcher = readers.at(-1)
   const quick = readers.length > 1 ? readers.slice(0, -1) : readers
   const readerFor = (kind: keyof Reads): StorageThread => {

@@ -8,6 +8,8 @@ import { claimRecent, create, remove, subscribe } from './writes/mailboxes.ts'
 import { setMetadata } from './writes/metadata.ts'
 import { forgetTexts, purge } from './writes/purge.ts'
 import { rename } from './writes/rename.ts'
+import { repair } from './writes/repair.ts'
+import { restore } from './writes/restore.ts'
 import { store } from './writes/store.ts'
 
 export function writeOperations(db: MailDatabase, limits: StorageLimits): WriteOperations {
@@ -24,8 +26,10 @@ export function writeOperations(db: MailDatabase, limits: StorageLimits): WriteO
     store: store(limits),
     copy: copy(limits),
     expunge: expunge(limits),
+    restore: restore(db, limits),
     renewUidValidities,
     forgetTexts,
+    repair,
     purge,
   }
 }

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict'
 
 import { content, delivery, jones, MESSAGE, newQueueId, smith, suiteOf, type OpenStorage } from './suite.contract.ts'
 
+/** Later than anything was expunged. */
+const NOTHING_KEPT = Number.MAX_SAFE_INTEGER
+
 export function purgeContract(name: string, open: OpenStorage): void {
   const it = suiteOf(name, open)
 
@@ -16,7 +19,7 @@ export function purgeContract(name: string, open: OpenStorage): void {
     const purge = async (at: number) => {
       const blobs: string[] = []
       for (;;) {
-        const purged = await ok('purge', { at, blobsBefore: at - 100, removed: [] })
+        const purged = await ok('purge', { at, expungedBefore: NOTHING_KEPT, blobsBefore: at - 100, removed: [] })
         blobs.push(...purged.blobs)
         if (purged.rows === 0) return [...new Set(blobs)]
       }
@@ -27,7 +30,7 @@ export function purgeContract(name: string, open: OpenStorage): void {
     await ok('expunge', { account: jones, mailbox: theirs?.mailbox ?? 0, uids: null, any: true })
     assert.deepEqual(await purge(2000), [])
     assert.deepEqual(await purge(3000), [blob.key])
-    await ok('purge', { at: 3000, blobsBefore: 2900, removed: [blob.key] })
+    await ok('purge', { at: 3000, expungedBefore: NOTHING_KEPT, blobsBefore: 2900, removed: [blob.key] })
     assert.deepEqual(await purge(4000), [])
     assert.deepEqual(await storage.read('namedBlobs', { blobs: [blob.key] }), [])
   })
@@ -39,9 +42,9 @@ export function purgeContract(name: string, open: OpenStorage): void {
     await ok('remove', { account: smith, name: 'old' })
     let rows = 0
     for (let steps = 0; steps < 10; steps++) {
-      rows += (await ok('purge', { at: 1, blobsBefore: 0, removed: [] })).rows
+      rows += (await ok('purge', { at: 1, expungedBefore: NOTHING_KEPT, blobsBefore: 0, removed: [] })).rows
     }
-    // Three messages, the mailbox, three emails, three contents.
-    assert.equal(rows, 10)
+    // Three messages, the mailbox, three kept ones, three emails, three contents.
+    assert.equal(rows, 13)
   })
 }

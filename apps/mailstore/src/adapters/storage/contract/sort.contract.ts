@@ -82,7 +82,12 @@ export function sortContract(adapter: string, open: OpenStorage): void {
     assert.equal(await threaded('references'), '(1 2 (3)(4))')
     await helpers.ok('expunge', { account: smith, mailbox, uids: [[1, 3]], any: true })
     for (let rows = 1; rows > 0;) {
-      const step = await helpers.ok('purge', { at: 0, blobsBefore: 0, removed: [] })
+      const step = await helpers.ok('purge', {
+        at: 0,
+        expungedBefore: Number.MAX_SAFE_INTEGER,
+        blobsBefore: 0,
+        removed: [],
+      })
       rows = step.rows
     }
     assert.equal(await threaded('references'), '(4)')

@@ -7,6 +7,7 @@ import { metadataContract } from './metadata.contract.ts'
 import { purgeContract } from './purge.contract.ts'
 import { searchContract } from './search.contract.ts'
 import { sortContract } from './sort.contract.ts'
+import { undeleteContract } from './undelete.contract.ts'
 import type { OpenStorage } from './suite.contract.ts'
 import { textIndexContract } from './text-index.contract.ts'
 
@@ -20,4 +21,5 @@ export function storageContract(adapter: string, open: OpenStorage): void {
   searchContract(adapter, open)
   sortContract(adapter, open)
   textIndexContract(adapter, open)
+  undeleteContract(adapter, open)
 }

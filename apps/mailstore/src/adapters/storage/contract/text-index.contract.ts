@@ -81,7 +81,8 @@ export function textIndexContract(adapter: string, open: OpenStorage): void {
     await ok('copy', { ...copy, uids: [[1, 1]] })
     assert.equal(await find(helpers, { kind: 'body', value: 'needle' }), '1:3')
     await ok('expunge', { account: smith, mailbox, uids: [[1, 2]], any: true })
-    for (let rows = 1; rows > 0;) rows = (await ok('purge', { at: 0, blobsBefore: 0, removed: [] })).rows
+    for (let rows = 1; rows > 0;)
+      rows = (await ok('purge', { at: 0, expungedBefore: Number.MAX_SAFE_INTEGER, blobsBefore: 0, removed: [] })).rows
     await indexAll(helpers)
     assert.equal(await find(helpers, { kind: 'body', value: 'needle' }), '3')
     assert.deepEqual(await storage.index(), { texts: 0, unreadable: 0, more: false })

@@ -7,6 +7,7 @@ import { above, rangesOf } from '../../../mailbox/uid-ranges.ts'
 import type { StorageLimits, WriteContext, WriteOperation } from '../operation.ts'
 import { ALL_UIDS, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
+import { keepExpunged } from './keep-expunged.ts'
 import { mailboxByNumber, type MailboxRow, saveMailbox, spend, uidIn } from '../tables.ts'
 
 export type Going = Pick<Selectable<Tables['messages']>, 'uid' | 'flags' | 'size' | 'email'>
@@ -19,7 +20,10 @@ export function expunge({ maxChunk }: StorageLimits): WriteOperation<'expunge'> 
     const { rows, done } = await messagesIn(context.tx, row.id, wanted, maxChunk, columns, (of) =>
       any ? of : of.where(sql<boolean>`flags & ${DELETED} <> 0`),
     )
-    if (rows.length > 0) await takeAway(context, row, rows)
+    if (rows.length > 0) {
+      await keepExpunged(context, { id: row.id, account: row.account, name: row.name ?? '' }, rows, Date.now())
+      await takeAway(context, row, rows)
+    }
     const vanished = rangesOf(rows.map(({ uid }) => uid))
     return { vanished, highestModseq: row.highest_modseq, rest: done === null ? [] : above(wanted, done) }
   }

@@ -67,6 +67,7 @@ export const remove: WriteOperation<'remove'> = async ({ tx, changed }, { accoun
   await tx.query.updateTable('mailboxes').set({ name: null }).where('id', '=', row.id).execute()
   // RFC 5464 §5.1: its annotations go with it.
   await tx.query.deleteFrom('metadata').where('account', '=', account).where('mailbox', '=', row.id).execute()
+  await tx.query.insertInto('removed_mailboxes').values({ mailbox: row.id, name, at: Date.now() }).execute()
   await spend(tx, account, -row.size, -row.messages)
   changed({ account, mailbox: row.id, highestModseq: row.highest_modseq, uidNext: row.uid_next })
   return null
