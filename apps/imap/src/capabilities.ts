@@ -72,6 +72,7 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['QUOTA=RES-STORAGE', always], // RFC 9208
   ['METADATA', always], // RFC 5464
   ['REPLACE', always], // RFC 8508
+  ['UTF8=ACCEPT', always], // RFC 9755
   ['COMPRESS=DEFLATE', ({ authenticated, compressed }) => authenticated && !compressed], // RFC 4978
 ]
 
