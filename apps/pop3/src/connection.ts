@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Granted } from '@postbus/directory-client'
 import type { TcpConnection } from '@postbus/listener'
-import type { Verifier } from '@postbus/sasl'
+import { naming, type Verifier } from '@postbus/sasl'
 import type { Logger } from 'pino'
 
 import { LineReader, LineTooLong } from './line-reader.ts'
@@ -50,20 +50,6 @@ function gone(cause: unknown): never {
 function refuseUnread(cause: unknown): never {
   if (cause instanceof MessageGone) throw new Pop3Error('The message is gone: another session removed it')
   throw new Pop3Error('The message cannot be read now', 'SYS/TEMP', { cause })
-}
-
-/** The same verifier; whoever a client says it is, is told to `name` first. */
-function naming(verifier: Verifier<Granted>, name: (username: string) => void): Verifier<Granted> {
-  const named = <Claim extends { username: string }>(claim: Claim): Claim => {
-    name(claim.username)
-    return claim
-  }
-  return {
-    password: (claim) => verifier.password(named(claim)),
-    scramStart: (claim) => verifier.scramStart(named(claim)),
-    scramFinish: (finish) => verifier.scramFinish(finish),
-    bearer: (claim) => verifier.bearer(named(claim)),
-  }
 }
 
 class Pop3Connection {

@@ -87,7 +87,7 @@ const ScramMessage = z.string().min(1).max(4096)
 export const scramStart = defineRequest({
   name: 'directory.scramStart',
   answerer: 'directory',
-  askers: ['imap', 'pop3'],
+  askers: ['submission', 'imap', 'pop3'],
   purpose:
     'Begin a SCRAM-SHA-256 exchange (RFC 5802): nonce, salt and iterations, made up where there is no such account. Nothing is counted yet.',
   timeoutMs: 5000,
@@ -102,7 +102,7 @@ export const scramStart = defineRequest({
 export const scramFinish = defineRequest({
   name: 'directory.scramFinish',
   answerer: 'directory',
-  askers: ['imap', 'pop3'],
+  askers: ['submission', 'imap', 'pop3'],
   purpose:
     'Check the proof that ends a SCRAM exchange; failures count as wrong passwords. The front end has checked nonce and channel binding.',
   timeoutMs: 10_000,
@@ -125,7 +125,7 @@ export const scramFinish = defineRequest({
 export const authenticateBearer = defineRequest({
   name: 'directory.authenticateBearer',
   answerer: 'directory',
-  askers: ['imap', 'pop3'],
+  askers: ['submission', 'imap', 'pop3'],
   purpose: 'Check an access token of the configured issuer (RFC 6750, RFC 7519). Failures count as wrong passwords.',
   timeoutMs: 10_000,
   input: z.object({
