@@ -177,7 +177,7 @@ test('a blob that is not there is NO; one that breaks off in a literal ends the 
   assert.ok(!received.includes('\r\na '), 'nothing is made up to fill the literal')
   const second = await open(t, server, 'INBOX')
   server.blobs.held.clear()
-  assert.match(tagged(await second.command('FETCH 4 BODY.PEEK[]')), /^NO \[UNAVAILABLE\]/)
+  assert.match(tagged(await second.command('FETCH 4 BODY.PEEK[]')), /^NO \[CORRUPTION\]/)
   assert.equal(tagged(await second.command('FETCH 1 FLAGS')), 'OK FETCH completed')
 })
 
@@ -239,13 +239,13 @@ test('a session whose token is not renewed ends with BYE, also while it idles', 
   const client = await open(t, server, 'INBOX')
   server.directory.disabled.add(ANN)
   server.directory.expired.add(`${ANN}.1`)
-  assert.match((await client.command('FETCH 1 FLAGS')).at(-2) ?? '', /^\* BYE \[UNAVAILABLE\]/)
+  assert.match((await client.command('FETCH 1 FLAGS')).at(-2) ?? '', /^\* BYE \[EXPIRED\]/)
   server.directory.disabled.clear()
   server.directory.tokenExpiresInMs = 1
   const idling = await open(t, server, 'INBOX')
   server.directory.disabled.add(ANN)
   const lines = await idling.command('IDLE')
-  assert.match(lines.at(-2) ?? '', /^\* BYE \[UNAVAILABLE\]/)
+  assert.match(lines.at(-2) ?? '', /^\* BYE \[EXPIRED\]/)
 })
 
 test('a stop is BYE: at once between commands and in IDLE, after the command in hand else', limits, async (t) => {

@@ -58,7 +58,12 @@ const accepted = z.object({
   tokenExpiresInMs: z.int(),
 })
 /** The front end answers after `delayMs`, in the same words whether or not the account exists. */
-const refused = z.object({ kind: z.literal('refused'), delayMs: z.int().nonnegative() })
+const refused = z.object({
+  kind: z.literal('refused'),
+  delayMs: z.int().nonnegative(),
+  /** Nothing is wrong with the token but that its time is over: the client may be told. */
+  expired: z.literal(true).optional(),
+})
 /** Too many failures: not even looked at. RFC 4954 §4.7.0, RFC 5530 UNAVAILABLE. */
 const throttled = z.object({ kind: z.literal('throttled'), retryAfterMs: z.int().nonnegative() })
 
