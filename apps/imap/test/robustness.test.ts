@@ -181,6 +181,17 @@ test('a blob that is not there is NO; one that breaks off in a literal ends the 
   assert.equal(tagged(await second.command('FETCH 1 FLAGS')), 'OK FETCH completed')
 })
 
+test('a result too scattered to be kept is NO [NOTSAVED], and $ is empty', limits, async (t) => {
+  const server = await start(t)
+  for (let count = 0; count <= 2 * 32_768; count++)
+    server.mailstore.deliver(ANN, 'INBOX', 'Subject: x\r\n\r\n', { flags: count % 2 === 0 ? ['\\Draft'] : [] })
+  const client = await open(t, server, 'INBOX')
+  assert.equal(tagged(await client.command('SEARCH RETURN (SAVE) 1:3')), 'OK SEARCH completed, result saved')
+  // RFC 5182 §2.1, §2.3
+  assert.match(tagged(await client.command('SEARCH RETURN (SAVE) DRAFT')), /^NO \[NOTSAVED\]/)
+  assert.deepEqual(await client.command('SEARCH $'), ['* SEARCH', 't5 OK SEARCH completed'])
+})
+
 test('a message that cannot be staged is NO, and its octets are passed over', limits, async (t) => {
   const server = await start(t)
   const client = await open(t, server, '')
