@@ -123,7 +123,7 @@ async function loginTools(config: DirectoryConfig, throttle: Throttle, hasher: H
 /** Without an issuer no token is any good. */
 function bearerOf(config: DirectoryConfig): VerifyBearer {
   const { OAUTH_ISSUER: issuer, OAUTH_JWKS_URL: jwksUrl, OAUTH_AUDIENCE: audience } = config
-  if (issuer === undefined) return async () => null
+  if (issuer === undefined) return async () => 'tokenInvalid'
   if (jwksUrl === undefined || audience === undefined) {
     throw new Error('OAUTH_ISSUER needs OAUTH_JWKS_URL and OAUTH_AUDIENCE')
   }

@@ -165,8 +165,20 @@ test('tokens that are expired, for another service, of another issuer or unverif
       clientAddress: `192.0.2.${index}`,
       service: 'pop3' as const,
     }
-    assert.equal((await imap.request(authenticateBearer, asked)).kind, 'refused', `token ${index}`)
+    const answer = await imap.request(authenticateBearer, asked)
+    assert.ok(answer.kind === 'refused', `token ${index}`)
+    assert.equal(answer.expired ?? false, index === 0, 'only of its age anybody is told')
   }
+})
+
+test('a token that is expired and for another service is just wrong', async (t) => {
+  const { token, settings } = await issuer(t)
+  const { imap } = await example(t, settings)
+  const claims = { exp: Math.floor(Date.now() / 1000) - 60, aud: 'calendar.example.org' }
+  const answer = await imap.request(authenticateBearer, {
+    ...{ username: 'smith@example.org', token: await token(claims), ...client },
+  })
+  assert.deepEqual(answer, { kind: 'refused', delayMs: 0 })
 })
 
 test('without an issuer no token is any good; with one that cannot be asked nobody is refused', async (t) => {

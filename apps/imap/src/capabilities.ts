@@ -71,7 +71,9 @@ export const capabilities: readonly (readonly [name: string, when: Condition])[]
   ['QUOTA', always], // RFC 9208
   ['QUOTA=RES-STORAGE', always], // RFC 9208
   ['METADATA', always], // RFC 5464
+  ['LIST-METADATA', always], // RFC 9590
   ['REPLACE', always], // RFC 8508
+  ['UTF8=ACCEPT', always], // RFC 9755
   ['COMPRESS=DEFLATE', ({ authenticated, compressed }) => authenticated && !compressed], // RFC 4978
 ]
 

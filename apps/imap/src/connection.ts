@@ -129,7 +129,7 @@ export class Connection implements Session {
     const account = new Account(granted, {
       bus: this.ports.bus,
       gone: this.input.gone,
-      onRefused: () => this.stop('UNAVAILABLE', 'The session is no longer valid, log in again'),
+      onRefused: () => this.stop('EXPIRED', 'The session is no longer valid, log in again'),
     })
     const unwatch = this.ports.watch.watch(account.id, {
       hint: (mailbox, highestModseq, uidNext) => {
@@ -299,6 +299,8 @@ export class Connection implements Session {
     if (cause instanceof ImapSyntaxError) return this.#fault(tag, bad(cause.message))
     if (cause instanceof ImapError) {
       this.#badInARow = cause.status === 'BAD' ? this.#badInARow + 1 : 0
+      if (cause.code === 'CORRUPTION')
+        this.#context.log.error({ err: cause, sessionId: this.id, account: this.#account }, 'stored octets are gone')
       const code = cause.code === null ? '' : `[${cause.code}] `
       this.out.line(`${tag} ${cause.status} ${code}${responseText(cause.message)}`)
       return cause.status === 'BAD' ? 'bad' : 'no'

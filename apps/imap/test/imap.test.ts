@@ -151,6 +151,8 @@ const extensions = [
   ...['partial-search', 'partial-fetch', 'within', 'within-dates', 'within-saved', 'savedate', 'savedate-copy'],
   ...['objectid', 'objectid-email', 'appendlimit', 'appendlimit-status', 'list-status'],
   ...['rev2-select', 'rev2-search', 'rev2-names', 'rev2-sessions', 'id'],
+  ...['list-metadata', 'list-metadata-status', 'list-metadata-syntax'],
+  ...['utf8-names', 'utf8-append', 'utf8-search'],
 ]
 for (const name of ['starttls', 'login-disabled'])
   test(`extension: ${name}`, limits, (t) => play(t, name, { plaintextLogin: false }))

@@ -177,8 +177,19 @@ test('a blob that is not there is NO; one that breaks off in a literal ends the 
   assert.ok(!received.includes('\r\na '), 'nothing is made up to fill the literal')
   const second = await open(t, server, 'INBOX')
   server.blobs.held.clear()
-  assert.match(tagged(await second.command('FETCH 4 BODY.PEEK[]')), /^NO \[UNAVAILABLE\]/)
+  assert.match(tagged(await second.command('FETCH 4 BODY.PEEK[]')), /^NO \[CORRUPTION\]/)
   assert.equal(tagged(await second.command('FETCH 1 FLAGS')), 'OK FETCH completed')
+})
+
+test('a result too scattered to be kept is NO [NOTSAVED], and $ is empty', limits, async (t) => {
+  const server = await start(t)
+  for (let count = 0; count <= 2 * 32_768; count++)
+    server.mailstore.deliver(ANN, 'INBOX', 'Subject: x\r\n\r\n', { flags: count % 2 === 0 ? ['\\Draft'] : [] })
+  const client = await open(t, server, 'INBOX')
+  assert.equal(tagged(await client.command('SEARCH RETURN (SAVE) 1:3')), 'OK SEARCH completed, result saved')
+  // RFC 5182 §2.1, §2.3
+  assert.match(tagged(await client.command('SEARCH RETURN (SAVE) DRAFT')), /^NO \[NOTSAVED\]/)
+  assert.deepEqual(await client.command('SEARCH $'), ['* SEARCH', 't5 OK SEARCH completed'])
 })
 
 test('a message that cannot be staged is NO, and its octets are passed over', limits, async (t) => {
@@ -239,13 +250,13 @@ test('a session whose token is not renewed ends with BYE, also while it idles', 
   const client = await open(t, server, 'INBOX')
   server.directory.disabled.add(ANN)
   server.directory.expired.add(`${ANN}.1`)
-  assert.match((await client.command('FETCH 1 FLAGS')).at(-2) ?? '', /^\* BYE \[UNAVAILABLE\]/)
+  assert.match((await client.command('FETCH 1 FLAGS')).at(-2) ?? '', /^\* BYE \[EXPIRED\]/)
   server.directory.disabled.clear()
   server.directory.tokenExpiresInMs = 1
   const idling = await open(t, server, 'INBOX')
   server.directory.disabled.add(ANN)
   const lines = await idling.command('IDLE')
-  assert.match(lines.at(-2) ?? '', /^\* BYE \[UNAVAILABLE\]/)
+  assert.match(lines.at(-2) ?? '', /^\* BYE \[EXPIRED\]/)
 })
 
 test('a stop is BYE: at once between commands and in IDLE, after the command in hand else', limits, async (t) => {

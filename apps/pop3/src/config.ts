@@ -10,6 +10,11 @@ export const Pop3Config = z.object({
   TLS_KEY_FILE: z.string().describe('PEM file of the private key.'),
   BLOBS_DIR: z.string().describe('Directory of large message bytes, shared with mailstore.'),
   POP3_PLAINTEXT_LOGIN: z.stringbool().default(false).describe('Allow passwords on unencrypted connections.'),
+  OAUTH_ISSUER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Set where it is set for directory: tokens of this issuer log in, by OAUTHBEARER and XOAUTH2.'),
   // RFC 1939 §3: an autologout timer of at least 10 minutes.
   POP3_IDLE_TIMEOUT_MS: z.coerce
     .number()

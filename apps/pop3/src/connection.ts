@@ -8,26 +8,30 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import type { Granted } from '@postbus/directory-client'
 import type { TcpConnection } from '@postbus/listener'
+import { naming, type Verifier } from '@postbus/sasl'
 import type { Logger } from 'pino'
 
 import { LineReader, LineTooLong } from './line-reader.ts'
 import { MessageGone } from './maildrop.ts'
 import type { Pop3Metrics } from './metrics.ts'
 import { Pop3Error, refusal, statusLine, type Reply } from './reply.ts'
-import type { Verifier } from './sasl.ts'
-import { EndOfSession, type Command, type Granted, type Session } from './session.ts'
+import { EndOfSession, type Command, type Session, type SessionPorts } from './session.ts'
 import { within, TimeLimit } from './time-limit.ts'
 import { authorization } from './states/authorization.ts'
 import { transaction } from './states/transaction.ts'
 
 export interface ConnectionOptions {
   plaintextLogin: boolean
+  /** Tokens of an issuer are taken. */
+  bearerLogin: boolean
   idleTimeoutMs: number
   loginTimeoutMs: number
   maxBadCommands: number
   /** For a client at this address. */
   verifier(clientAddress: string): Verifier<Granted>
+  openMaildrop: SessionPorts['openMaildrop']
   metrics: Pop3Metrics
   log: Logger
 }
@@ -67,15 +71,10 @@ class Pop3Connection {
     // From the beginning: a client that keeps saying something without logging in is no better than a silent one.
     this.#mustLogInBy = performance.now() + options.loginTimeoutMs
     this.#reader = this.#newReader()
-    const verifier = options.verifier(connection.address)
     this.#session = {
       ports: {
-        verifier: {
-          password: (claim) => {
-            this.#claimed = claim.username
-            return verifier.password(claim)
-          },
-        },
+        verifier: naming(options.verifier(connection.address), (username) => (this.#claimed = username)),
+        openMaildrop: options.openMaildrop,
         loggedIn: (result) => {
           options.metrics.login(result)
           this.#log.info({ username: this.#claimed, result }, 'login')
@@ -84,6 +83,7 @@ class Pop3Connection {
         write: (line) => this.#write(line),
         pause: (ms) => sleep(ms, undefined, { signal: connection.signal }).catch(gone),
       },
+      offer: { channel: connection, bearer: options.bearerLogin },
       canStartTls: connection.canStartTls,
       mayLogin: connection.tls !== null || options.plaintextLogin,
       utf8: false,

@@ -1,4 +1,5 @@
 import { localBlobs } from '@postbus/blobs'
+import { directoryLogins } from '@postbus/directory-client'
 import { connectionMetrics, listenTcp, type Overload, type TcpListenOptions } from '@postbus/listener'
 import { defineService } from '@postbus/service'
 
@@ -19,10 +20,12 @@ export const pop3Service = defineService<Pop3Config>({
     const maildrops = new Maildrops(bus, localBlobs(config.BLOBS_DIR), { lockMs: config.POP3_LOCK_MS, signal })
     const session: ConnectionOptions = {
       plaintextLogin: config.POP3_PLAINTEXT_LOGIN,
+      bearerLogin: config.OAUTH_ISSUER !== undefined,
       idleTimeoutMs: config.POP3_IDLE_TIMEOUT_MS,
       loginTimeoutMs: config.POP3_LOGIN_TIMEOUT_MS,
       maxBadCommands: config.POP3_MAX_BAD_COMMANDS,
-      verifier: (clientAddress) => ({ password: (claim) => maildrops.password(claim, clientAddress) }),
+      verifier: (clientAddress) => directoryLogins(bus, { clientAddress, service: 'pop3' }),
+      openMaildrop: (granted) => maildrops.open(granted),
       metrics: pop3Metrics(metrics),
       log,
     }

@@ -3,15 +3,11 @@
  *
  * STANDARDS  RFC 1939 §3 (states)
  */
+import type { Granted } from '@postbus/directory-client'
+import type { Offer, Verdict, Verifier } from '@postbus/sasl'
+
 import type { Maildrop } from './maildrop.ts'
 import type { Reply } from './reply.ts'
-import type { Verdict, Verifier } from './sasl.ts'
-
-/** Somebody who is who they say, and their maildrop, not opened yet. */
-export interface Granted {
-  /** Locks the maildrop and takes its snapshot; null: another session has it — RFC 1939 §4. */
-  open(): Promise<OpenMaildrop | null>
-}
 
 export interface OpenMaildrop {
   maildrop: Maildrop
@@ -23,6 +19,11 @@ export type LoginResult = Verdict<unknown>['kind'] | 'inUse'
 export interface SessionPorts {
   /** Throws when something it needs is down. */
   verifier: Verifier<Granted>
+  /**
+   * Locks the maildrop and takes its snapshot; null: another session has it — RFC 1939 §4. Throws when something it needs is
+   * down.
+   */
+  openMaildrop(granted: Granted): Promise<OpenMaildrop | null>
   loggedIn(result: LoginResult): void
   /** The next line, for a SASL exchange; null at the end of the connection. */
   readLine(): Promise<string | null>
@@ -32,6 +33,8 @@ export interface SessionPorts {
 
 export interface Session {
   readonly ports: SessionPorts
+  /** What SASL mechanisms there are, and what they bind to. */
+  readonly offer: Offer
   /** STLS may be offered: a certificate is there and the connection is in the clear. */
   canStartTls: boolean
   /** Passwords may be sent: encrypted, or allowed by a setting. */

@@ -1,5 +1,6 @@
 /** The protocol through its front door, over a maildrop in memory. */
 import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -7,13 +8,14 @@ import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 
 import { connectionMetrics, listenTcp } from '@postbus/listener'
-import { Conversation, playTranscript, testCertificate } from '@postbus/testkit'
+import { Conversation, playTranscript, scramClient, testCertificate } from '@postbus/testkit'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 
 import { serve, type ConnectionOptions } from '../src/connection.ts'
 import { Maildrop, MessageGone, Snapshot, type MaildropPorts } from '../src/maildrop.ts'
 import { pop3Metrics } from '../src/metrics.ts'
+import { memoryLogins } from './memory-logins.ts'
 
 /** By UID; what transcripts are about. */
 const texts: Record<number, string> = {
@@ -28,6 +30,8 @@ const messages = [
 interface Running {
   port: number
   ca: string
+  /** PEM of the server itself. */
+  certificate: string
   removed: number[][]
   read: number[][]
   released: () => number
@@ -73,16 +77,9 @@ async function start(
     idleTimeoutMs: 60_000,
     loginTimeoutMs: 60_000,
     maxBadCommands: 20,
-    verifier: () => ({
-      async password({ username, password }) {
-        if (username === 'throttled@example.org') return { kind: 'throttled' }
-        if (username === 'down@example.org') throw new Error('nobody answers')
-        const known = ['mrose@example.org', 'rosé@example.org'].includes(username)
-        return known && password === 'tan staaf'
-          ? { kind: 'accepted', granted: { open: openOne } }
-          : { kind: 'refused', delayMs: 0 }
-      },
-    }),
+    bearerLogin: false,
+    verifier: () => memoryLogins,
+    openMaildrop: openOne,
     metrics: pop3Metrics(registry),
     log,
     ...options,
@@ -98,6 +95,7 @@ async function start(
   })
   t.after(() => listener.close(0))
   return {
+    certificate: await readFile(tls.certFile, 'utf8'),
     ...{ port: listener.port, ca: tls.ca, removed, read, firstRelease: firstRelease.promise },
     released: () => released,
     close: () => listener.close(1000),
@@ -112,12 +110,36 @@ const settings: Record<string, Partial<ConnectionOptions>> = {
   'rfc2595-capa.pop3': { plaintextLogin: false },
   'rfc8314-cleartext.pop3': { plaintextLogin: false },
   'limits.pop3': { maxBadCommands: 3 },
+  'rfc7628-oauthbearer.pop3': { bearerLogin: true },
+  'rfc7628-refused.pop3': { bearerLogin: true },
+  'xoauth2.pop3': { bearerLogin: true },
+}
+
+/** What a client bound to this certificate says, and one who is bound to another. */
+function boundTo(certificate: string): Record<string, string> {
+  const data = createHash('sha256').update(new X509Certificate(certificate).raw).digest()
+  const user = { username: 'user', password: 'pencil', nonce: 'rOprNGfwEbeRWgbNEkqO' }
+  const serverFirst = 'r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096'
+  const type = 'tls-server-end-point'
+  const client = scramClient({ ...user, binding: { type, data } })
+  const relayed = scramClient({ ...user, binding: { type, data: data.toReversed() } })
+  const said = {
+    ...{ first: client.first, serverFirst, final: client.final(serverFirst), serverFinal: client.serverFinal },
+    relayed: relayed.final(serverFirst),
+  }
+  return Object.fromEntries(Object.entries(said).map(([name, text]) => [name, Buffer.from(text).toString('base64')]))
 }
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.pop3'))) {
   test(`transcript ${file}`, async (t) => {
-    const { port, ca, removed } = await start(t, settings[file])
-    await playTranscript(new URL(file, folder), { port, tls: { ca, servername: 'localhost' }, timeoutMs: 5000 })
+    const { port, ca, certificate, removed } = await start(t, settings[file])
+    const variables = boundTo(certificate)
+    await playTranscript(new URL(file, folder), {
+      port,
+      tls: { ca, servername: 'localhost' },
+      timeoutMs: 5000,
+      variables,
+    })
     const wanted = /^# REMOVED(.*)$/m.exec(await readFile(new URL(file, folder), 'utf8'))?.[1]?.trim()
     assert.equal(removed.flat().join(' '), wanted ?? '')
   })

@@ -15,5 +15,10 @@ export const SubmissionConfig = z.object({
   SUBMISSIONS_PORT: port.default(2465).describe('Port for submission over TLS (RFC 8314).'),
   TLS_CERT_FILE: z.string().min(1).describe('PEM file of the certificate chain.'),
   TLS_KEY_FILE: z.string().min(1).describe('PEM file of its private key. Both are read again when they change.'),
+  OAUTH_ISSUER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Set where it is set for directory: tokens of this issuer log in, by OAUTHBEARER and XOAUTH2.'),
 })
 export type SubmissionConfig = z.infer<typeof SubmissionConfig>

@@ -41,6 +41,7 @@ export const submissionService = defineService({
       ...smtpOptions(config),
       tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE },
       authRequired: true,
+      bearerLogin: config.OAUTH_ISSUER !== undefined,
       metrics: smtpMetrics(registry, 'submission'),
       log,
     }

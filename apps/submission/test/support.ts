@@ -4,11 +4,25 @@ import type { TestContext } from 'node:test'
 import type { QueueId } from '@postbus/contracts'
 import { type Listener, listenSmtp, smtpMetrics } from '@postbus/listener'
 import { parseHeader } from '@postbus/message'
+import type { Verifier } from '@postbus/sasl'
 import { testCertificate } from '@postbus/testkit'
 import pino from 'pino'
 import { Registry } from 'prom-client'
 
+import type { Login } from '../src/acceptance/log-in.ts'
 import { submissionHandlers, type SubmissionPorts } from '../src/handlers/smtp.ts'
+
+/** jones owns jones@ and info@example.org; the password is "secret". "slow" is throttled. */
+const password: Verifier<Login>['password'] = async ({ username, password }) => {
+  if (username === 'slow') return { kind: 'throttled', retryAfterMs: 1000 }
+  const right = username === 'jones@example.org' && password === 'secret'
+  return right
+    ? { kind: 'accepted', granted: { account: 'a0000001', address: username } }
+    : { kind: 'refused', delayMs: 1234 }
+}
+
+const down = (): Promise<never> => Promise.reject(new Error('nobody answers'))
+export const unreachable: Verifier<Login> = { password: down, scramStart: down, scramFinish: down, bearer: down }
 
 type Incoming = Parameters<SubmissionPorts['intake']['take']>[0]
 
@@ -25,7 +39,6 @@ export interface TestSubmission extends Listener {
   pauses: number[]
 }
 
-/** jones owns jones@ and info@example.org; the password is "secret". "slow" is throttled. */
 export async function startSubmission(
   t: TestContext,
   ports: Partial<SubmissionPorts> = {},
@@ -37,11 +50,7 @@ export async function startSubmission(
   const pauses: number[] = []
   const handlers = submissionHandlers(
     {
-      async authenticate({ username, password }) {
-        if (username === 'slow') return { kind: 'throttled' }
-        const right = username === 'jones@example.org' && password === 'secret'
-        return right ? { kind: 'accepted', account: 'a0000001', address: username } : { kind: 'refused', delayMs: 1234 }
-      },
+      verifier: () => ({ ...unreachable, password }),
       pause: async (ms) => void pauses.push(ms),
       deniedSenders: async (_account, addresses) =>
         addresses.filter((address) => !/^(?:jones|info)@example\.org$/i.test(address)),

@@ -58,7 +58,12 @@ const accepted = z.object({
   tokenExpiresInMs: z.int(),
 })
 /** The front end answers after `delayMs`, in the same words whether or not the account exists. */
-const refused = z.object({ kind: z.literal('refused'), delayMs: z.int().nonnegative() })
+const refused = z.object({
+  kind: z.literal('refused'),
+  delayMs: z.int().nonnegative(),
+  /** Nothing is wrong with the token but that its time is over: the client may be told. */
+  expired: z.literal(true).optional(),
+})
 /** Too many failures: not even looked at. RFC 4954 §4.7.0, RFC 5530 UNAVAILABLE. */
 const throttled = z.object({ kind: z.literal('throttled'), retryAfterMs: z.int().nonnegative() })
 
@@ -87,7 +92,7 @@ const ScramMessage = z.string().min(1).max(4096)
 export const scramStart = defineRequest({
   name: 'directory.scramStart',
   answerer: 'directory',
-  askers: ['imap', 'pop3'],
+  askers: ['submission', 'imap', 'pop3'],
   purpose:
     'Begin a SCRAM-SHA-256 exchange (RFC 5802): nonce, salt and iterations, made up where there is no such account. Nothing is counted yet.',
   timeoutMs: 5000,
@@ -102,7 +107,7 @@ export const scramStart = defineRequest({
 export const scramFinish = defineRequest({
   name: 'directory.scramFinish',
   answerer: 'directory',
-  askers: ['imap', 'pop3'],
+  askers: ['submission', 'imap', 'pop3'],
   purpose:
     'Check the proof that ends a SCRAM exchange; failures count as wrong passwords. The front end has checked nonce and channel binding.',
   timeoutMs: 10_000,
@@ -125,7 +130,7 @@ export const scramFinish = defineRequest({
 export const authenticateBearer = defineRequest({
   name: 'directory.authenticateBearer',
   answerer: 'directory',
-  askers: ['imap', 'pop3'],
+  askers: ['submission', 'imap', 'pop3'],
   purpose: 'Check an access token of the configured issuer (RFC 6750, RFC 7519). Failures count as wrong passwords.',
   timeoutMs: 10_000,
   input: z.object({

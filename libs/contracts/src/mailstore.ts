@@ -208,6 +208,8 @@ export const SectionBytes = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('size'), octets: z.int().nonnegative() }),
   /** The part's transfer encoding is none that is known — RFC 3516 §4.2. */
   z.object({ kind: z.literal('unknownEncoding') }),
+  /** Of a section with `binary`: its octets are not what that encoding makes. */
+  z.object({ kind: z.literal('damagedEncoding') }),
 ])
 export type SectionBytes = z.infer<typeof SectionBytes>
 

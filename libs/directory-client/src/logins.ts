@@ -18,7 +18,7 @@ export interface Granted {
 
 export interface LoginClient {
   clientAddress: string
-  service: 'imap' | 'pop3'
+  service: 'submission' | 'imap' | 'pop3'
 }
 
 /** Every method throws BusUnavailable when the directory does not answer. */

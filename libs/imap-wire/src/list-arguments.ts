@@ -1,6 +1,7 @@
-/** The arguments of LIST with selection and return options — RFC 5258 §6, RFC 6154 §6, RFC 5819 §4. */
+/** The arguments of LIST with selection and return options — RFC 5258 §6, RFC 6154 §6, RFC 5819 §4, RFC 9590 §5. */
 import type { Arguments } from './arguments.ts'
 import { ListPattern } from './list-pattern.ts'
+import { parseMetadataEntries } from './metadata.ts'
 import { parseStatusItems, type StatusItem } from './status-items.ts'
 import { ImapSyntaxError } from './syntax-error.ts'
 
@@ -11,6 +12,8 @@ export interface ListArguments {
   select: Set<ListSelect>
   return: Set<ListReturn>
   status: StatusItem[]
+  /** Entries, of each mailbox. */
+  metadata: string[]
   /** Options or several patterns were used: RFC 5258's rules for attributes hold. */
   extended: boolean
 }
@@ -18,7 +21,7 @@ export interface ListArguments {
 const SELECT = ['SUBSCRIBED', 'REMOTE', 'RECURSIVEMATCH', 'SPECIAL-USE'] as const
 export type ListSelect = (typeof SELECT)[number]
 
-const RETURN = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE', 'STATUS'] as const
+const RETURN = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE', 'STATUS', 'METADATA'] as const
 export type ListReturn = (typeof RETURN)[number]
 
 const MAX_PATTERNS = 100
@@ -38,6 +41,7 @@ export function parseListArguments(args: Arguments): ListArguments {
   const several = args.next('(')
   const patterns = several ? args.list(() => args.listMailbox(), { max: MAX_PATTERNS }) : [args.listMailbox()]
   let status: StatusItem[] = []
+  let metadata: string[] = []
   const returned = new Set<ListReturn>()
   const returnOptions = args.skip(' ')
   if (returnOptions) {
@@ -46,11 +50,12 @@ export function parseListArguments(args: Arguments): ListArguments {
       const name = option(args, RETURN, 'return')
       returned.add(name)
       if (name === 'STATUS') status = parseStatusItems(args.space())
+      if (name === 'METADATA') metadata = parseMetadataEntries(args.space())
     }
     args.space().list(parseReturn, { empty: true, max: MAX_OPTIONS })
   }
   const extended = selectOptions || several || returnOptions
-  return { reference, patterns, select, return: returned, status, extended }
+  return { reference, patterns, select, return: returned, status, metadata, extended }
 }
 
 export function listPatterns({ reference, patterns }: ListArguments, options: { utf8?: boolean }): ListPattern[] {

@@ -27,7 +27,8 @@ test('INBOX is INBOX in any case, also above others; UTF-8 is understood where U
   assert.equal(parseMailboxName('Inboxes', {}), 'Inboxes')
   assert.equal(parseMailboxName('Entw\u00fcrfe', {}), 'Entw\u00fcrfe')
   assert.equal(parseMailboxName('a&b', { utf8: true }), 'a&b')
-  assert.throws(() => parseMailboxName('a\u0007b', {}), ImapSyntaxError)
+  for (const bad of ['a\u0007b', 'a\u007fb', 'a\u0085b', 'a\u2028b'])
+    assert.throws(() => parseMailboxName(bad, { utf8: true }), ImapSyntaxError)
 })
 
 const matching = (pattern: string, names: string[], reference = ''): string[] =>

@@ -31,8 +31,9 @@ export function parseMailboxName(wire: string, { utf8 = false }: { utf8?: boolea
   // Anything beyond ASCII cannot be modified UTF-7
   const isAscii = /^[\u0000-\u007f]*$/.test(wire)
   const name = utf8 || !isAscii ? wire : decodeUtf7(wire)
-  // Control characters would end the line a name is written on — RFC 9051 §5.1
-  if (/[\u0000-\u001f\u007f]/.test(name)) throw new ImapSyntaxError('Mailbox name with a control character')
+  // Control characters would end the line a name is written on — RFC 9051 §5.1, RFC 9755 §3
+  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(name))
+    throw new ImapSyntaxError('Mailbox name with a control character')
   return spellInbox(name)
 }
 

@@ -1,7 +1,7 @@
 /**
  * Arguments of GETMETADATA and SETMETADATA. Names of entries are read in lower case: they are the same in any.
  *
- * STANDARDS  RFC 5464 §3.2 (names), §4.2–4.3, §5
+ * STANDARDS  RFC 5464 §3.2 (names), §4.2–4.3, §5; RFC 9590 §5 (METADATA in LIST)
  */
 import type { Arguments } from './arguments.ts'
 import { ImapSyntaxError } from './syntax-error.ts'
@@ -50,6 +50,10 @@ export function parseSetMetadata(args: Arguments): SetMetadata {
   }
   return { name, entries: args.space().list(parsePair, { max: MAX_ENTRIES }) }
 }
+
+/** What LIST is to return of each mailbox. */
+export const parseMetadataEntries = (args: Arguments): string[] =>
+  oneOrMore(args).map((entry) => entryName(entry, false))
 
 const words = (args: Arguments): string[] => args.list(() => args.astring('a name'), { max: MAX_ENTRIES })
 const oneOrMore = (args: Arguments): string[] => (args.next('(') ? words(args) : [args.astring('an entry')])

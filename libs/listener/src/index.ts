@@ -13,13 +13,13 @@ export {
   smtpDefaults,
   type Accepted,
   type Login,
+  type LoginAttempt,
   type SmtpClient,
   type SmtpEnvelope,
   type SmtpHandlers,
   type SmtpListenOptions,
 } from './smtp/types.ts'
 export type { MailCommand, RcptCommand } from './smtp/envelope-commands.ts'
-export type { Credentials } from './smtp/sasl.ts'
 export type { Overload } from './limits.ts'
 export type { TlsFiles } from './certificates.ts'
 export type { TlsFacts } from './tls-facts.ts'

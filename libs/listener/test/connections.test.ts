@@ -9,6 +9,7 @@ import { createServer } from 'node:tls'
 import { SmtpError } from '@postbus/smtp'
 import { Conversation, type ConversationOptions, testCertificate } from '@postbus/testkit'
 
+import { theyLogIn } from './logins.ts'
 import { startListener } from './support.ts'
 
 const timeout = 20_000
@@ -269,6 +270,15 @@ test('silence ends a session, and so does a command that never ends', { timeout 
   const drip = setInterval(() => slow.write('N'), 20)
   t.after(() => clearInterval(drip))
   assert.match(await slow.rest(), /^421 4\.4\.2 /)
+})
+
+test('a client that falls silent in the middle of AUTH is silent', { timeout }, async (t) => {
+  const tls = await testCertificate(t)
+  const { port } = await startListener(t, { tls, implicitTls: true, idleTimeoutMs: 200 }, theyLogIn)
+  const client = await open(t, { port, implicitTls: true, tls: { ca: tls.ca, servername: 'localhost' } })
+  await reply(client)
+  assert.match((await say(client, 'EHLO client.test', 'AUTH PLAIN')).at(-1) ?? '', /^334 /)
+  assert.match(await client.rest(), /^421 4\.4\.2 /)
 })
 
 test('a client that waits for us is not timed out', { timeout }, async (t) => {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 
-import { playTranscript, testCertificate } from '@postbus/testkit'
+import { playTranscript, scramClient, testCertificate } from '@postbus/testkit'
 
-import { jonesLogsIn, startListener, transcript } from './support.ts'
+import { theyLogIn } from './logins.ts'
+import { startListener, transcript } from './support.ts'
 
 const timeout = 20_000
 
@@ -97,13 +100,13 @@ test('lines, recipients, size and mistakes are bounded', { timeout }, async (t) 
 
 test('STARTTLS forgets what came before it, and AUTH is offered only after it', { timeout }, async (t) => {
   const tls = await testCertificate(t)
-  const { port } = await startListener(t, { tls, authRequired: true }, jonesLogsIn)
+  const { port } = await startListener(t, { tls, authRequired: true }, theyLogIn)
   await playTranscript(transcript('starttls'), { port, tls: { ca: tls.ca, servername: 'localhost' } })
 })
 
 test('AUTH follows RFC 4954: cancelled, malformed, refused, accepted, once', { timeout }, async (t) => {
   const tls = await testCertificate(t)
-  const { port } = await startListener(t, { tls, implicitTls: true, authRequired: true }, jonesLogsIn)
+  const { port } = await startListener(t, { tls, implicitTls: true, authRequired: true }, theyLogIn)
   const variables = { long: 'x'.repeat(13_000) }
   await playTranscript(transcript('auth'), {
     port,
@@ -112,3 +115,28 @@ test('AUTH follows RFC 4954: cancelled, malformed, refused, accepted, once', { t
     tls: { ca: tls.ca, servername: 'localhost' },
   })
 })
+
+const SERVER_FIRST = 'r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096'
+
+/** What a client bound to this certificate says, and one who is bound to another. */
+async function boundTo(certFile: string): Promise<Record<string, string>> {
+  const { raw } = new X509Certificate(await readFile(certFile))
+  const data = createHash('sha256').update(raw).digest()
+  const user = { username: 'user', password: 'pencil', nonce: 'rOprNGfwEbeRWgbNEkqO' }
+  const type = 'tls-server-end-point'
+  const client = scramClient({ ...user, binding: { type, data } })
+  const relayed = scramClient({ ...user, binding: { type, data: data.toReversed() } })
+  const said = {
+    ...{ first: client.first, serverFirst: SERVER_FIRST, final: client.final(SERVER_FIRST) },
+    ...{ serverFinal: client.serverFinal, relayed: relayed.final(SERVER_FIRST) },
+  }
+  return Object.fromEntries(Object.entries(said).map(([name, text]) => [name, Buffer.from(text).toString('base64')]))
+}
+
+for (const name of ['auth-scram', 'auth-scram-plus', 'auth-bearer'])
+  test(`AUTH with the mechanisms of libs/sasl: ${name}`, { timeout }, async (t) => {
+    const tls = await testCertificate(t)
+    const { port } = await startListener(t, { tls, authRequired: true, bearerLogin: name === 'auth-bearer' }, theyLogIn)
+    const variables = await boundTo(tls.certFile)
+    await playTranscript(transcript(name), { port, variables, tls: { ca: tls.ca, servername: 'localhost' } })
+  })

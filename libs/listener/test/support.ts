@@ -1,7 +1,7 @@
 /** A listener with handlers that know one thing each, for transcripts. */
 import type { TestContext } from 'node:test'
 
-import { replies, SmtpError } from '@postbus/smtp'
+import { replies } from '@postbus/smtp'
 import pino from 'pino'
 import { Registry } from 'prom-client'
 
@@ -57,14 +57,6 @@ export async function startListener(
   )
   t.after(() => listener.close(0))
   return { ...listener, taken, registry }
-}
-
-export const jonesLogsIn: Partial<SmtpHandlers> = {
-  async authenticate({ username, password }) {
-    if (username !== 'jones' || password !== 'secret')
-      throw new SmtpError(535, '5.7.8', 'Authentication credentials invalid')
-    return { account: 'a0000001', username }
-  },
 }
 
 export const transcript = (name: string): URL => new URL(`./transcripts/${name}.smtp`, import.meta.url)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { test, type TestContext } from 'node:test'
 
 import { Conversation, testCertificate } from '@postbus/testkit'
@@ -71,6 +72,54 @@ test('STARTTLS drops what was pipelined behind it and goes on protected', { time
   client.write('one\r\n')
   assert.equal(await client.line(), '127.0.0.1 TLSv1.3 one')
   assert.match(await registry.metrics(), /mail_test_tls_sessions_total\{version="TLSv1\.3"\} 1/)
+})
+
+/** Connects again and again, until the server shows a certificate that `ca` vouches for. */
+async function renewed(port: number, ca: string, implicitTls: boolean): Promise<Conversation> {
+  for (;;) {
+    try {
+      const client = await Conversation.open({ port, implicitTls, tls: { ca, servername: 'localhost' } })
+      await client.line()
+      if (implicitTls) return client
+      client.write('STARTTLS\r\n')
+      await client.line()
+      await client.startTls()
+      return client
+    } catch {
+      // The old one still.
+    }
+  }
+}
+
+for (const implicitTls of [true, false])
+  test(
+    `a renewed certificate is shown to new connections, and old ones go on (${implicitTls ? 'TLS' : 'STARTTLS'})`,
+    {
+      timeout,
+    },
+    async (t) => {
+      const files = await testCertificate(t)
+      const { port } = await openDoor(t, echo, { tls: { ...files, pollMs: 20 }, implicitTls })
+      const before = await renewed(port, files.ca, implicitTls)
+      t.after(() => before.close())
+      const after = await renewed(port, await files.renew(), implicitTls)
+      t.after(() => after.close())
+      for (const client of [before, after]) {
+        client.write('one\r\n')
+        assert.equal(await client.line(), '127.0.0.1 TLSv1.3 one')
+      }
+    },
+  )
+
+test('a certificate that cannot be used leaves the old one in place', { timeout }, async (t) => {
+  const files = await testCertificate(t)
+  const refused = Promise.withResolvers<void>()
+  const log = pino({ level: 'error' }, { write: () => refused.resolve() })
+  const { port } = await openDoor(t, echo, { tls: { ...files, pollMs: 20 }, implicitTls: true, log })
+  await writeFile(files.certFile, 'half a certif')
+  await refused.promise
+  const client = await open(t, port, files.ca, true)
+  assert.equal(await client.line(), 'hello')
 })
 
 test('implicit TLS, and a session that ends closes its connection', { timeout }, async (t) => {

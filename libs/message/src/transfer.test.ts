@@ -65,6 +65,41 @@ test('base64: other characters are skipped and padding ends only what came befor
   assert.equal(decode('====', 'base64'), '')
 })
 
+const isDamaged = (text: string, encoding: string, size = 1024): boolean => {
+  const decoder = transferDecoder(encoding)
+  const data = octetsOf(text)
+  for (let at = 0; at < data.length; at += size) decoder.write(data.subarray(at, at + size))
+  decoder.end()
+  return decoder.damaged
+}
+
+test('what no encoder makes is known as damaged, however it is cut', () => {
+  const sound = {
+    base64: ['', 'QUJD', 'QUI=', 'QQ==\r\n', 'QUJD\r\nQQ=\t=', ' QU\r\nJD '],
+    'quoted-printable': ['', 'a=3D=3d', 'soft=\r\nbreak = \t\n', 'a=20\r\n', '\xff'],
+  }
+  const damaged = {
+    base64: ['QU*JD', 'QQ', 'QQ=', 'QQ===', 'Q', 'Q===', 'QUJD=', '=', 'QQ==QUJD', 'QQ=QUJD', 'QQ==\r\n-- \r\nlist'],
+    'quoted-printable': ['a=ZZ', 'foo = bar', 'a=3', 'end=', 'end= ', '=\r'],
+  }
+  for (const size of [1, 2, 3, 1024]) {
+    for (const [encoding, texts] of Object.entries(sound))
+      for (const text of texts) assert.equal(isDamaged(text, encoding, size), false, JSON.stringify(text))
+    for (const [encoding, texts] of Object.entries(damaged))
+      for (const text of texts) assert.equal(isDamaged(text, encoding, size), true, JSON.stringify(text))
+  }
+})
+
+test('nothing an encoder makes is damaged', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.integer({ min: 1, max: 20 }), (octets, size) => {
+      const data = Buffer.from(octets)
+      assert.equal(isDamaged(libbase64.wrap(libbase64.encode(data), 76), 'base64', size), false)
+      assert.equal(isDamaged(`${libqp.wrap(libqp.encode(data), 76)}\r\n`, 'quoted-printable', size), false)
+    }),
+  )
+})
+
 test('quoted-printable as in RFC 2045 §6.7', () => {
   assert.equal(
     decode("Now's the time =\r\nfor all folk to come=\r\n to the aid of their country.", 'quoted-printable'),

@@ -1,6 +1,7 @@
 /**
  * Undoes a Content-Transfer-Encoding while the octets pass by. Broken encodings are read as far as they make sense, as
- * every mail reader does: letters outside base64 are skipped, an escape that is none stands for itself.
+ * every mail reader does: letters outside base64 are skipped, an escape that is none stands for itself. A decoder remembers that
+ * it met such a place; what is none is what Dovecot takes for one.
  *
  * STANDARDS  RFC 2045 §6.7 (quoted-printable), §6.8 (base64)
  */
@@ -8,6 +9,8 @@
 export interface TransferDecoder {
   write(bytes: Buffer): Buffer
   end(): Buffer
+  /** What came so far is not what an encoder makes; final after `end`. */
+  readonly damaged: boolean
 }
 
 const NOTHING = Buffer.alloc(0)
@@ -20,7 +23,7 @@ export function transferDecoder(encoding: string | undefined): TransferDecoder {
     case 'quoted-printable':
       return new QuotedPrintableDecoder()
     default:
-      return { write: (bytes) => bytes, end: () => NOTHING }
+      return { write: (bytes) => bytes, end: () => NOTHING, damaged: false }
   }
 }
 
@@ -40,6 +43,15 @@ for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 class Base64Decoder implements TransferDecoder {
   /** Letters of a quantum not complete yet. */
   #rest = NOTHING
+  /** Nothing may follow padding. */
+  #padded = false
+  /** Of the padding, still to come. */
+  #missingPads = 0
+  #damaged = false
+
+  get damaged(): boolean {
+    return this.#damaged
+  }
 
   write(bytes: Buffer): Buffer {
     const letters = Buffer.allocUnsafe(this.#rest.length + bytes.length)
@@ -51,10 +63,16 @@ class Base64Decoder implements TransferDecoder {
         letters[length++] = octet
       } else if (octet === PAD && length > from) {
         // Padding ends what was encoded; more may follow, encoded on its own.
+        this.#beginPadding((length - from) % 4)
         decoded.push(decodeLetters(letters, from, length))
         from = length
+      } else if (octet === PAD) {
+        this.#damaged ||= this.#missingPads-- <= 0
+      } else {
+        this.#damaged ||= !isSpace(octet)
       }
     }
+    this.#damaged ||= this.#padded && length > from
     const whole = length - ((length - from) % 4)
     decoded.push(decodeLetters(letters, from, whole))
     this.#rest = Buffer.from(letters.subarray(whole, length))
@@ -64,7 +82,15 @@ class Base64Decoder implements TransferDecoder {
   end(): Buffer {
     const rest = this.#rest
     this.#rest = NOTHING
+    this.#damaged ||= rest.length > 0 || this.#missingPads > 0
     return decodeLetters(rest, 0, rest.length)
+  }
+
+  /** @param letters of the last quantum: two want two pads, three want one */
+  #beginPadding(letters: number): void {
+    this.#damaged ||= this.#padded || letters < 2
+    this.#padded = true
+    this.#missingPads = 3 - letters
   }
 }
 
@@ -83,6 +109,14 @@ const MAX_LINE = 16 * 1024
 class QuotedPrintableDecoder implements TransferDecoder {
   /** Begins where the next octets could still change the meaning. */
   #rest = NOTHING
+  #damaged = false
+  readonly #onDamage = (): void => {
+    this.#damaged = true
+  }
+
+  get damaged(): boolean {
+    return this.#damaged
+  }
 
   write(bytes: Buffer): Buffer {
     const data = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
@@ -90,13 +124,13 @@ class QuotedPrintableDecoder implements TransferDecoder {
     let end = lineEnd
     if (data.length - lineEnd > MAX_LINE) end = safeEnd(data, lineEnd)
     this.#rest = Buffer.from(data.subarray(end))
-    return decodeQuotedPrintable(data.subarray(0, end))
+    return decodeQuotedPrintable(data.subarray(0, end), this.#onDamage)
   }
 
   end(): Buffer {
     const rest = this.#rest
     this.#rest = NOTHING
-    return decodeQuotedPrintable(rest)
+    return decodeQuotedPrintable(rest, this.#onDamage)
   }
 }
 
@@ -109,7 +143,7 @@ function safeEnd(data: Buffer, from: number): number {
   return data.length - end > MAX_LINE ? data.length : end
 }
 
-function decodeQuotedPrintable(data: Buffer): Buffer {
+function decodeQuotedPrintable(data: Buffer, onDamage: () => void): Buffer {
   const out = Buffer.allocUnsafe(data.length)
   let length = 0
   /** Blanks after this place in `out` were not encoded and go if the line ends — RFC 2045 §6.7 rule 3. */
@@ -126,6 +160,8 @@ function decodeQuotedPrintable(data: Buffer): Buffer {
         continue
       }
       const next = softBreak(data, at + 1)
+      // RFC 2045 §6.7: neither may what was encoded end in the middle of a line.
+      if (next === 0 || data[next - 1] !== LF) onDamage()
       if (next > 0) {
         solid = length
         at = next - 1
@@ -153,6 +189,11 @@ function softBreak(data: Buffer, from: number): number {
   if (data[at] === CR && data[at + 1] === LF) return at + 2
   if (data[at] === LF) return at + 1
   return at >= data.length ? at : 0
+}
+
+/** What lines are made of beside letters. */
+function isSpace(octet: number): boolean {
+  return octet === CR || octet === LF || isBlank(octet)
 }
 
 function isBlank(octet: number | undefined): boolean {

@@ -8,7 +8,8 @@
 /** What the verifier says. The client is answered after `delayMs`, in the same words whether or not the account exists. */
 export type Verdict<Granted> =
   | { kind: 'accepted'; granted: Granted }
-  | { kind: 'refused'; delayMs: number }
+  /** `expired`: it was good once, which only whoever was given it can show. */
+  | { kind: 'refused'; delayMs: number; expired?: true | undefined }
   | { kind: 'throttled'; retryAfterMs: number }
 
 /** Who decides. Every method throws when nobody can be asked. */

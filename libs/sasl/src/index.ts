@@ -15,4 +15,5 @@ export {
   type Verifier,
 } from './exchange.ts'
 export { mechanismOf, offeredMechanisms, type Offer } from './mechanisms.ts'
+export { naming } from './naming.ts'
 export { scramKeysOf, scramServerFirst, verifyScramProof, type ScramKeys, type ScramProof } from './scram-keys.ts'

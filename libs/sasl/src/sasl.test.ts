@@ -8,6 +8,7 @@ import {
   decodeInitial,
   decodeResponse,
   mechanismOf,
+  naming,
   offeredMechanisms,
   SaslFault,
   scramKeysOf,
@@ -65,10 +66,11 @@ async function play(
   {
     channel = clear,
     bearer = true,
+    login = true,
     by = verifier(),
-  }: { channel?: Channel; bearer?: boolean; by?: Verifier<string> } = {},
+  }: { channel?: Channel; bearer?: boolean; login?: boolean; by?: Verifier<string> } = {},
 ): Promise<Played> {
-  const mechanism = mechanismOf(name, { channel, bearer }) ?? assert.fail(`${name} is not offered`)
+  const mechanism = mechanismOf(name, { channel, bearer, login }) ?? assert.fail(`${name} is not offered`)
   const said: string[] = []
   const [first, ...rest] = answers
   const verdict = await mechanism({
@@ -157,6 +159,22 @@ test('PLAIN, at once and after an empty challenge', async () => {
   assert.deepEqual((await play('PLAIN', ['\0user\0pen'])).verdict, refused)
 })
 
+test('LOGIN: the name, perhaps at once, and the password', async () => {
+  const asked = ['Username:', 'Password:']
+  assert.deepEqual(await play('LOGIN', [() => '', 'user', 'pencil']), { verdict: granted, said: asked })
+  assert.deepEqual(await play('login', ['user', 'pen']), { verdict: refused, said: ['Password:'] })
+  await assert.rejects(play('LOGIN', ['', 'pencil']), faulty('malformed'))
+})
+
+test('who a client says it is can be noted, before anybody is asked', async () => {
+  const names: string[] = []
+  const by = naming(verifier(), (username) => names.push(username))
+  await play('PLAIN', ['\0root\0pencil'], { by })
+  await play('XOAUTH2', ['user=user\u0001auth=Bearer wrong\u0001\u0001', ''], { by })
+  await assert.rejects(play('SCRAM-SHA-256', ['n,,n=ann,r=abc', 'nonsense'], { by }))
+  assert.deepEqual(names, ['root', 'user', 'ann'])
+})
+
 test('OAUTHBEARER and XOAUTH2: a token, or what is wrong as JSON before the refusal', async () => {
   const oauth = (token: string) =>
     `n,a=user,\u0001host=server.example.com\u0001port=143\u0001auth=Bearer ${token}\u0001\u0001`
@@ -183,6 +201,7 @@ test('only what can work is offered', () => {
   assert.deepEqual(offeredMechanisms({ channel: secure, bearer: true }), [
     ...['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS', 'OAUTHBEARER', 'XOAUTH2'],
   ])
+  assert.equal(mechanismOf('LOGIN', { channel: secure, bearer: true }), undefined)
   assert.equal(mechanismOf('SCRAM-SHA-256-PLUS', { channel: clear, bearer: true }), undefined)
 })
 
@@ -204,7 +223,7 @@ test('whatever a client says, an exchange ends in a verdict or a fault', async (
     fc.string({ unit: 'binary' }),
     fc.array(piece, { maxLength: 8 }).map((all) => all.join('')),
   )
-  const name = fc.constantFrom('PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS', 'OAUTHBEARER', 'XOAUTH2')
+  const name = fc.constantFrom('PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS', 'OAUTHBEARER', 'XOAUTH2')
   await fc.assert(
     fc.asyncProperty(name, message, message, message, async (mechanism, first, second, third) => {
       try {

@@ -7,8 +7,11 @@
 import type { AccountRecord, Name } from '../store.ts'
 import { attempted, type Login, type LoginCause, loginName, type LoginPorts, type LoginTools } from './log-in.ts'
 
-/** @returns the address the token was given to; null where it is none of the issuer's, has expired, or is for another service */
-export type VerifyBearer = (token: string) => Promise<string | null>
+/**
+ * The address the token was given to, or why it is worth nothing: it is none of the issuer's or for another service, or its time
+ * is over and nothing else is wrong with it.
+ */
+export type VerifyBearer = (token: string) => Promise<{ address: string } | 'tokenInvalid' | 'tokenExpired'>
 
 export interface BearerClaim {
   /** '': whoever the token names. */
@@ -25,7 +28,8 @@ export async function logInWithBearer(
 ): Promise<Login> {
   return attempted(username, clientAddress, ports, { throttle }, async (claimed) => {
     const bearer = await verify(token)
-    const name = bearer === null ? null : await loginName(bearer, ports)
+    if (typeof bearer === 'string') return bearer
+    const name = await loginName(bearer.address, ports)
     if (name === null || (username !== '' && !same(claimed, name))) return 'tokenInvalid'
     return accountOf(name, ports)
   })

@@ -40,8 +40,9 @@ export type LoginCause =
   | 'wrongPassword'
   /** Of a SCRAM exchange: forged, or too old. */
   | 'challengeInvalid'
-  /** Of the issuer: forged, expired, for somebody else. */
+  /** Of the issuer: forged, for somebody else. */
   | 'tokenInvalid'
+  | 'tokenExpired'
 
 export type Login =
   | { kind: 'accepted'; account: AccountRecord }

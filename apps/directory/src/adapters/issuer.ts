@@ -44,9 +44,12 @@ export function bearerVerifier({ issuer, jwksUrl, audience, usernameClaim }: Iss
   return async (token) => {
     try {
       const { payload } = await jwtVerify(token, keys, rules)
-      return addressIn(payload, usernameClaim)
+      const address = addressIn(payload, usernameClaim)
+      return address === null ? 'tokenInvalid' : { address }
     } catch (error) {
-      if (isOfToken(error)) return null
+      // Looked at last, by jose, after signature, issuer and audience.
+      if (error instanceof errors.JWTExpired) return 'tokenExpired'
+      if (isOfToken(error)) return 'tokenInvalid'
       throw new IssuerUnavailable('The keys of the issuer cannot be had', { cause: error })
     }
   }

@@ -49,7 +49,7 @@ export function answerLogins(
     if (result.kind === 'refused') {
       const { delayMs, cause } = result
       log.info({ ...facts, cause, delayMs }, 'login refused')
-      return { kind: 'refused', delayMs }
+      return { kind: 'refused', delayMs, ...(cause === 'tokenExpired' && { expired: true }) }
     }
     if (result.kind === 'throttled') {
       const { retryAfterMs, by } = result

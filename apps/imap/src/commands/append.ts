@@ -1,5 +1,5 @@
 /**
- * APPEND, also of several messages — RFC 9051 §6.3.12, RFC 3502, RFC 3516 §4.4 (literal8), RFC 4315 §3 (APPENDUID).
+ * APPEND, also of several messages — RFC 9051 §6.3.12, RFC 3502, RFC 3516 §4.4 (literal8), RFC 4315 §3 (APPENDUID), RFC 9755 §4.
  *
  * A message goes into libs/blobs while it arrives; the mailstore is given its name. Until then the blob is ours, and taken
  * away again when nothing comes of the command.
@@ -76,7 +76,20 @@ export function stagedMessages(session: Session, messages: readonly MessageArgum
 }
 
 export function parseMessage(args: Arguments): MessageArgument {
-  return { ...parseAttributes(args), ...args.streamedLiteral('the message as a literal') }
+  const attributes = parseAttributes(args)
+  const message = args.skipWord('UTF8') ? parseUtf8Data(args) : args.streamedLiteral('the message as a literal')
+  return { ...attributes, ...message }
+}
+
+/** `UTF8 (~{n} …)`: RFC 9755 needs no mark of its own any more; clients of RFC 6855 §4 still set it. */
+function parseUtf8Data(args: Arguments): Pick<MessageArgument, 'index' | 'binary'> {
+  args.space().expect('(')
+  const message = args.streamedLiteral('the message as a literal8')
+  if (!message.binary) throw new ImapSyntaxError('Expected the message as a literal8')
+  args.expect(')')
+  // RFC 9755 §4
+  if (!args.utf8) throw no('CANNOT', 'Enable UTF8=ACCEPT first')
+  return message
 }
 
 /** Flags and a date before the message, each with a space behind it. */

@@ -12,10 +12,10 @@ import {
 } from '@postbus/imap-wire'
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
-import { bad, no, refusing, refusingRows } from '../reply.ts'
+import { bad, refusing, refusingRows, type ImapError } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import type { Enabled } from '../session/enabled.ts'
-import { fetchPlan, isUnreadable, writeRow, type FetchRow, type Written } from '../session/fetch-plan.ts'
+import { fetchPlan, unreadable, writeRow, type FetchRow, type Written } from '../session/fetch-plan.ts'
 import { findUids } from '../session/find-messages.ts'
 import { tellVanishedEarlier } from '../session/resynchronise.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
@@ -64,14 +64,15 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   const markSeen = plan.marksSeen && !selected.readOnly
   const { want } = plan
   let answered = 0
-  let unreadable = 0
+  let refused: ImapError | undefined
   const asked = { mailbox, uids: uids.toString(), want, markSeen, ...(changedSince !== undefined && { changedSince }) }
   for await (const { row, bytes } of refusingRows(account.rows(fetchMessages, (token) => ({ token, ...asked })))) {
     const number = selected.sequenceNumber(row.uid)
     if (number === undefined) continue
     answered++
-    if (isUnreadable(row)) {
-      unreadable++
+    const fault = unreadable(row)
+    if (fault) {
+      refused ??= fault
       continue
     }
     if (row.flags) {
@@ -85,7 +86,7 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
     else writePlainFetch(out, number, parts)
     if (out.full) await out.room()
   }
-  if (unreadable > 0) throw no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding') // RFC 3516 §4.2
+  if (refused) throw refused
   // Of those that did not change there is nothing to say, so nobody knows whether they are gone.
   if (answered === wanted || changedSince !== undefined) return { text: 'FETCH completed' }
   // Somebody removed what the client still counts — RFC 5530 §3.

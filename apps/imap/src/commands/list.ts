@@ -1,4 +1,4 @@
-/** LIST and LSUB — RFC 9051 §6.3.9, RFC 3501 §6.3.9, RFC 5258, RFC 5819, RFC 6154. */
+/** LIST and LSUB — RFC 9051 §6.3.9, RFC 3501 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 9590. */
 import { listMailboxes as everyMailbox } from '@postbus/contracts'
 import {
   encodeMailbox,
@@ -10,8 +10,9 @@ import {
 } from '@postbus/imap-wire'
 
 import { afterLogin, type InAccount } from '../command.ts'
-import { refusing } from '../reply.ts'
+import { ImapError, refusing } from '../reply.ts'
 import { listMailboxes, listSubscribed, type ListedName, type Mailboxes } from '../session/list-mailboxes.ts'
+import { tellMetadata } from './metadata.ts'
 import { statusResponse } from './status.ts'
 
 export const list = afterLogin({
@@ -34,6 +35,7 @@ export const list = afterLogin({
       out.line(response('LIST', listed, context))
       // RFC 5819 §2: after the LIST response of its mailbox.
       if (args.return.has('STATUS') && listed.info) out.line(statusResponse(context.session, listed.info, args.status))
+      if (args.return.has('METADATA') && listed.info) await metadata(context, listed.name, args.metadata)
       if (out.full) await out.room()
     }
     return { text: 'LIST completed' }
@@ -54,6 +56,15 @@ export const lsub = afterLogin({
     return { text: 'LSUB completed' }
   },
 })
+
+async function metadata(context: InAccount, name: string, entries: string[]): Promise<void> {
+  try {
+    await tellMetadata(context, { name, entries, depth: '0', maxSize: undefined })
+  } catch (cause) {
+    // RFC 9590 §3: LIST is done, and says nothing of what could not be looked up.
+    if (!(cause instanceof ImapError)) throw cause
+  }
+}
 
 function known({ account }: InAccount, deletedSize = false): Promise<Mailboxes> {
   return refusing(account.ask(everyMailbox, (token) => ({ token, deletedSize })))

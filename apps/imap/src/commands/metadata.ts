@@ -36,29 +36,39 @@ export const setMetadata = afterLogin({
   },
 })
 
-async function answer({ session, account }: InAccount, wanted: GetMetadata): Promise<Completed> {
+async function answer(context: InAccount, wanted: GetMetadata): Promise<Completed> {
+  const longest = await tellMetadata(context, wanted)
+  const text = 'GETMETADATA completed'
+  return longest > 0 ? { code: `METADATA LONGENTRIES ${longest}`, text } : { text }
+}
+
+/** @returns octets of the longest value that was left out, or 0 */
+export async function tellMetadata({ session, account }: InAccount, wanted: GetMetadata): Promise<number> {
   const { name, entries, depth, maxSize } = wanted
-  const { out } = session
+  const { out, enabled } = session
   const missing = new Set(entries)
   let longest = 0
   let begun = false
   const write = (entry: string, value: Uint8Array | null): void => {
-    out.write(begun ? ' ' : `* METADATA ${encodeMailbox(name)} (`)
+    out.write(begun ? ' ' : `* METADATA ${encodeMailbox(name, enabled)} (`)
     out.write(`${entry} `)
     out.write(value === null ? 'NIL' : encodeOctets(value))
     begun = true
   }
   const asked = account.rows(getAnnotations, (token) => ({ token, name, entries, depth }))
-  for await (const { row, bytes } of refusingRows(asked)) {
-    missing.delete(row.entry)
-    const [value = new Uint8Array(0)] = bytes
-    if (maxSize !== undefined && value.length > maxSize) longest = Math.max(longest, value.length)
-    else write(row.entry, value)
+  try {
+    for await (const { row, bytes } of refusingRows(asked)) {
+      missing.delete(row.entry)
+      const [value = new Uint8Array(0)] = bytes
+      if (maxSize !== undefined && value.length > maxSize) longest = Math.max(longest, value.length)
+      else write(row.entry, value)
+    }
+    // Who names one entry wants to hear that it is not there; who asks for all below a name does not.
+    if (depth === '0') for (const entry of missing) write(entry, null)
+  } finally {
+    // Also when the rest does not come: NO stands on a line of its own.
+    if (begun) out.line(')')
   }
-  // Who names one entry wants to hear that it is not there; who asks for all below a name does not.
-  if (depth === '0') for (const entry of missing) write(entry, null)
-  if (begun) out.line(')')
   if (out.full) await out.room()
-  const text = 'GETMETADATA completed'
-  return longest > 0 ? { code: `METADATA LONGENTRIES ${longest}`, text } : { text }
+  return longest
 }

@@ -31,9 +31,9 @@ export const getQuotaRoot = afterLogin({
   // RFC 9208 §4.1.2: it need not exist yet.
   parse: (args) => mailboxArgument(args.space()),
   run: async (context, name) => {
-    const { out } = context.session
+    const { out, enabled } = context.session
     const response = await quotaResponse(context)
-    out.line(`* QUOTAROOT ${encodeMailbox(name)}${response === null ? '' : ` "${ROOT}"`}`)
+    out.line(`* QUOTAROOT ${encodeMailbox(name, enabled)}${response === null ? '' : ` "${ROOT}"`}`)
     if (response !== null) out.line(response)
     return { text: 'GETQUOTAROOT completed' }
   },

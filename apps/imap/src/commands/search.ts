@@ -3,7 +3,7 @@ import type { SearchKey } from '@postbus/contracts'
 import { NumberSet, parseSearch, type Arguments, type Search, type SearchReturn } from '@postbus/imap-wire'
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
-import { ImapError, no, refusing } from '../reply.ts'
+import { bad, ImapError, no, refusing } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import { findUids } from '../session/find-messages.ts'
 import { isTold, narrowed, writeEsearch, writeSearch } from '../session/search-answer.ts'
@@ -32,6 +32,8 @@ const ALL: SearchReturn = { min: false, max: false, all: true, count: false, sav
 async function run(context: InMailbox, search: Search, byUid: boolean): Promise<Completed> {
   const { selected, session } = context
   const { out, tag, enabled } = session
+  // RFC 9755 §3: everything is UTF-8 now.
+  if (search.charset !== undefined && enabled.has('UTF8=ACCEPT')) throw bad('No CHARSET after ENABLE UTF8=ACCEPT')
   // RFC 9051 Appendix E: the SEARCH response is gone.
   const options = search.return ?? (enabled.has('IMAP4rev2') ? ALL : undefined)
   const { found, modseq } = await saving(context, search, options)

@@ -16,6 +16,10 @@ export const status = afterLogin({
     const deletedSize = items.includes('DELETED-STORAGE')
     const info = await refusing(account.ask(mailboxStatus, (token) => ({ token, name, deletedSize })))
     session.out.line(statusResponse(session, info, items))
+    const { state } = session
+    // RFC 9051 §6.3.11, RFC 5530 §3: it is for other mailboxes.
+    if (state.kind === 'selected' && state.selected.mailbox === info.mailbox)
+      return { code: 'CLIENTBUG', text: 'STATUS on selected mailbox completed' }
     return { text: 'STATUS completed' }
   },
 })

@@ -106,7 +106,7 @@ export class Account {
     } catch (cause) {
       if (!(cause instanceof RequestRefused)) throw cause
       this.#ports.onRefused()
-      throw new SessionEnded('UNAVAILABLE', 'The session is no longer valid, log in again', { cause })
+      throw new SessionEnded('EXPIRED', 'The session is no longer valid, log in again', { cause })
     }
   }
 

@@ -33,7 +33,7 @@ export async function logInWith(
       return session.logIn(verdict.granted)
     case 'refused':
       await pause(verdict.delayMs, undefined, { signal: session.input.gone })
-      throw refused(session)
+      throw refused(session, verdict.expired)
     case 'throttled':
       observe.login('throttled')
       session.failedLogins++
@@ -54,8 +54,9 @@ async function ask(
   }
 }
 
-function refused(session: Session): ImapError {
+function refused(session: Session, expired = false): ImapError {
   session.ports.observe.login('refused')
   session.failedLogins++
+  if (expired) return no('EXPIRED', 'The access token has expired')
   return no('AUTHENTICATIONFAILED', 'User name or password is wrong')
 }

@@ -7,6 +7,8 @@ import type { fetchMessages, SectionBytes } from '@postbus/contracts'
 import { encodeString, formatDateTime, type FetchItem } from '@postbus/imap-wire'
 import type { z } from 'zod'
 
+import { no, type ImapError } from '../reply.ts'
+
 export type FetchRow = z.output<(typeof fetchMessages)['row']>
 export type Want = z.input<(typeof fetchMessages)['input']>['want']
 
@@ -46,7 +48,7 @@ export type Content =
   | { kind: 'inline'; bytes: Uint8Array }
   | { kind: 'blob'; lead: Uint8Array; blob: string; offset: number; length: number; decode?: Decode | undefined }
   | { kind: 'size'; octets: number }
-  | { kind: 'unknownEncoding' }
+  | { kind: 'unknownEncoding' | 'damagedEncoding' }
 
 /** The blob's octets are freed from their encoding on the way; `count` of what comes out, from `first` on, are wanted. */
 export interface Decode {
@@ -63,9 +65,14 @@ export interface Written {
   binary?: boolean
 }
 
-/** A section in an encoding nobody can undo was asked for without it: the FETCH cannot be OK — RFC 3516 §4.2. */
-export const isUnreadable = ({ sections = [] }: FetchRow): boolean =>
-  sections.some(({ kind }) => kind === 'unknownEncoding')
+/** A section was asked for without its encoding, which nobody can undo: the FETCH cannot be OK — RFC 3516 §4.2. */
+export function unreadable({ sections = [] }: FetchRow): ImapError | undefined {
+  const kinds = new Set(sections.map(({ kind }) => kind))
+  if (kinds.has('unknownEncoding')) return no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding')
+  // RFC 9051 §7.1, as Dovecot.
+  if (kinds.has('damagedEncoding')) return no('PARSE', 'A part is damaged: it is not in its Content-Transfer-Encoding')
+  return undefined
+}
 
 const NO_OCTETS = new Uint8Array()
 

@@ -4,11 +4,11 @@
  * A literal's announced length is always what is sent. Bytes that turn out to be missing in the middle of one end the
  * connection: nothing else can be told to a client that is counting octets.
  */
-import type { Blobs } from '@postbus/blobs'
+import { NoSuchBlob, type Blobs } from '@postbus/blobs'
 import { transferDecoder } from '@postbus/message'
 
 import type { Output } from '../output.ts'
-import { ConnectionLost, unavailable } from '../reply.ts'
+import { ConnectionLost, no, unavailable } from '../reply.ts'
 import { literalHeader } from '@postbus/imap-wire'
 
 import type { Content, Decode, Written } from './fetch-plan.ts'
@@ -47,7 +47,8 @@ async function openFirst(
   try {
     return new Map([[content, resumed(content.lead, chunks, await chunks.next())]])
   } catch (cause) {
-    throw unavailable(cause)
+    if (!(cause instanceof NoSuchBlob)) throw unavailable(cause)
+    throw no('CORRUPTION', 'The octets of this message are gone', { cause })
   }
 }
 

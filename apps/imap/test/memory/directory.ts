@@ -42,6 +42,7 @@ export class MemoryDirectory {
       return { ...this.#accepted(username), serverSignature: signature.toString('base64') }
     })
     await bus.answer(authenticateBearer, async ({ username, token }) => {
+      if (token === 'expired') return { kind: 'refused' as const, delayMs: 1, expired: true as const }
       const bearer = this.bearers.get(token)
       if (bearer === undefined || (username !== '' && username !== bearer))
         return { kind: 'refused' as const, delayMs: 1 }

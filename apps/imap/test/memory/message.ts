@@ -2,7 +2,6 @@
 import type { Section, SectionBytes } from '@postbus/contracts'
 import { encodeBodyStructure, encodeEnvelope } from '@postbus/imap-wire'
 import {
-  decodeTransfer,
   encodeBinaryParts,
   findPart,
   parseStructureOf,
@@ -10,6 +9,7 @@ import {
   previewText,
   sectionRange,
   selectFields,
+  transferDecoder,
   type MessagePart,
 } from '@postbus/message'
 
@@ -62,9 +62,11 @@ export function cut({ bytes, root, blob }: MemoryMessage, sections: readonly Sec
     if (section.binary) {
       const part = findPart(root, section.part)
       const encoding = (section.part === '' ? undefined : part?.encoding?.toLowerCase()) ?? '7bit'
-      const octets = decodeTransfer(bytes.subarray(range.start, range.end), encoding)
+      const decoder = transferDecoder(encoding)
+      const octets = Buffer.concat([decoder.write(bytes.subarray(range.start, range.end)), decoder.end()])
       const [first, count] = section.partial ?? [0, Infinity]
       if (!KNOWN.has(encoding)) answers.push({ kind: 'unknownEncoding' })
+      else if (decoder.damaged) answers.push({ kind: 'damagedEncoding' })
       else if (section.binary === 'size') answers.push({ kind: 'size', octets: octets.length })
       else {
         answers.push({ kind: 'inline' })

@@ -144,6 +144,26 @@ test('BINARY of an encoding that is not known is said to be so, and one of no pa
   assert.deepEqual((await cutSections(content, wanted)).sections, [{ kind: 'unknownEncoding' }, { kind: 'absent' }])
 })
 
+test('BINARY of what is damaged is said to be so, whatever of it is asked for', async () => {
+  for (const [encoding, body] of [
+    ['base64', 'R3L%DvMOf'],
+    ['quoted-printable', 'sound, then not =ZZ'],
+  ] as const) {
+    const content = held(encodedPart(encoding, body))
+    const wanted: Partial<Section>[] = [{ binary: 'octets' }, { binary: 'octets', partial: [0, 1] }, { binary: 'size' }]
+    const { sections, bytes } = await cutSections(
+      content,
+      wanted.map((more) => section('1', 'all', more)),
+    )
+    assert.deepEqual(
+      sections,
+      wanted.map(() => ({ kind: 'damagedEncoding' })),
+    )
+    assert.deepEqual(bytes, [])
+    assert.deepEqual(await text(content, section('1', 'all')), [body])
+  }
+})
+
 test('BINARY of what is long comes from the blob, to be decoded on the way', async () => {
   const size = 3 * MAX_INLINE_BYTES
   const base64 = Buffer.alloc(size, 'abc').toString('base64')

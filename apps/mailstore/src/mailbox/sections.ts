@@ -131,10 +131,8 @@ async function addBinary(
   } else if (encoding === null) {
     if (sizeOnly) cut.sections.push({ kind: 'size', octets: range.end - range.start })
     else await addRange(cut, content, partOf(range, section.partial))
-  } else if (sizeOnly) {
-    cut.sections.push({ kind: 'size', octets: (await decode(content, range, encoding, 0)).octets })
   } else {
-    await addDecoded(cut, content, range, encoding, section.partial)
+    await addDecoded(cut, content, range, encoding, section)
   }
 }
 
@@ -144,10 +142,12 @@ async function addDecoded(
   content: HeldContent,
   range: Range,
   encoding: Decoding,
-  partial: Section['partial'],
+  { binary, partial }: Section,
 ): Promise<void> {
-  const [first, count] = partial ?? [0, Infinity]
+  const [first, count] = binary === 'size' ? [0, 0] : (partial ?? [0, Infinity])
   const decoded = await decode(content, range, encoding, first + Math.min(count, MAX_INLINE_BYTES))
+  if (decoded.damaged) return void cut.sections.push({ kind: 'damagedEncoding' })
+  if (binary === 'size') return void cut.sections.push({ kind: 'size', octets: decoded.octets })
   const from = Math.min(first, decoded.octets)
   const length = Math.min(count, decoded.octets - from)
   const { blob, prefix } = content
@@ -171,7 +171,7 @@ async function decode(
   { start, end }: Range,
   encoding: Decoding,
   wanted: number,
-): Promise<{ octets: number; start: Buffer }> {
+): Promise<{ octets: number; start: Buffer; damaged: boolean }> {
   const decoder = transferDecoder(encoding)
   const most = content.blob === null ? Infinity : Math.min(wanted, 2 * MAX_INLINE_BYTES)
   const kept: Buffer[] = []
@@ -185,7 +185,7 @@ async function decode(
     take(decoder.write(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)))
   }
   take(decoder.end())
-  return { octets, start: Buffer.concat(kept) }
+  return { octets, start: Buffer.concat(kept), damaged: decoder.damaged }
 }
 
 /** RFC 8970: '' for a message without text. */

@@ -1,12 +1,11 @@
 /**
- * Opens maildrops: password at the directory, lock by lease, snapshot and bytes from the mailstore.
+ * Opens maildrops: lock by lease, snapshot and bytes from the mailstore.
  *
  * The lock is a lease of this process: it ends soon after the process does, and a session that lost it removes nothing.
  */
 import type { Blobs } from '@postbus/blobs'
 import type { Bus, Lease } from '@postbus/bus'
 import {
-  authenticate,
   expungeMessages,
   fetchMessages,
   mailboxStatus,
@@ -14,11 +13,11 @@ import {
   type SectionBytes,
   storeFlags,
 } from '@postbus/contracts'
+import type { Granted } from '@postbus/directory-client'
 import { NumberSet } from '@postbus/imap-wire'
 
 import { Maildrop, MessageGone, Snapshot } from '../maildrop.ts'
-import type { Verdict } from '../sasl.ts'
-import type { Granted } from '../session.ts'
+import type { OpenMaildrop } from '../session.ts'
 
 export interface MaildropsOptions {
   /** A lock whose process died is free after so long. */
@@ -45,29 +44,16 @@ export class Maildrops {
     this.#options = options
   }
 
-  /** Whoever the password is of, and the way to their maildrop. */
-  async password(
-    { username, password }: { username: string; password: string },
-    clientAddress: string,
-  ): Promise<Verdict<Granted>> {
-    const answer = await this.#bus.request(authenticate, { username, password, clientAddress, service: 'pop3' })
-    return answer.kind === 'accepted' ? { kind: 'accepted', granted: this.#granted(answer) } : answer
-  }
-
-  #granted(accepted: { account: string; token: string; tokenExpiresInMs: number }): Granted {
-    const { account, token, tokenExpiresInMs } = accepted
-    return {
-      open: async () => {
-        const lease = await this.#lock(account)
-        if (lease === null) return null
-        try {
-          const maildrop = await this.#open(new Token(this.#bus, token, tokenExpiresInMs), lease)
-          return { maildrop, release: () => lease.release() }
-        } catch (error) {
-          await lease.release()
-          throw error
-        }
-      },
+  /** Null: another session has it. */
+  async open({ account, token, tokenExpiresInMs }: Granted): Promise<OpenMaildrop | null> {
+    const lease = await this.#lock(account)
+    if (lease === null) return null
+    try {
+      const maildrop = await this.#open(new Token(this.#bus, token, tokenExpiresInMs), lease)
+      return { maildrop, release: () => lease.release() }
+    } catch (error) {
+      await lease.release()
+      throw error
     }
   }
 

@@ -1,9 +1,11 @@
 /**
  * AUTHORIZATION: who is it? — RFC 1939 §4; STLS RFC 2595 §4; AUTH RFC 5034; UTF8 RFC 6856 §2.
  */
+import type { Granted } from '@postbus/directory-client'
+import { decodeInitial, decodeResponse, mechanismOf, offeredMechanisms, SaslFault, type Verdict } from '@postbus/sasl'
+
 import { lines, Pop3Error, type Reply } from '../reply.ts'
-import { decodeInitial, decodeResponse, mechanisms, SaslFault, type Verdict } from '../sasl.ts'
-import { EndOfSession, type Command, type Granted, type Session } from '../session.ts'
+import { EndOfSession, type Command, type Session } from '../session.ts'
 import { capa } from './capa.ts'
 import { lang } from './lang.ts'
 
@@ -26,10 +28,12 @@ const pass: Command = async (session, argument) => {
 
 const auth: Command = async (session, argument) => {
   // Outlook asks for the list so, as a draft of RFC 1734 had it.
-  if (argument === '') return { text: 'mechanisms', body: lines(session.mayLogin ? mechanisms.keys() : []) }
+  if (argument === '')
+    return { text: 'mechanisms', body: lines(session.mayLogin ? offeredMechanisms(session.offer) : []) }
   if (!session.mayLogin) throw needTls()
   const [name = '', initial, ...more] = argument.split(' ')
-  const mechanism = mechanisms.get(name.toUpperCase())
+  const { offer } = session
+  const mechanism = mechanismOf(name, offer)
   if (mechanism === undefined) throw new Pop3Error('Unknown mechanism; CAPA lists them')
   if (more.length > 0) throw new Pop3Error('Noise after the initial response')
   session.username = null
@@ -39,11 +43,16 @@ const auth: Command = async (session, argument) => {
       return decodeResponse(await readLine())
     }
     try {
-      return await mechanism({ initial: decodeInitial(initial), verifier, challenge })
+      return await mechanism({ initial: decodeInitial(initial), channel: offer.channel, verifier, challenge })
     } catch (cause) {
-      throw cause instanceof SaslFault ? new Pop3Error(cause.message) : cause
+      throw cause instanceof SaslFault ? answerTo(cause) : cause
     }
   })
+}
+
+/** RFC 3206 §4: AUTH is about who it is, not about how it was said. */
+function answerTo({ kind, message }: SaslFault): Pop3Error {
+  return new Pop3Error(message, kind === 'notAuthorized' ? 'AUTH' : null)
 }
 
 async function logIn(session: Session, verify: (ports: Session['ports']) => Promise<Verdict<Granted>>): Promise<Reply> {
@@ -52,7 +61,7 @@ async function logIn(session: Session, verify: (ports: Session['ports']) => Prom
   if (verdict.kind !== 'accepted') ports.loggedIn(verdict.kind)
   switch (verdict.kind) {
     case 'accepted': {
-      const open = await unlessDown(() => verdict.granted.open())
+      const open = await unlessDown(() => ports.openMaildrop(verdict.granted))
       ports.loggedIn(open === null ? 'inUse' : 'accepted')
       if (open === null) throw new Pop3Error('Another session has this maildrop', 'IN-USE')
       session.open = open

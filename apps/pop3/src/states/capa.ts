@@ -1,9 +1,10 @@
 /** CAPA, in both states — RFC 2449 §5–6; capabilities of RFC 2595, 3206, 5034, 6856. */
+import { offeredMechanisms } from '@postbus/sasl'
+
 import { lines } from '../reply.ts'
-import { mechanisms } from '../sasl.ts'
 import type { Command } from '../session.ts'
 
-export const capa: Command = ({ canStartTls, mayLogin }) => ({
+export const capa: Command = ({ canStartTls, mayLogin, offer }) => ({
   text: 'capabilities',
   body: lines([
     'TOP',
@@ -15,7 +16,7 @@ export const capa: Command = ({ canStartTls, mayLogin }) => ({
     'LANG',
     // RFC 2449 §6.7: what is not deleted stays.
     'EXPIRE NEVER',
-    ...(mayLogin ? ['USER', `SASL ${[...mechanisms.keys()].join(' ')}`] : []),
+    ...(mayLogin ? ['USER', `SASL ${offeredMechanisms(offer).join(' ')}`] : []),
     ...(canStartTls ? ['STLS'] : []),
     'IMPLEMENTATION Postbus',
   ]),

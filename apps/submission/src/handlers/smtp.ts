@@ -16,10 +16,9 @@ export interface SubmissionPorts extends LoginPorts, SenderPorts, RecipientPorts
 
 export function submissionHandlers(ports: SubmissionPorts, maxMessageOctets: number): SmtpHandlers {
   return {
-    async authenticate({ username, password }, client) {
-      const claim = { username, password, clientAddress: client.address }
-      const { account } = await logIn(claim, client.signal, ports)
-      return { account, username }
+    async authenticate(attempt, client) {
+      const { account, address } = await logIn(attempt, client, ports)
+      return { account, username: address }
     },
 
     async mailFrom({ reversePath }, client) {

@@ -11,12 +11,13 @@ import type { TLSSocket } from 'node:tls'
 
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 
+import { channelBinding } from '../channel-binding.ts'
 import { type TlsFacts, tlsFacts } from '../tls-facts.ts'
 import { MAX_COMMAND_LINE } from './command-line.ts'
 import type { DataFraming } from './data-framing.ts'
+import { MAX_SASL_LINE } from './login.ts'
 import type { MessageBody } from './message-body.ts'
 import { SmtpParser } from './parser.ts'
-import { MAX_SASL_LINE } from './sasl.ts'
 import type { SmtpServer } from './server.ts'
 import { SmtpSession } from './session.ts'
 import type { Reply } from './types.ts'
@@ -58,6 +59,11 @@ export class SmtpChannel extends SMTPConnection {
 
   get tls(): TlsFacts | null {
     return tlsFacts(this._socket)
+  }
+
+  /** What ties a login to this very TLS session; null without TLS, or when it has none of this type. */
+  channelBinding(type: string): Uint8Array | null {
+    return channelBinding(this._socket, type)
   }
 
   /** The parser must not hand out lines any more. */

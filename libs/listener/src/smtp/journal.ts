@@ -1,7 +1,7 @@
 /** What one session leaves behind: a log line for each transaction, refusal and login, and the counts. */
 import { SmtpError } from '@postbus/smtp'
 
-import type { Credentials } from './sasl.ts'
+import type { LoginFacts } from './login.ts'
 import type { SmtpServer } from './server.ts'
 import type { Transaction } from './transaction.ts'
 import type { SmtpClient } from './types.ts'
@@ -19,7 +19,7 @@ export class Journal {
     this.#server.metrics.commands.inc({ verb: label })
   }
 
-  authentication({ mechanism, username }: Credentials, refusal: SmtpError | null): void {
+  authentication({ mechanism, username }: LoginFacts, refusal: SmtpError | null): void {
     const outcome = refusal === null ? 'accepted' : refusal.code === 535 ? 'refused' : 'failed'
     this.#server.metrics.auth.inc({ mechanism, outcome })
     this.#info('authentication', { mechanism, username, outcome, ...refusalFacts(refusal) })

@@ -1,86 +1,156 @@
 /**
- * AUTH of one session: one exchange of lines, then one question to the service.
+ * AUTH of one session: a conversation of libs/sasl over lines, its decision by the service.
+ *
+ * The conversation waits for the client in the middle; the session does not. What `begin` and `respond` return is settled as soon as
+ * it is the client's turn again, so that its silence is a client's silence.
  *
  * STANDARDS  RFC 4954 §4 (AUTH), §6 (replies)
  */
-import { replies } from '@postbus/smtp'
+import {
+  decodeInitial,
+  decodeResponse,
+  mechanismOf,
+  naming,
+  offeredMechanisms,
+  SaslFault,
+  type Mechanism,
+  type Offer,
+} from '@postbus/sasl'
+import { replies, SmtpError } from '@postbus/smtp'
 
+import type { SmtpChannel } from './channel.ts'
 import type { Journal } from './journal.ts'
-import { type Credentials, SaslExchange, type SaslStep } from './sasl.ts'
 import type { SmtpServer } from './server.ts'
 import type { Held, Speaker } from './speaker.ts'
-import type { Login, SmtpClient } from './types.ts'
+import type { Login, LoginAttempt, SmtpClient } from './types.ts'
 
+/** RFC 4954 §4: a line of an exchange may be this long, CRLF included. */
+export const MAX_SASL_LINE = 12_288
 /** Refused logins before the session ends. */
 const MAX_REFUSED = 5
 
 export interface LoginParts {
-  server: Pick<SmtpServer, 'handlers'>
+  channel: Pick<SmtpChannel, 'channelBinding'>
+  server: Pick<SmtpServer, 'handlers' | 'bearerLogin'>
   speaker: Speaker
   journal: Journal
   client: SmtpClient
 }
 
+/** What the journal writes about an attempt. */
+export interface LoginFacts {
+  mechanism: string
+  /** As the client gave it, if it got so far. */
+  username?: string
+}
+
 export class LoginDesk {
   readonly #parts: LoginParts
+  readonly #offer: Offer
   #login: Login | null = null
-  #exchange: SaslExchange | null = null
+  /** The conversation waits for the next line. */
+  #answer: PromiseWithResolvers<string> | null = null
+  /** Settled when it is the client's turn. */
+  #turn = Promise.withResolvers<void>()
   #refused = 0
 
   constructor(parts: LoginParts) {
+    const { channel, server } = parts
     this.#parts = parts
+    this.#offer = { channel, bearer: server.bearerLogin, login: true }
   }
 
   get login(): Login | null {
     return this.#login
   }
 
+  get mechanisms(): string[] {
+    return offeredMechanisms(this.#offer)
+  }
+
   /** The next line is no command but a response. */
   get awaiting(): boolean {
-    return this.#exchange !== null
+    return this.#answer !== null
   }
 
   /** @param argument of AUTH: the mechanism, perhaps an initial response */
   begin(argument: string): Held {
-    const exchange = new SaslExchange(argument)
-    return this.#advance(exchange, exchange.step)
+    const [name = '', initial, ...rest] = argument.split(/ +/)
+    if (name === '' || rest.length > 0) throw new SmtpError(501, '5.5.4', 'Syntax: AUTH mechanism [initial response]')
+    const mechanism = mechanismOf(name, this.#offer)
+    if (!mechanism) throw new SmtpError(504, '5.5.4', 'Mechanism not available')
+    return this.#proceed(() => void this.#converse(name.toUpperCase(), mechanism, initial))
   }
 
   respond(line: string): Held {
-    const exchange = this.#exchange
-    this.#exchange = null
-    return exchange ? this.#advance(exchange, exchange.respond(line)) : undefined
+    const answer = this.#answer
+    this.#answer = null
+    return answer ? this.#proceed(() => answer.resolve(line)) : undefined
   }
 
-  cancel(): void {
-    this.#exchange = null
+  /** Instead of a response: the conversation ends with this reply. */
+  breakOff(reply: SmtpError): Held {
+    const answer = this.#answer
+    this.#answer = null
+    return answer ? this.#proceed(() => answer.reject(reply)) : undefined
   }
 
   forget(): void {
-    this.#exchange = null
+    this.#answer = null
     this.#login = null
   }
 
-  #advance(exchange: SaslExchange, step: SaslStep): Held {
-    if (step.kind === 'claim') return this.#decide(step.credentials)
-    this.#exchange = exchange
-    return this.#parts.speaker.reply(334, null, step.line)
+  #proceed(act: () => void): Promise<void> {
+    this.#turn = Promise.withResolvers<void>()
+    act()
+    return this.#parts.speaker.ask(() => this.#turn.promise)
   }
 
-  async #decide(credentials: Credentials): Promise<void> {
+  async #ask(octets: Uint8Array): Promise<Uint8Array> {
+    this.#parts.speaker.reply(334, null, Buffer.from(octets).toString('base64'))
+    this.#answer = Promise.withResolvers<string>()
+    this.#turn.resolve()
+    return decodeResponse(await this.#answer.promise)
+  }
+
+  /** Never throws. */
+  async #converse(mechanismName: string, mechanism: Mechanism, initial: string | undefined): Promise<void> {
     const { server, speaker, journal, client } = this.#parts
+    const { channel } = this.#offer
+    const facts: LoginFacts = { mechanism: mechanismName }
+    const attempt: LoginAttempt = async (verifier) => {
+      const noted = naming(verifier, (username) => (facts.username = username))
+      const challenge = (octets: Uint8Array) => this.#ask(octets)
+      try {
+        return await mechanism({ initial: decodeInitial(initial), channel, verifier: noted, challenge })
+      } catch (cause) {
+        throw cause instanceof SaslFault ? replyTo(cause) : cause
+      }
+    }
     try {
-      const login = await speaker.ask(() => server.handlers.authenticate?.(credentials, client))
+      const login = await server.handlers.authenticate?.(attempt, client)
       if (!login) throw replies.badCredentials()
       this.#login = login
+      journal.authentication(facts, null)
+      speaker.reply(235, '2.7.0', 'Authentication succeeded')
     } catch (error) {
       const refusal = speaker.refusal(error)
-      journal.authentication(credentials, refusal)
+      journal.authentication(facts, refusal)
       const tooMany = refusal.code === 535 && ++this.#refused >= MAX_REFUSED
-      if (tooMany) return speaker.reply(421, '4.7.0', 'Too many failed logins, closing connection')
-      return speaker.refuse(refusal)
+      if (tooMany) speaker.reply(421, '4.7.0', 'Too many failed logins, closing connection')
+      else speaker.refuse(refusal)
     }
-    journal.authentication(credentials, null)
-    speaker.reply(235, '2.7.0', 'Authentication succeeded')
+    this.#turn.resolve()
+  }
+}
+
+function replyTo({ kind, message }: SaslFault): SmtpError {
+  switch (kind) {
+    case 'cancelled':
+      return new SmtpError(501, '5.7.0', 'Authentication cancelled')
+    case 'malformed':
+      return new SmtpError(501, '5.5.2', message)
+    case 'notAuthorized':
+      return replies.badCredentials()
   }
 }

@@ -37,6 +37,7 @@ export class SmtpServer extends SMTPServer {
   readonly count: ConnectionCount
   readonly startTlsOffered: boolean
   readonly authRequired: boolean
+  readonly bearerLogin: boolean
   readonly #proxies: TrustedProxies
   readonly #channels = new Set<SmtpChannel>()
   readonly #sweep: NodeJS.Timeout
@@ -59,6 +60,7 @@ export class SmtpServer extends SMTPServer {
     this.count = new ConnectionCount(rules)
     this.startTlsOffered = certificate !== null && !options.implicitTls
     this.authRequired = options.authRequired ?? false
+    this.bearerLogin = options.bearerLogin ?? false
     this.#proxies = new TrustedProxies(options.trustedProxies ?? [])
     this.server.maxConnections = rules.maxConnections + REFUSAL_ROOM
     // A client that sends its command letter by letter is never silent, and never done.

@@ -13,7 +13,6 @@ import { type Command, parseCommand } from './command-line.ts'
 import { Journal } from './journal.ts'
 import { LoginDesk } from './login.ts'
 import { MailExchange } from './mail-exchange.ts'
-import { mechanismNames } from './sasl.ts'
 import type { SmtpServer } from './server.ts'
 import { badSequence, type Held, Speaker, tlsRequired } from './speaker.ts'
 import type { Login, SmtpClient } from './types.ts'
@@ -127,8 +126,9 @@ export class SmtpSession implements SmtpClient {
     if (fault === 'bareLineFeed') {
       return this.#speaker.reply(421, '4.5.2', 'Line feed without carriage return, closing connection')
     }
-    this.#speaker.refuse(new SmtpError(500, this.#desk.awaiting ? '5.5.6' : '5.5.2', 'Line too long')) // RFC 4954 §6
-    this.#desk.cancel()
+    // RFC 4954 §6
+    if (this.#desk.awaiting) return this.#desk.breakOff(new SmtpError(500, '5.5.6', 'Line too long'))
+    this.#speaker.refuse(new SmtpError(500, '5.5.2', 'Line too long'))
   }
 
   content(): void {
@@ -211,7 +211,7 @@ export class SmtpSession implements SmtpClient {
   #extensions(): string[] {
     const lines = ['PIPELINING', `SIZE ${this.#server.rules.maxMessageOctets}`, '8BITMIME', 'SMTPUTF8', 'DSN']
     if (this.#server.startTlsOffered && !this.tls) lines.push('STARTTLS')
-    if (this.#authOffered) lines.push(`AUTH ${mechanismNames.join(' ')}`)
+    if (this.#authOffered) lines.push(`AUTH ${this.#desk.mechanisms.join(' ')}`)
     return [...lines, 'ENHANCEDSTATUSCODES', 'HELP']
   }
 

@@ -1,4 +1,5 @@
 /** What a service gives to its SMTP listener, and what it gets from it. */
+import type { Verdict, Verifier } from '@postbus/sasl'
 import type { EnhancedStatus } from '@postbus/smtp'
 import type { Logger } from 'pino'
 
@@ -8,7 +9,6 @@ import type { TlsFacts } from '../tls-facts.ts'
 import type { DataRules } from './data-framing.ts'
 import type { MailCommand, RcptCommand } from './envelope-commands.ts'
 import type { SmtpMetrics } from './metrics.ts'
-import type { Credentials } from './sasl.ts'
 
 /** Who logged in, as the service that checked it says. */
 export interface Login {
@@ -16,6 +16,9 @@ export interface Login {
   /** What log lines show. */
   username: string
 }
+
+/** What a client says to AUTH, whatever the mechanism, put to whoever decides. Throws the reply to one who says it wrong. */
+export type LoginAttempt = <Granted>(verifier: Verifier<Granted>) => Promise<Verdict<Granted>>
 
 /** The other end of one session. Changes with EHLO, STARTTLS and AUTH. */
 export interface SmtpClient {
@@ -47,7 +50,7 @@ export interface SmtpHandlers {
   /** Before the greeting, which waits for it: nothing slow here. */
   connect?(client: SmtpClient): void | Promise<void>
   /** Makes AUTH part of the service; over TLS only. Failures are slowed down by whoever checks the password. */
-  authenticate?(credentials: Credentials, client: SmtpClient): Promise<Login>
+  authenticate?(attempt: LoginAttempt, client: SmtpClient): Promise<Login>
   mailFrom?(mail: MailCommand, client: SmtpClient): void | Promise<void>
   /** Called for pipelined recipients without waiting for the one before; replies keep the order. */
   rcptTo(recipient: RcptCommand, mail: MailCommand, client: SmtpClient): void | Promise<void>
@@ -85,6 +88,8 @@ export interface SmtpListenOptions extends Partial<SmtpRules>, Partial<Connectio
   implicitTls?: boolean
   /** MAIL is refused before AUTH — RFC 6409 §4.3. */
   authRequired?: boolean
+  /** Tokens of an issuer are taken: OAUTHBEARER, XOAUTH2. */
+  bearerLogin?: boolean
   /** Balancers that name their client by the PROXY protocol. */
   trustedProxies?: readonly string[]
   metrics: SmtpMetrics
