@@ -277,9 +277,9 @@ test('a stop is BYE: at once between commands and in IDLE, after the command in 
 })
 
 test('silence ends a session with BYE', limits, async (t) => {
-  const server = await start(t, { limits: { loginMs: 100, autologoutMs: 200, stallMs: 100 } })
-  const anonymous = await open(t, server)
+  const anonymous = await open(t, await start(t, { limits: { loginMs: 100 } }))
   assert.deepEqual(await anonymous.until(() => false), ['* BYE Autologout, log in sooner', 'CLOSED'])
+  const server = await start(t, { limits: { autologoutMs: 200, stallMs: 100 } })
   const idle = await open(t, server, 'INBOX')
   assert.match((await idle.command('IDLE')).at(-2) ?? '', /^\* BYE Autologout/)
   const stalled = await open(t, server, '')
