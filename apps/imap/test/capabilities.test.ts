@@ -30,6 +30,18 @@ test(`every capability has ${ENOUGH} transcripts`, async () => {
   }
 })
 
+test('the table names the transcripts of every capability, and no others', async () => {
+  const transcripts = new Map<string, Set<string>>()
+  for (const file of await readdir(TRANSCRIPTS)) {
+    transcripts.set(file.replace(/\.imap$/, ''), headOf(await readFile(new URL(file, TRANSCRIPTS), 'utf8')))
+  }
+  for (const { names, tests } of tableOf(await readFile(STANDARDS, 'utf8'), 'IMAP')) {
+    if (tests.length === 0) continue
+    const covering = [...transcripts].filter(([, covered]) => names.some((name) => covered.has(name)))
+    assert.deepEqual(tests.toSorted(), covering.map(([name]) => name).toSorted(), names.join(' '))
+  }
+})
+
 test('every transcript is played by some test', async () => {
   const tests = await Promise.all(
     (await readdir(new URL('.', import.meta.url)))
@@ -59,6 +71,8 @@ interface Row {
   /** Beside the numbers. */
   names: string[]
   status: string
+  /** Transcripts. */
+  tests: string[]
 }
 
 function tableOf(markdown: string, section: string): Row[] {
@@ -66,5 +80,10 @@ function tableOf(markdown: string, section: string): Row[] {
   return text
     .split('\n')
     .map((line) => line.split('|').map((cell) => cell.trim()))
-    .flatMap(([, documents = '', status = '']) => ({ names: documents.split(/[ ,]+/), status }))
+    .filter(([, documents = '']) => /^\d/.test(documents))
+    .map(([, documents = '', status = '', , tests = '']) => ({
+      names: documents.split(/[ ,]+/),
+      status,
+      tests: tests === '' ? [] : tests.split(', '),
+    }))
 }
