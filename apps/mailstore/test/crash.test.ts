@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { BusUnavailable } from '@postbus/bus'
-import { fetchMessages, MailLocal, mailboxStatus } from '@postbus/contracts'
+import { fetchedMessages, fetchMessages, MailLocal, mailboxStatus } from '@postbus/contracts'
 
 import { accept, type Around, around, blobsOf, jones, smith, until } from './harness.ts'
 
@@ -66,18 +66,19 @@ async function deliverAll(t: TestContext, platform: Around, processes: number) {
     )
     const inbox = await ask()
     const want = { envelope: true, size: true }
-    const rows = await Array.fromAsync(
+    const pages = await Array.fromAsync(
       imap.rows(fetchMessages, { token, mailbox: inbox.mailbox, uids: '1:100000', want }),
     )
-    const subjects = rows.map(({ row }) => /"number ([0-9]+)"/.exec(row.envelope ?? '')?.[1])
+    const found = pages.flatMap(({ row, bytes }) => [...fetchedMessages(row, bytes)])
+    const subjects = found.map(({ envelope = '' }) => /"number ([0-9]+)"/.exec(envelope)?.[1])
     assert.equal(new Set(subjects).size, messages, 'none is missing')
     assert.equal(subjects.length, messages, 'none is there twice')
     assert.equal(inbox.messages, messages)
     assert.equal(
       inbox.size,
-      rows.reduce((sum, { row }) => sum + (row.size ?? 0), 0),
+      found.reduce((sum, { size = 0 }) => sum + size, 0),
     )
-    assert.equal(new Set(rows.map(({ row }) => row.modseq)).size, messages)
+    assert.equal(new Set(found.map(({ modseq }) => modseq)).size, messages)
   }
   return imap
 }

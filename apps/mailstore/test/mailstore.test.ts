@@ -8,6 +8,7 @@ import {
   createMailbox,
   deleteMailbox,
   expungeMessages,
+  fetchedMessages,
   fetchMessages,
   listMailboxes,
   MailboxChanged,
@@ -37,6 +38,11 @@ async function all<I extends z.ZodType, R extends z.ZodType>(
   return Array.fromAsync(bus.rows(contract, input))
 }
 
+async function fetched(bus: ConnectedBus, input: z.input<typeof fetchMessages.input>) {
+  const pages = await all(bus, fetchMessages, input)
+  return pages.flatMap(({ row, bytes }) => [...fetchedMessages(row, bytes)])
+}
+
 async function started(t: TestContext) {
   const platform = await around(t)
   await startMailstore(t, platform)
@@ -53,7 +59,15 @@ async function inbox(imap: ConnectedBus, token: string) {
   return imap.request(mailboxStatus, { token, name: 'inbox' })
 }
 
-const allWanted = { flags: true, internalDate: true, size: true, envelope: true, structure: true, saveDate: true }
+const allWanted = {
+  flags: true,
+  internalDate: true,
+  size: true,
+  envelope: true,
+  structure: true,
+  basicStructure: true,
+  saveDate: true,
+}
 
 test('a routed message is in the mailbox, reported as delivered, and front ends hear of it', async (t) => {
   const platform = await started(t)
@@ -73,15 +87,16 @@ test('a routed message is in the mailbox, reported as delivered, and front ends 
   await until(() => hints.some(({ mailboxes }) => mailboxes.some((of) => of.mailbox === mailbox && of.uidNext === 2)))
 
   const want = { ...allWanted, sections: [{ part: '', kind: 'all' as const }] }
-  const [row] = await all(imap, fetchMessages, { token, mailbox, uids: '1:9', want })
+  const [message] = await fetched(imap, { token, mailbox, uids: '1:9', want })
   const whole = `Return-Path: <ann@example.net>\r\nDelivered-To: smith000@example.org\r\n${SMALL}`
-  assert.equal(Buffer.from(row?.bytes[0] ?? []).toString('latin1'), whole)
-  assert.equal(row?.row.size, whole.length)
+  const [section] = message?.sections ?? []
+  assert.equal(section?.kind === 'inline' && Buffer.from(section.octets).toString('latin1'), whole)
+  assert.equal(message?.size, whole.length)
   assert.match(
-    row?.row.envelope ?? '',
+    message.envelope ?? '',
     /^\("Mon, 1 Jun 2026 10:00:00 \+0000" "hello" \(\(NIL NIL "ann" "example.net"\)\)/,
   )
-  assert.match(row?.row.structure?.basic ?? '', /^\("text" "plain"/i)
+  assert.match(message.basicStructure ?? '', /^\("text" "plain"/i)
 })
 
 test('a task that comes again changes nothing and reports the same', async (t) => {
@@ -128,15 +143,15 @@ test('a large message is adopted once for all its recipients and read through it
     { part: '', kind: 'all' as const },
     { part: '1', kind: 'all' as const, partial: [20_000, 10] as [number, number] },
   ]
-  const [row] = await all(imap, fetchMessages, { token, mailbox, uids: '1', want: { size: true, sections } })
-  const [whole, piece] = row?.row.sections ?? []
-  assert.ok(whole?.kind === 'blob' && whole.lead && piece?.kind === 'inline')
+  const [message] = await fetched(imap, { token, mailbox, uids: '1', want: { size: true, sections } })
+  const [whole, piece] = message?.sections ?? []
+  assert.ok(whole?.kind === 'blob' && piece?.kind === 'inline')
   const parts = await Array.fromAsync(blobs.read(whole.blob, { offset: whole.offset, length: whole.length }))
-  const text = Buffer.concat([row?.bytes[0] ?? new Uint8Array(), ...parts]).toString('latin1')
+  const text = Buffer.concat([whole.lead, ...parts]).toString('latin1')
   assert.equal(text.length, size)
   assert.match(text, /^Return-Path: <ann@example.net>\r\nDelivered-To: smith000@example.org\r\nSubject: large\r\n/)
   assert.ok(text.endsWith(body))
-  assert.equal(Buffer.from(row?.bytes[1] ?? []).toString(), body.slice(20_000, 20_010))
+  assert.equal(Buffer.from(piece.octets).toString(), body.slice(20_000, 20_010))
   const found = await all(imap, searchMailbox, { token, mailbox, key: { kind: 'body', value: 'NO PLAY' } })
   assert.deepEqual(
     found.map(({ row: { uids } }) => uids),
@@ -182,8 +197,8 @@ test('what a client does with mailboxes and messages, through the front door', a
   const again = await all(imap, openMailbox, { token, name: 'INBOX', readOnly: false })
   assert.ok(again[0]?.row.kind === 'mailbox' && again[0].row.recentFrom === 3 && again[0].row.info.recent === 0)
 
-  const marked = await all(imap, fetchMessages, { token, mailbox, uids: '2', want: {}, markSeen: true })
-  assert.deepEqual(marked[0]?.row.flags, ['\\Seen'])
+  const marked = await fetched(imap, { token, mailbox, uids: '2', want: {}, markSeen: true })
+  assert.deepEqual(marked[0]?.flags, ['\\Seen'])
   const stored = await all(imap, storeFlags, { token, mailbox, uids: '1:2', mode: 'add', flags: ['\\Deleted', 'Work'] })
   assert.deepEqual(
     stored.map(({ row }) => row.kind === 'stored' && [row.uid, ...row.flags]),
@@ -231,8 +246,8 @@ test('appended messages come out of the staged blobs, which are gone afterwards'
   assert.deepEqual(await Array.fromAsync(blobs.list(STAGED_PREFIX)), [])
   const { mailbox, size, unseen } = await imap.request(mailboxStatus, { token, name: 'Sent' })
   assert.deepEqual([size, unseen], [SMALL.length + large.length, 0])
-  const [row] = await all(imap, fetchMessages, { token, mailbox, uids: '1', want: { internalDate: true } })
-  assert.equal(row?.row.internalDate, '2020-02-02T02:02:02.000Z')
+  const [message] = await fetched(imap, { token, mailbox, uids: '1', want: { internalDate: true } })
+  assert.equal(message?.internalDate, Date.parse('2020-02-02T02:02:02.000Z'))
 
   const missing = { blob: `${STAGED_PREFIX}none`, size: 1, flags: [] }
   await assert.rejects(

@@ -48,6 +48,7 @@ export class Connection {
   readonly #log: Logger
   readonly #inbox: string
   readonly #waiting = new Map<string, Waiting>()
+  readonly #hearing = new Map<string, (message: Msg) => void>()
   readonly #onReconnect = new Set<() => void>()
   readonly #onConnected = new Set<() => void>()
   readonly #onClose = new Set<() => void>()
@@ -144,6 +145,13 @@ export class Connection {
     }
   }
 
+  /** A subject on which any number of answers is heard. Nothing is subscribed to: all askers of a connection share one inbox. */
+  hear(callback: (message: Msg) => void): { inbox: string; end(): void } {
+    const token = (++this.#counter).toString(36)
+    this.#hearing.set(token, callback)
+    return { inbox: `${this.#inbox}.${token}`, end: () => void this.#hearing.delete(token) }
+  }
+
   /** Sends, and waits for one answer. Never throws for what the bus does. */
   ask(
     subject: string,
@@ -190,6 +198,8 @@ export class Connection {
 
   #answered(message: Msg): void {
     const token = message.subject.slice(message.subject.lastIndexOf('.') + 1)
+    const hearing = this.#hearing.get(token)
+    if (hearing) return hearing(message)
     const waiting = this.#waiting.get(token)
     if (!waiting) return // Answered after its time.
     waiting.settle(noResponders(message) ? { kind: 'nobody' } : { kind: 'answer', message })

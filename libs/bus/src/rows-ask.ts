@@ -1,5 +1,5 @@
 /** The asker's side of rows: frames in order, put together to rows again, and credit for what was consumed. */
-import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node'
+import type { Msg, NatsConnection } from '@nats-io/transport-node'
 import type { RowsContract } from '@postbus/contracts'
 import type { z } from 'zod'
 
@@ -64,10 +64,9 @@ function* readRecords(
 
 /** The asker's end: frames in order, and credit for them. */
 class Frames {
-  readonly inbox: string
   readonly #contract: RowsContract
   readonly #nats: NatsConnection
-  readonly #subscription: Subscription
+  readonly #hearing: { inbox: string; end(): void }
   readonly #alive: NodeJS.Timeout
   readonly #endings: Stoppable[]
   readonly #arrived: Uint8Array[] = []
@@ -83,14 +82,14 @@ class Frames {
   constructor(connection: Connection, contract: RowsContract) {
     this.#contract = contract
     this.#nats = connection.nats
-    this.inbox = connection.newInbox()
-    this.#subscription = connection.nats.subscribe(this.inbox, {
-      callback: (error, message) =>
-        error ? this.#fail(new BusUnavailable(contract.name, { cause: error })) : this.#received(message),
-    })
+    this.#hearing = connection.hear((message) => this.#received(message))
     this.#alive = setInterval(() => this.#grant(), ALIVE_MS)
     const broke = (): void => this.#fail(new BusUnavailable(`${contract.name}: the connection broke`))
     this.#endings = [connection.onReconnect(broke), connection.onClose(broke)]
+  }
+
+  get inbox(): string {
+    return this.#hearing.inbox
   }
 
   /** The next piece of records; undefined at the end. */
@@ -124,21 +123,21 @@ class Frames {
     this.#closed = true
     clearInterval(this.#alive)
     for (const ending of this.#endings) void ending.stop()
-    if (this.#ended || this.#error || this.#nats.isClosed()) return this.#subscription.unsubscribe()
+    if (this.#ended || this.#error || this.#nats.isClosed()) return this.#hearing.end()
     if (this.#creditTo) {
       this.#say(STOP)
-      this.#subscription.unsubscribe()
+      this.#hearing.end()
       return
     }
     // Not a frame yet, so nobody to tell: the first that comes is answered with a stop. The answerer gives up by itself, too.
-    setTimeout(() => this.#subscription.unsubscribe(), GONE_MS).unref()
+    setTimeout(() => this.#hearing.end(), GONE_MS).unref()
   }
 
   #received(message: Msg): void {
     this.#creditTo = message.reply ?? this.#creditTo
     if (this.#closed) {
       this.#say(STOP)
-      this.#subscription.unsubscribe()
+      this.#hearing.end()
       return
     }
     try {

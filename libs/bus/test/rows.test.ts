@@ -9,7 +9,7 @@ import { platform, until } from './harness.ts'
 
 const fetchAll = { token: 't', mailbox: 1, uids: '1:9', want: {} }
 const search = { token: 't', mailbox: 1, key: { kind: 'all' as const } }
-const message = (uid: number, ...bytes: Uint8Array[]) => ({ row: { uid, modseq: uid }, bytes })
+const message = (uid: number, ...bytes: Uint8Array[]) => ({ row: { uids: [uid], modseqs: [uid] }, bytes })
 
 test('rows and their bytes arrive whole and in order, however they were cut', async (t) => {
   const { bus } = await platform(t)
@@ -24,8 +24,9 @@ test('rows and their bytes arrive whole and in order, however they were cut', as
   const got: number[] = []
   for await (const { row, bytes } of imap.rows(fetchMessages, fetchAll)) {
     const [large, small] = bytes
-    assert.ok(large?.every((byte) => byte === row.uid - 1))
-    assert.deepEqual([...(small ?? [])], [199 + row.uid, 199 + row.uid, 199 + row.uid])
+    const [uid = 0] = row.uids
+    assert.ok(large?.every((byte) => byte === uid - 1))
+    assert.deepEqual([...(small ?? [])], [199 + uid, 199 + uid, 199 + uid])
     got.push(large?.length ?? -1)
   }
   assert.deepEqual(got, sizes)
@@ -86,7 +87,7 @@ test('an asker that leaves its loop ends the work of the answerer', async (t) =>
       returned.resolve()
     }
   })
-  for await (const { row } of imap.rows(fetchMessages, fetchAll)) if (row.uid === 3) break
+  for await (const { row } of imap.rows(fetchMessages, fetchAll)) if (row.uids[0] === 3) break
   await returned.promise
   assert.equal(aborted, true)
 })

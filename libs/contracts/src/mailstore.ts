@@ -183,8 +183,8 @@ export const Section = z.object({
 export type Section = z.infer<typeof Section>
 
 /**
- * Bytes of a section: inline (the row's next byte string, in order), in a blob, or absent (NIL). With `lead`, the row's next
- * byte string comes before the blob's bytes: fields added at delivery are no part of the blob.
+ * Bytes of a section: inline (the next of the row's octets, in order), in a blob, or absent (NIL). With `lead`, the next of the
+ * row's octets come before the blob's bytes: fields added at delivery are no part of the blob.
  */
 export const SectionBytes = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('inline') }),
@@ -213,11 +213,60 @@ export const SectionBytes = z.discriminatedUnion('kind', [
 ])
 export type SectionBytes = z.infer<typeof SectionBytes>
 
+/** Messages in one row of a fetch. */
+export const MAX_FETCHED_IN_ROW = 2000
+
+/** A column of whole numbers, looked over in one go: schemas of single numbers would be most of a page's cost. */
+const wholeNumbers = (minimum: number, most = Infinity) =>
+  z
+    .custom<number[]>(
+      (column) => Array.isArray(column) && column.length <= most && column.every((value) => isWhole(value, minimum)),
+    )
+    .meta({ type: 'array', items: { type: 'integer', minimum } })
+
+const isWhole = (value: unknown, minimum: number): boolean =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= minimum
+
+/**
+ * Messages as columns: of whatever was asked for one entry per message, in the order of `uids`. So thousands of messages are
+ * read and checked as a few arrays; `fetchedMessages` makes messages of them. A row has one byte string, or none: the octets
+ * of all its sections, message by message.
+ */
+export const FetchedPage = z.object({
+  uids: wholeNumbers(1, MAX_FETCHED_IN_ROW),
+  modseqs: wholeNumbers(0),
+  /** Sets of flags that messages of this page have. */
+  flagSets: z.array(z.array(Flag)).optional(),
+  /** Which of them each has; null where flags were not asked for and markSeen did not change them. */
+  flags: z
+    .custom<(number | null)[]>(
+      (column) => Array.isArray(column) && column.every((value) => value === null || isWhole(value, 0)),
+    )
+    .meta({ type: 'array', items: { type: ['integer', 'null'], minimum: 0 } })
+    .optional(),
+  /** Milliseconds since 1970, UTC; `saveDates` too. */
+  internalDates: wholeNumbers(Number.MIN_SAFE_INTEGER).optional(),
+  saveDates: wholeNumbers(Number.MIN_SAFE_INTEGER).optional(),
+  sizes: wholeNumbers(0).optional(),
+  /** IMAP wire forms, made when the message came — RFC 9051 §7.5.2. One character per octet. */
+  envelopes: z.array(z.string()).optional(),
+  structures: z.array(z.string()).optional(),
+  basicStructures: z.array(z.string()).optional(),
+  /** The same for every copy of a message in the account. */
+  emailIds: z.array(ObjectId).optional(),
+  previews: z.array(z.string().max(1024)).optional(),
+  /** Of each message, in the order asked. Left out when every one of the page is inline. */
+  sections: z.array(z.array(SectionBytes)).optional(),
+  /** How many of the row's octets belong to each section that is inline and each lead, in order. */
+  lengths: wholeNumbers(0).optional(),
+})
+export type FetchedPage = z.infer<typeof FetchedPage>
+
 export const fetchMessages = defineRows({
   ...frontOrOperator,
   name: 'mailstore.fetch',
   refusals: ['tokenInvalid', 'noSuchMailbox'],
-  purpose: 'Messages by UID, ascending; those gone meanwhile are left out.',
+  purpose: 'Messages by UID, ascending, in pages; those gone meanwhile are left out.',
   timeoutMs: 60_000,
   input: z.object({
     token: SessionToken,
@@ -228,8 +277,10 @@ export const fetchMessages = defineRows({
       internalDate: z.boolean().default(false),
       size: z.boolean().default(false),
       envelope: z.boolean().default(false),
-      /** BODYSTRUCTURE with extension data; the front end leaves them out for BODY. */
+      /** BODYSTRUCTURE. */
       structure: z.boolean().default(false),
+      /** BODY: the same without extension data. */
+      basicStructure: z.boolean().default(false),
       saveDate: z.boolean().default(false),
       emailId: z.boolean().default(false),
       /** The first words of the text — RFC 8970. */
@@ -241,23 +292,7 @@ export const fetchMessages = defineRows({
     /** Only messages changed after this MODSEQ — CHANGEDSINCE. */
     changedSince: Modseq.optional(),
   }),
-  row: z.object({
-    uid: Uid,
-    modseq: Modseq,
-    /** Present when asked for, or when markSeen changed them. */
-    flags: z.array(Flag).optional(),
-    internalDate: Timestamp.optional(),
-    size: z.int().nonnegative().optional(),
-    /** IMAP wire form of ENVELOPE, made when the message came — RFC 9051 §7.5.2. One character per octet. */
-    envelope: z.string().optional(),
-    /** IMAP wire forms: BODYSTRUCTURE and BODY. One character per octet. */
-    structure: z.object({ extended: z.string(), basic: z.string() }).optional(),
-    saveDate: Timestamp.optional(),
-    /** The same for every copy of a message in the account. */
-    emailId: ObjectId.optional(),
-    preview: z.string().max(1024).optional(),
-    sections: z.array(SectionBytes).optional(),
-  }),
+  row: FetchedPage,
 })
 
 export const storeFlags = defineRows({

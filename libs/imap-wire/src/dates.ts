@@ -32,13 +32,15 @@ export function parseDateTime(args: Arguments): string {
   return iso
 }
 
-/** INTERNALDATE of an ISO 8601 timestamp, quoted, in UTC — RFC 9051 §2.3.3. */
-export function formatDateTime(timestamp: string): string {
-  const date = new Date(timestamp)
-  const day = String(date.getUTCDate()).padStart(2, ' ')
+/** INTERNALDATE of a moment in milliseconds since 1970, quoted, in UTC — RFC 9051 §2.3.3. */
+export function formatDateTime(time: number): string {
+  const date = new Date(time)
+  const two = (number: number): string => (number < 10 ? `0${number}` : String(number))
+  const day = date.getUTCDate()
   const month = MONTHS[date.getUTCMonth()] ?? 'Jan'
   const year = String(date.getUTCFullYear()).padStart(4, '0')
-  return `"${day}-${month}-${year} ${date.toISOString().slice(11, 19)} +0000"`
+  const clock = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
+  return `"${day < 10 ? ' ' : ''}${day}-${month}-${year} ${clock} +0000"`
 }
 
 function calendarDay(year: string, month: string, day: string): string {

@@ -91,12 +91,15 @@ function fieldSpan(buffer: Buffer, start: number): FieldSpan {
   const end = fieldEnd(buffer, start)
   const lf = buffer.indexOf(LF, start)
   // The colon is looked for in the first line only: on a hostile header each line is read a fixed number of times.
-  const colon = buffer.subarray(start, lf < 0 ? end : lf).indexOf(COLON)
-  if (colon <= 0 || isBlank(buffer[start])) return { start, nameEnd: start, valueStart: start, end }
-  let nameEnd = start + colon
+  const lineEnd = lf < 0 ? end : lf
+  let colon = start
+  while (colon < lineEnd && buffer[colon] !== COLON) colon++
+  if (colon === start || colon === lineEnd || isBlank(buffer[start]))
+    return { start, nameEnd: start, valueStart: start, end }
+  let nameEnd = colon
   // RFC 5322 §4.5: obsolete fields may have blanks before the colon.
   while (nameEnd > start && isBlank(buffer[nameEnd - 1])) nameEnd--
-  return { start, nameEnd, valueStart: start + colon + 1, end }
+  return { start, nameEnd, valueStart: colon + 1, end }
 }
 
 /** Where the field that begins at `start` ends: after the last line that the next line does not continue. */

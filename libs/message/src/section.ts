@@ -4,7 +4,6 @@
  * STANDARDS  RFC 9051 §6.4.5.1 (part specifiers); RFC 3501 §6.4.5
  */
 import { asBuffer, fieldSpans, headerEnd } from './header.ts'
-import { octetString } from './octets.ts'
 import type { MessagePart, Range } from './structure.ts'
 
 export interface SectionName {
@@ -69,12 +68,16 @@ function ofMessage(message: MessagePart, kind: SectionName['kind']): Range | und
 export function selectFields(header: Uint8Array, names: Iterable<string>, not: boolean): Buffer {
   const buffer = asBuffer(header)
   const wanted = new Set<string>()
-  for (const name of names) wanted.add(name.toLowerCase())
+  const lengths = new Set<number>()
+  for (const name of names) {
+    wanted.add(name.toLowerCase())
+    lengths.add(name.length)
+  }
   const chosen: Buffer[] = []
   let fieldsEnd = 0
   for (const { start, nameEnd, end } of fieldSpans(buffer)) {
-    const name = octetString(buffer.subarray(start, nameEnd)).toLowerCase()
-    if (wanted.has(name) !== not) chosen.push(buffer.subarray(start, end))
+    const isNamed = lengths.has(nameEnd - start) && wanted.has(buffer.toString('latin1', start, nameEnd).toLowerCase())
+    if (isNamed !== not) chosen.push(buffer.subarray(start, end))
     fieldsEnd = end
   }
   return Buffer.concat([...chosen, emptyLine(buffer, fieldsEnd)])

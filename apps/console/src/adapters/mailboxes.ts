@@ -9,6 +9,8 @@ import {
   checkAccount,
   createMailbox,
   type ExpungedMessage,
+  fetchedMessages,
+  type FetchedSection,
   fetchMessages,
   listExpunged,
   listMailboxes,
@@ -96,8 +98,13 @@ export class Mailboxes implements ImportTarget, ExportSource {
     if (info === undefined || info.uidValidity !== uidValidity || info.uidNext <= uid) return []
     const found: { size: number; internalDate: string }[] = []
     const asked = { token: await this.#value(), mailbox: info.mailbox, uids: `${uid}:${info.uidNext}` }
-    for await (const { row } of this.#bus.rows(fetchMessages, { ...asked, want: { size: true, internalDate: true } })) {
-      found.push({ size: row.size ?? 0, internalDate: row.internalDate ?? '' })
+    for await (const { row, bytes } of this.#bus.rows(fetchMessages, {
+      ...asked,
+      want: { size: true, internalDate: true },
+    })) {
+      for (const { size = 0, internalDate = 0 } of fetchedMessages(row, bytes)) {
+        found.push({ size, internalDate: new Date(internalDate).toISOString() })
+      }
     }
     return found
   }
@@ -116,18 +123,17 @@ export class Mailboxes implements ImportTarget, ExportSource {
     const want = { flags: true, internalDate: true, size: true, ...WHOLE }
     const rows = this.#bus.rows(fetchMessages, { token: await this.#value(), mailbox, uids: set, want })
     for await (const { row, bytes } of rows) {
-      const { uid, flags = [], size = 0, internalDate = '', sections = [] } = row
-      const [section] = sections
-      const [first] = bytes
-      const blobs = this.#blobs
-      const octets = async function* (): Octets {
-        if (first !== undefined) yield first
-        if (section?.kind === 'blob') {
-          yield* blobs.read(section.blob, { offset: section.offset, length: section.length })
-        }
+      for (const { uid, flags = [], size = 0, internalDate = 0, sections = [] } of fetchedMessages(row, bytes)) {
+        yield { uid, flags, size, internalDate: new Date(internalDate), octets: this.#octetsOf(sections[0]) }
       }
-      yield { uid, flags, size, internalDate: new Date(internalDate), octets: octets() }
     }
+  }
+
+  async *#octetsOf(section: FetchedSection | undefined): Octets {
+    if (section?.kind === 'inline') yield section.octets
+    if (section?.kind !== 'blob') return
+    yield section.lead
+    yield* this.#blobs.read(section.blob, { offset: section.offset, length: section.length })
   }
 
   async expunged(which: { mailbox?: string; since?: string }): Promise<ExpungedMessage[]> {

@@ -1,5 +1,5 @@
 /** FETCH and UID FETCH — RFC 9051 §6.4.5, RFC 7162 §3.1.4 and §3.2.6, RFC 9394 §3.3 (PARTIAL). */
-import { fetchMessages } from '@postbus/contracts'
+import { type FetchedMessage, fetchedMessages, fetchMessages } from '@postbus/contracts'
 import {
   NumberSet,
   parseFetchItems,
@@ -15,11 +15,11 @@ import { inMailbox, type Completed, type InMailbox } from '../command.ts'
 import { bad, refusing, refusingRows, type ImapError } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import type { Enabled } from '../session/enabled.ts'
-import { fetchPlan, unreadable, writeRow, type FetchRow, type Written } from '../session/fetch-plan.ts'
+import { fetchPlan, unreadable, writeMessage } from '../session/fetch-plan.ts'
 import { findUids } from '../session/find-messages.ts'
 import { tellVanishedEarlier } from '../session/resynchronise.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
-import { writeFetch, writePlainFetch } from '../session/write-fetch.ts'
+import { isAtHand, writeAtHand, writeFetch } from '../session/write-fetch.ts'
 
 interface FetchArguments {
   set: SequenceSet
@@ -67,24 +67,24 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   let refused: ImapError | undefined
   const asked = { mailbox, uids: uids.toString(), want, markSeen, ...(changedSince !== undefined && { changedSince }) }
   for await (const { row, bytes } of refusingRows(account.rows(fetchMessages, (token) => ({ token, ...asked })))) {
-    const number = selected.sequenceNumber(row.uid)
-    if (number === undefined) continue
-    answered++
-    const fault = unreadable(row)
-    if (fault) {
-      refused ??= fault
-      continue
+    const formatted = flagTexts(context)
+    for (const message of fetchedMessages(row, bytes)) {
+      const { uid, modseq, flags } = message
+      const number = selected.sequenceNumber(uid)
+      if (number === undefined) continue
+      answered++
+      const fault = unreadable(message)
+      if (fault) {
+        refused ??= fault
+        continue
+      }
+      if (flags) selected.tell(uid, modseq)
+      const parts = writeMessage(plan, message, (set) => formatted(uid, set))
+      if (markSeen && flags) parts.push({ text: alongChange(session.enabled, plan.items, message) })
+      if (isAtHand(parts)) writeAtHand(out, number, parts)
+      else await writeFetch(out, session.ports.blobs, number, parts)
+      if (out.full) await out.room()
     }
-    if (row.flags) {
-      tellNewKeywords(selected, out, row.flags)
-      selected.tell(row.uid, row.modseq)
-    }
-    const flags = (flags: readonly string[]): string => formatFlags(selected, row.uid, flags)
-    const parts = [...writeRow(plan, row, bytes, flags)]
-    if (markSeen && row.flags) parts.push(...alongChange(session.enabled, plan.items, row))
-    if (parts.some(({ content }) => content)) await writeFetch(out, session.ports.blobs, number, parts)
-    else writePlainFetch(out, number, parts)
-    if (out.full) await out.room()
   }
   if (refused) throw refused
   // Of those that did not change there is nothing to say, so nobody knows whether they are gone.
@@ -94,13 +94,25 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   return { code: 'EXPUNGEISSUED', text: 'Some messages are gone' }
 }
 
+/** Flags as this client is shown them. Messages of a page share their sets: each is looked at once. */
+function flagTexts({ session, selected }: InMailbox): (uid: number, flags: readonly string[]) => string {
+  const texts = new Map<readonly string[], string>()
+  return (uid, flags) => {
+    const known = texts.get(flags)
+    if (known === undefined) tellNewKeywords(selected, session.out, flags)
+    if (selected.recent.has(uid)) return formatFlags(selected, uid, flags)
+    const text = known ?? formatFlags(selected, uid, flags)
+    texts.set(flags, text)
+    return text
+  }
+}
+
 /** This very FETCH may have changed the flags, so it tells what every change is told with — RFC 7162 §3.1, §3.2.4. */
-function alongChange(enabled: Enabled, items: readonly FetchItem[], { uid, modseq }: FetchRow): Written[] {
+function alongChange(enabled: Enabled, items: readonly FetchItem[], { uid, modseq }: FetchedMessage): string {
   const asked = (kind: FetchItem['kind']): boolean => items.some((item) => item.kind === kind)
-  return [
-    ...(enabled.has('QRESYNC') && !asked('uid') ? [{ text: `UID ${uid}` }] : []),
-    ...(enabled.has('CONDSTORE') && !asked('modseq') ? [{ text: `MODSEQ (${modseq})` }] : []),
-  ]
+  const tellsUid = enabled.has('QRESYNC') && !asked('uid')
+  const tellsModseq = enabled.has('CONDSTORE') && !asked('modseq')
+  return `${tellsUid ? ` UID ${uid}` : ''}${tellsModseq ? ` MODSEQ (${modseq})` : ''}`
 }
 
 function checkModifiers({ session }: InMailbox, { changedSince, vanished }: FetchModifiers, byUid: boolean): void {

@@ -1,15 +1,14 @@
 /**
- * FETCH items → what the mailstore is asked for, and its rows → the FETCH response.
+ * FETCH items → what the mailstore is asked for, and its messages → FETCH responses.
  *
  * STANDARDS  RFC 9051 §6.4.5, §7.5.2; RFC 3516 §4 (BINARY); RFC 7162 §3.1.4.2; RFC 8474 §5; RFC 8514 §4.2; RFC 8970 (PREVIEW)
  */
-import type { fetchMessages, SectionBytes } from '@postbus/contracts'
+import type { FetchedMessage, FetchedSection, fetchMessages } from '@postbus/contracts'
 import { encodeString, formatDateTime, type FetchItem } from '@postbus/imap-wire'
 import type { z } from 'zod'
 
 import { no, type ImapError } from '../reply.ts'
 
-export type FetchRow = z.output<(typeof fetchMessages)['row']>
 export type Want = z.input<(typeof fetchMessages)['input']>['want']
 
 export interface FetchPlan {
@@ -33,7 +32,8 @@ export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPla
       internalDate: kinds.has('internalDate'),
       size: kinds.has('size'),
       envelope: kinds.has('envelope'),
-      structure: kinds.has('body') || kinds.has('bodyStructure'),
+      structure: kinds.has('bodyStructure'),
+      basicStructure: kinds.has('body'),
       saveDate: kinds.has('saveDate'),
       emailId: kinds.has('emailId'),
       preview: kinds.has('preview'),
@@ -43,97 +43,88 @@ export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPla
 }
 
 /** Bytes of a section, still to be written. */
-export type Content =
-  | { kind: 'absent' }
-  | { kind: 'inline'; bytes: Uint8Array }
-  | { kind: 'blob'; lead: Uint8Array; blob: string; offset: number; length: number; decode?: Decode | undefined }
-  | { kind: 'size'; octets: number }
-  | { kind: 'unknownEncoding' | 'damagedEncoding' }
+export type Content = Extract<FetchedSection, { kind: 'inline' | 'blob' }>
 
-/** The blob's octets are freed from their encoding on the way; `count` of what comes out, from `first` on, are wanted. */
-export interface Decode {
-  encoding: 'base64' | 'quoted-printable'
-  first: number
-  count: number
-}
-
-/** One item of a response: text to write, one character per octet, then perhaps a literal. */
+/** A piece of a response: text to write, one character per octet, then perhaps a literal. */
 export interface Written {
   text: string
-  content?: Extract<Content, { kind: 'inline' | 'blob' }>
+  content?: Content
   /** The content may hold any octets, NUL among them: a literal8 — RFC 3516 §4.2. */
   binary?: boolean
 }
 
 /** A section was asked for without its encoding, which nobody can undo: the FETCH cannot be OK — RFC 3516 §4.2. */
-export function unreadable({ sections = [] }: FetchRow): ImapError | undefined {
-  const kinds = new Set(sections.map(({ kind }) => kind))
-  if (kinds.has('unknownEncoding')) return no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding')
+export function unreadable({ sections = [] }: FetchedMessage): ImapError | undefined {
+  const has = (kind: FetchedSection['kind']): boolean => sections.some((section) => section.kind === kind)
+  if (has('unknownEncoding')) return no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding')
   // RFC 9051 §7.1, as Dovecot.
-  if (kinds.has('damagedEncoding')) return no('PARSE', 'A part is damaged: it is not in its Content-Transfer-Encoding')
+  if (has('damagedEncoding')) return no('PARSE', 'A part is damaged: it is not in its Content-Transfer-Encoding')
   return undefined
 }
 
-const NO_OCTETS = new Uint8Array()
+const NO_OCTETS = { kind: 'inline', octets: new Uint8Array() } as const
 
-/** @param flags formats the row's flags as this session shows them */
-export function* writeRow(
+/** What stands in the brackets of one response. @param flags formats the message's flags as this session shows them */
+export function writeMessage(
   { items }: FetchPlan,
-  row: FetchRow,
-  bytes: readonly Uint8Array[],
+  message: FetchedMessage,
   flags: (flags: readonly string[]) => string,
-): Generator<Written> {
-  const contents = contentsOf(row.sections ?? [], bytes)
+): Written[] {
+  const written: Written[] = []
+  let text = ''
   let section = 0
+  let tellsFlags = false
   for (const item of items) {
-    if (item.kind === 'section') {
-      yield writeSection(item, contents[section++] ?? { kind: 'absent' })
-    } else {
-      yield { text: plainItem(item.kind, row, flags) }
+    if (text !== '' || written.length > 0) text += ' '
+    if (item.kind !== 'section') {
+      tellsFlags ||= item.kind === 'flags'
+      text += plainItem(item.kind, message, flags)
+      continue
     }
+    const found = message.sections?.[section++] ?? { kind: 'absent' }
+    if (item.section.binary === 'size') {
+      text += `${item.label} ${found.kind === 'size' ? found.octets : 0}`
+      continue
+    }
+    // A section the message does not have is empty, as in Dovecot; the grammar would allow NIL.
+    const content = found.kind === 'inline' || found.kind === 'blob' ? found : NO_OCTETS
+    written.push({ text: `${text}${item.label} `, content, binary: item.section.binary !== undefined })
+    text = ''
   }
   // \Seen was set by this very FETCH, and its client did not ask for flags — RFC 9051 §6.4.5 (BODY[…]).
-  if (row.flags && !items.some(({ kind }) => kind === 'flags')) yield { text: `FLAGS ${flags(row.flags)}` }
-}
-
-type SectionItem = Extract<FetchItem, { kind: 'section' }>
-
-function writeSection({ label, section }: SectionItem, content: Content): Written {
-  if (section.binary === 'size') return { text: `${label} ${content.kind === 'size' ? content.octets : 0}` }
-  // A section the message does not have is empty, as in Dovecot; the grammar would allow NIL.
-  const octets =
-    content.kind === 'inline' || content.kind === 'blob' ? content : ({ kind: 'inline', bytes: NO_OCTETS } as const)
-  return { text: `${label} `, content: octets, binary: section.binary !== undefined }
+  if (message.flags && !tellsFlags) text += ` FLAGS ${flags(message.flags)}`
+  if (text !== '') written.push({ text })
+  return written
 }
 
 function plainItem(
   kind: Exclude<FetchItem['kind'], 'section'>,
-  row: FetchRow,
+  message: FetchedMessage,
   flags: (flags: readonly string[]) => string,
 ): string {
   switch (kind) {
     case 'uid':
-      return `UID ${row.uid}`
+      return `UID ${message.uid}`
     case 'flags':
-      return `FLAGS ${flags(asked(row.flags))}`
+      return `FLAGS ${flags(asked(message.flags))}`
     case 'internalDate':
-      return `INTERNALDATE ${formatDateTime(asked(row.internalDate))}`
+      return `INTERNALDATE ${formatDateTime(asked(message.internalDate))}`
     case 'size':
-      return `RFC822.SIZE ${asked(row.size)}`
+      return `RFC822.SIZE ${asked(message.size)}`
     case 'envelope':
-      return `ENVELOPE ${asked(row.envelope)}`
+      return `ENVELOPE ${asked(message.envelope)}`
     case 'body':
-      return `BODY ${asked(row.structure).basic}`
+      return `BODY ${asked(message.basicStructure)}`
     case 'preview':
-      return `PREVIEW ${Buffer.from(encodeString(asked(row.preview))).toString('latin1')}`
+      return `PREVIEW ${Buffer.from(encodeString(asked(message.preview))).toString('latin1')}`
     case 'bodyStructure':
-      return `BODYSTRUCTURE ${asked(row.structure).extended}`
+      return `BODYSTRUCTURE ${asked(message.structure)}`
     case 'modseq':
-      return `MODSEQ (${row.modseq})`
+      return `MODSEQ (${message.modseq})`
     case 'saveDate':
-      return `SAVEDATE ${formatDateTime(asked(row.saveDate))}`
+      return `SAVEDATE ${formatDateTime(asked(message.saveDate))}`
     case 'emailId':
-      return `EMAILID (${asked(row.emailId)})`
+      return `EMAILID (${asked(message.emailId)})`
     case 'threadId':
       // RFC 8474 §5.2: no threads are kept.
       return 'THREADID NIL'
@@ -141,20 +132,8 @@ function plainItem(
 }
 
 function asked<Value>(value: Value | undefined): Value {
-  if (value === undefined) throw new Error('a row lacks what was asked for')
+  if (value === undefined) throw new Error('a message lacks what was asked for')
   return value
-}
-
-/** The row's byte strings belong to its sections in order — contracts, SectionBytes. */
-function contentsOf(sections: readonly SectionBytes[], bytes: readonly Uint8Array[]): Content[] {
-  let next = 0
-  const take = (): Uint8Array => bytes[next++] ?? new Uint8Array()
-  return sections.map((section) => {
-    if (section.kind === 'inline') return { kind: 'inline', bytes: take() }
-    if (section.kind !== 'blob') return section
-    const { lead, ...rest } = section
-    return { ...rest, lead: lead ? take() : NO_OCTETS }
-  })
 }
 
 /** An item asked for twice is answered once. */

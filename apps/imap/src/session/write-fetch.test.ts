@@ -6,14 +6,13 @@ import { encodeEnvelope } from '@postbus/imap-wire'
 import { octetsOf, parseStructureOf } from '@postbus/message'
 
 import { Output } from '../output.ts'
-import { writeFetch } from './write-fetch.ts'
+import { isAtHand, writeAtHand, writeFetch } from './write-fetch.ts'
 
 test('octets of a header beyond ASCII reach the client as the message had them, and as many as announced', async () => {
   const envelope = encodeEnvelope(parseStructureOf(octetsOf('Subject: gr\xc3\xbc\xdfe\r\n\r\n')).envelope ?? {})
   const stream = new PassThrough()
   const out = new Output(stream, { maxBufferedBytes: 1024, stallMs: 1000 })
-  const noBlobs = { read: () => assert.fail('no blob is read') }
-  await writeFetch(out, noBlobs, 1, [{ text: `ENVELOPE ${envelope}` }])
+  writeAtHand(out, 1, [{ text: `ENVELOPE ${envelope}` }])
   out.flush()
   const sent: Buffer = stream.read()
   assert.equal(
@@ -38,4 +37,27 @@ test('a part in a blob is decoded on its way: exactly what was announced, as a l
   out.flush()
   const sent: Buffer = stream.read()
   assert.equal(sent.toString('latin1'), '* 1 FETCH (BINARY[1]<2> ~{5}\r\n\x02\x03\x04\x05\x06)\r\n')
+})
+
+test('a literal at hand, short or long, is as long as announced and free of NUL unless it is a literal8', () => {
+  for (const length of [0, 5, 5000]) {
+    const octets = new Uint8Array(length).fill(0x41)
+    if (length > 0) octets[length - 1] = 0
+    const stream = new PassThrough()
+    const out = new Output(stream, { maxBufferedBytes: 1024, stallMs: 1000 })
+    const content = { kind: 'inline', octets } as const
+    const parts = [{ text: 'BODY[] ', content }, { text: ' BINARY[] ', content, binary: true }, { text: ' UID 9' }]
+    assert.equal(isAtHand(parts), true)
+    writeAtHand(out, 3, parts)
+    out.flush()
+    const text = 'A'.repeat(Math.max(length - 1, 0))
+    const [shown, binary] = length === 0 ? ['', ''] : [`${text}\x80`, `${text}\0`]
+    const sent: Buffer = stream.read()
+    assert.equal(
+      sent.toString('latin1'),
+      `* 3 FETCH (BODY[] {${length}}\r\n${shown} BINARY[] ${length > 0 ? '~' : ''}{${length}}\r\n${binary} UID 9)\r\n`,
+    )
+  }
+  const long = { text: 'BODY[] ', content: { kind: 'inline', octets: new Uint8Array(40_000) } } as const
+  assert.deepEqual([isAtHand([long]), isAtHand([long, long])], [true, false])
 })

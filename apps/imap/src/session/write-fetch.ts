@@ -11,13 +11,41 @@ import type { Output } from '../output.ts'
 import { ConnectionLost, no, unavailable } from '../reply.ts'
 import { literalHeader } from '@postbus/imap-wire'
 
-import type { Content, Decode, Written } from './fetch-plan.ts'
+import type { Content, Written } from './fetch-plan.ts'
 
-type Bytes = Extract<Content, { kind: 'inline' | 'blob' }>
+/** Literals up to this are copied together with the text around them; longer ones are passed on as they are. */
+const SHORT_LITERAL = 2048
 
-/** An answer without literals: thousands of them follow each other, and nothing is waited for. */
-export function writePlainFetch(out: Output, number: number, parts: readonly Written[]): void {
-  out.writeOctets(`* ${number} FETCH (${parts.map(({ text }) => text).join(' ')})\r\n`)
+/** Octets of a response's literals that are written without asking for room in between. */
+const AT_HAND_BYTES = 64 * 1024
+
+/** Whether a response can be written at once: no blob is read for it, and it is not long. */
+export function isAtHand(parts: readonly Written[]): boolean {
+  let octets = 0
+  for (const { content } of parts) {
+    if (content?.kind === 'blob') return false
+    octets += content?.octets.length ?? 0
+  }
+  return octets <= AT_HAND_BYTES
+}
+
+/** A response that is at hand: thousands of them follow each other, and nothing is waited for. */
+export function writeAtHand(out: Output, number: number, parts: readonly Written[]): void {
+  let text = `* ${number} FETCH (`
+  for (const { text: before, content, binary = false } of parts) {
+    text += before
+    if (content?.kind !== 'inline') continue
+    const octets = binary ? content.octets : withoutNul(content.octets)
+    text += announced(content, octets.length, binary)
+    if (octets.length <= SHORT_LITERAL) {
+      text += Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1')
+      continue
+    }
+    out.writeOctets(text)
+    out.write(octets)
+    text = ''
+  }
+  out.writeOctets(`${text})\r\n`)
 }
 
 /** @throws ImapError when a blob cannot be read and nothing was written yet */
@@ -29,8 +57,8 @@ export async function writeFetch(
 ): Promise<void> {
   const opened = await openFirst(blobs, parts)
   out.writeOctets(`* ${number} FETCH (`)
-  for (const [at, { text, content, binary }] of parts.entries()) {
-    out.writeOctets(at === 0 ? text : ` ${text}`)
+  for (const { text, content, binary } of parts) {
+    out.writeOctets(text)
     if (content) await writeLiteral(out, content, opened.get(content) ?? chunksOf(blobs, content), binary)
   }
   out.writeOctets(')\r\n')
@@ -40,7 +68,7 @@ export async function writeFetch(
 async function openFirst(
   blobs: Pick<Blobs, 'read'>,
   parts: readonly Written[],
-): Promise<Map<Bytes, AsyncIterable<Uint8Array>>> {
+): Promise<Map<Content, AsyncIterable<Uint8Array>>> {
   const content = parts.map((part) => part.content).find((content) => content?.kind === 'blob')
   if (content?.kind !== 'blob' || content.length === 0) return new Map()
   const chunks = blobOctets(blobs, content)[Symbol.asyncIterator]()
@@ -65,8 +93,8 @@ async function* resumed(
   }
 }
 
-async function* chunksOf(blobs: Pick<Blobs, 'read'>, content: Bytes): AsyncGenerator<Uint8Array> {
-  if (content.kind === 'inline') return yield content.bytes
+async function* chunksOf(blobs: Pick<Blobs, 'read'>, content: Content): AsyncGenerator<Uint8Array> {
+  if (content.kind === 'inline') return yield content.octets
   yield content.lead
   if (content.length > 0) yield* blobOctets(blobs, content)
 }
@@ -78,7 +106,10 @@ function blobOctets(blobs: Pick<Blobs, 'read'>, { blob, offset, length, decode }
   return decode === undefined ? octets : decoded(octets, decode)
 }
 
-async function* decoded(octets: AsyncIterable<Uint8Array>, { encoding, first, count }: Decode): AsyncGenerator<Buffer> {
+async function* decoded(
+  octets: AsyncIterable<Uint8Array>,
+  { encoding, first, count }: NonNullable<InBlob['decode']>,
+): AsyncGenerator<Buffer> {
   const decoder = transferDecoder(encoding)
   let skip = first
   let missing = count
@@ -95,22 +126,19 @@ async function* decoded(octets: AsyncIterable<Uint8Array>, { encoding, first, co
   yield cut(decoder.end())
 }
 
-function lengthOf(content: Bytes): number {
-  if (content.kind === 'inline') return content.bytes.length
+function lengthOf(content: Content): number {
+  if (content.kind === 'inline') return content.octets.length
   return content.lead.length + (content.decode?.count ?? content.length)
 }
 
 async function writeLiteral(
   out: Output,
-  content: Bytes,
+  content: Content,
   chunks: AsyncIterable<Uint8Array>,
   binary = false,
 ): Promise<void> {
-  const announced = lengthOf(content)
-  // Whether there is NUL in what is still to be read is not known.
-  const eight = binary && (content.kind === 'blob' || content.bytes.includes(NUL))
-  out.writeOctets(`${eight ? '~' : ''}${literalHeader(announced)}`)
-  let missing = announced
+  let missing = lengthOf(content)
+  out.writeOctets(announced(content, missing, binary))
   try {
     for await (const chunk of chunks) {
       missing -= chunk.length
@@ -122,6 +150,12 @@ async function writeLiteral(
     throw cause instanceof ConnectionLost ? cause : new ConnectionLost('a blob broke off inside a literal', { cause })
   }
   if (missing !== 0) throw new ConnectionLost(`a blob differs from its announced length by ${-missing} octets`)
+}
+
+function announced(content: Content, length: number, binary: boolean): string {
+  // Whether there is NUL in what is still to be read is not known.
+  const eight = binary && (content.kind === 'blob' || content.octets.includes(NUL))
+  return `${eight ? '~' : ''}${literalHeader(length)}`
 }
 
 const NUL = 0

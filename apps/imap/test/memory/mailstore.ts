@@ -9,7 +9,7 @@ import { MAX_NUMBER, NumberSet } from '@postbus/imap-wire'
 import type { MemoryBlobs } from './blobs.ts'
 import type { MemoryBus } from './bus.ts'
 import type { MemoryDirectory } from './directory.ts'
-import { cut, describe, parsed, previewOf, withoutBinaryParts, type MemoryMessage } from './message.ts'
+import { cut, envelopeOf, parsed, previewOf, structureOf, withoutBinaryParts, type MemoryMessage } from './message.ts'
 import { matches } from './search.ts'
 import { matching, sorted, threaded } from './sort.ts'
 
@@ -36,6 +36,8 @@ interface AccountState {
 }
 
 const MAX_MAILBOXES = 50
+/** Messages in a page of a fetch: few, so that there are several. */
+const FETCH_PAGE = 2
 const MAX_METADATA = 5
 const USES = ['\\Archive', '\\Drafts', '\\Junk', '\\Sent', '\\Trash', '\\Important']
 
@@ -185,27 +187,34 @@ export class MemoryMailstore {
     await bus.answerRows(contracts.fetchMessages, async function* ({ token, mailbox: key, ...asked }) {
       const { uids, want, markSeen, changedSince = 0 } = asked
       const mailbox = store.#selected(token, key)
-      for (const message of store.#among(mailbox, uids)) {
-        if (message.modseq <= changedSince) continue
-        const marks = markSeen && !message.flags.includes('\\Seen')
-        if (marks) store.#setFlags(mailbox, message, [...message.flags, '\\Seen'], ++mailbox.modseq)
-        if (marks) store.#changed(mailbox)
-        const { uid, modseq, flags, internalDate, saveDate, emailId, bytes } = message
-        const { envelope, structure } = describe(message)
-        const { answers, strings } = cut(message, want.sections)
-        const row = {
-          ...{ uid, modseq },
-          ...((want.flags || marks) && { flags: [...flags] }),
-          ...(want.internalDate && { internalDate }),
-          ...(want.saveDate && { saveDate }),
-          ...(want.emailId && { emailId }),
-          ...(want.size && { size: bytes.length }),
-          ...(want.envelope && { envelope }),
-          ...(want.structure && { structure }),
-          ...(want.preview && { preview: previewOf(message) }),
-          ...(want.sections.length > 0 && { sections: answers }),
+      const found = store.#among(mailbox, uids).filter(({ modseq }) => modseq > changedSince)
+      for (let from = 0; from < found.length; from += FETCH_PAGE) {
+        const messages = found.slice(from, from + FETCH_PAGE)
+        const flags = new contracts.FlagColumns()
+        const sections = new contracts.SectionColumns()
+        for (const message of messages) {
+          const marks = markSeen && !message.flags.includes('\\Seen')
+          if (marks) store.#setFlags(mailbox, message, [...message.flags, '\\Seen'], ++mailbox.modseq)
+          if (marks) store.#changed(mailbox)
+          flags.add(want.flags || marks ? message.flags : undefined)
+          const { answers, strings } = cut(message, want.sections)
+          sections.add(answers, strings)
         }
-        yield { row, bytes: strings }
+        const page = {
+          uids: messages.map(({ uid }) => uid),
+          modseqs: messages.map(({ modseq }) => modseq),
+          ...flags.columns(),
+          ...(want.internalDate && { internalDates: messages.map(({ internalDate }) => Date.parse(internalDate)) }),
+          ...(want.saveDate && { saveDates: messages.map(({ saveDate }) => Date.parse(saveDate)) }),
+          ...(want.emailId && { emailIds: messages.map(({ emailId }) => emailId) }),
+          ...(want.size && { sizes: messages.map(({ bytes }) => bytes.length) }),
+          ...(want.envelope && { envelopes: messages.map(envelopeOf) }),
+          ...(want.structure && { structures: messages.map((message) => structureOf(message, true)) }),
+          ...(want.basicStructure && { basicStructures: messages.map((message) => structureOf(message, false)) }),
+          ...(want.preview && { previews: messages.map(previewOf) }),
+          ...(want.sections.length > 0 && sections.columns()),
+        }
+        yield { row: page, bytes: [sections.octets()] }
       }
     })
     await bus.answerRows(contracts.searchMailbox, async function* ({ token, mailbox: key, key: program }) {

@@ -27,15 +27,10 @@ export interface MemoryMessage {
   blob?: { key: string; lead: number }
 }
 
-export function describe({ root }: MemoryMessage) {
-  return {
-    envelope: encodeEnvelope(root.envelope ?? {}),
-    structure: {
-      extended: encodeBodyStructure(root, { extended: true }),
-      basic: encodeBodyStructure(root, { extended: false }),
-    },
-  }
-}
+export const envelopeOf = ({ root }: MemoryMessage): string => encodeEnvelope(root.envelope ?? {})
+
+export const structureOf = ({ root }: MemoryMessage, extended: boolean): string =>
+  encodeBodyStructure(root, { extended })
 
 const KNOWN = new Set(['7bit', '8bit', 'binary', 'base64', 'quoted-printable'])
 

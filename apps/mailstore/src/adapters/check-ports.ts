@@ -16,9 +16,8 @@ export function checkPorts(
       ...{ account, mailbox, uids: [[uid, uid]], changedSince: null },
       want: { ...NOTHING, sections: [{ part: '', kind: 'all' }] },
     })
-    const bytes = page?.rows[0]?.bytes?.[0]
-    if (bytes === undefined) throw new Error(`message ${uid} went while it was looked at`)
-    yield bytes.subarray(prefixSize)
+    if (!page?.octets || page.page.uids.length === 0) throw new Error(`message ${uid} went while it was looked at`)
+    yield page.octets.subarray(prefixSize)
   }
 
   return {
@@ -42,6 +41,6 @@ export function checkPorts(
 
 const NOTHING = {
   ...{ flags: false, internalDate: false, size: false, envelope: false, structure: false, saveDate: false },
-  ...{ emailId: false, preview: false },
+  ...{ basicStructure: false, emailId: false, preview: false },
   sections: [],
 }

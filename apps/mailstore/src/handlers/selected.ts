@@ -1,8 +1,10 @@
 /** Requests about what is in one mailbox: opening it, keeping up with it, reading and searching it. */
-import type { Bus, Row, Stoppable } from '@postbus/bus'
+import type { Bus, Stoppable } from '@postbus/bus'
 import {
   type AccountId,
+  type FetchedPage,
   fetchMessages,
+  FlagColumns,
   type FlagsRow,
   MAX_SEARCH_DEPTH,
   MAX_SORTED_IN_ROW,
@@ -18,8 +20,8 @@ import { NumberSet } from '@postbus/imap-wire'
 
 import { parseFlags } from '../mailbox/flags.ts'
 import { depthOf } from '../mailbox/search-program.ts'
-import type { FetchedMessage, MailboxOf, MessagePage, SearchPage, SyncPage } from '../mailbox/storage.ts'
-import { joined, parseUidSet, rangesOf, type UidRange, uidSetPieces } from '../mailbox/uid-ranges.ts'
+import type { MailboxOf, SearchPage, SyncPage } from '../mailbox/storage.ts'
+import { joined, parseUidSet, type UidRange, uidSetPieces } from '../mailbox/uid-ranges.ts'
 import { named, noSuchMailbox, type Sessions } from './sessions.ts'
 
 /** Messages in one page of a sync. */
@@ -66,20 +68,21 @@ export function answerSelected(bus: Pick<Bus, 'answerRows'>, sessions: Sessions)
     bus.answerRows(fetchMessages, async function* ({ token, mailbox, uids, want, markSeen, changedSince }, { signal }) {
       const account = await sessions.accountOf(token)
       const at = { account, mailbox }
-      const pageOf = (rest: MessagePage<unknown>['rest']) =>
+      const pageOf = (rest: UidRange[]) =>
         storage.read('fetch', { ...at, uids: rest, want, changedSince: changedSince ?? null })
       let coming = pageOf(parseUidSet(uids))
       for (;;) {
-        const page = await coming
-        if (page === null) throw noSuchMailbox()
-        const last = page.rest.length === 0
+        const fetched = await coming
+        if (fetched === null) throw noSuchMailbox()
+        const { page, octets, unseen, rest } = fetched
+        const last = rest.length === 0
         // The next page is read while this one travels. A reader that is slow has two pages waiting, never more.
         if (!last) {
-          coming = pageOf(page.rest)
+          coming = pageOf(rest)
           coming.catch(() => {})
         }
-        const marked = markSeen ? await markPage(sessions, at, page.rows) : undefined
-        for (const message of page.rows) yield fetchedRow(message, marked?.get(message.uid))
+        const row = markSeen ? await marked(sessions, at, page, unseen) : page
+        if (row.uids.length > 0) yield { row, bytes: octets === null ? [] : [octets] }
         if (last) return
         signal.throwIfAborted()
       }
@@ -163,33 +166,26 @@ function* syncRows({ vanished, messages }: SyncPage) {
   for (const message of messages) yield { row: { kind: 'message' as const, ...message } }
 }
 
-/** Sets \Seen where it is missing; the flags of those messages afterwards. */
-async function markPage(
+/** Sets \Seen where it is missing. The page says what the flags of those messages are afterwards. */
+async function marked(
   sessions: Sessions,
   at: MailboxOf,
-  rows: readonly FetchedMessage[],
-): Promise<Map<number, FlagsRow>> {
-  const marked = new Map<number, FlagsRow>()
-  let uids = rangesOf(rows.filter(({ seen }) => !seen).map(({ uid }) => uid))
-  while (uids.length > 0) {
+  page: FetchedPage,
+  unseen: readonly UidRange[],
+): Promise<FetchedPage> {
+  if (unseen.length === 0) return page
+  const now = new Map<number, FlagsRow>()
+  for (let uids = [...unseen]; uids.length > 0;) {
     const seen = { mode: 'add', flags: parseFlags(['\\Seen']), unchangedSince: null } as const
     const { messages, rest } = await sessions.write('store', { ...at, uids, ...seen })
-    for (const message of messages) marked.set(message.uid, message)
+    for (const message of messages) now.set(message.uid, message)
     uids = rest
   }
-  return marked
-}
-
-function fetchedRow(
-  message: FetchedMessage,
-  marked: FlagsRow | undefined,
-): Row<(typeof fetchMessages.row)['_zod']['input']> {
-  const { seen: _seen, internalDate, saveDate, bytes, ...rest } = message
-  const row = {
-    ...rest,
-    ...marked,
-    ...(internalDate === undefined ? {} : { internalDate: new Date(internalDate).toISOString() }),
-    ...(saveDate === undefined ? {} : { saveDate: new Date(saveDate).toISOString() }),
+  const flags = new FlagColumns()
+  for (const [index, uid] of page.uids.entries()) {
+    const before = page.flags?.[index]
+    flags.add(now.get(uid)?.flags ?? (typeof before === 'number' ? page.flagSets?.[before] : undefined))
   }
-  return bytes === undefined ? { row } : { row, bytes }
+  const modseqs = page.uids.map((uid, index) => now.get(uid)?.modseq ?? page.modseqs[index] ?? 0)
+  return { ...page, modseqs, ...flags.columns() }
 }

@@ -105,7 +105,7 @@ test('a structure worked out anew is the one the message came with', async (t) =
   const inbox = await storage.read('status', { account, name: 'INBOX' })
   const want = {
     ...{ flags: false, internalDate: false, size: true, envelope: true, structure: true, saveDate: false },
-    ...{ emailId: false, preview: false },
+    ...{ basicStructure: true, emailId: false, preview: false },
   }
   const fetched = () =>
     storage.read('fetch', {
@@ -113,7 +113,7 @@ test('a structure worked out anew is the one the message came with', async (t) =
       want: { ...want, sections: [{ part: '2', kind: 'all' }] },
     })
   const before = await fetched()
-  assert.equal(before?.rows.length, 3)
+  assert.equal(before?.page.uids.length, 3)
   const { check: checkDamaged, storage: repairedStorage } = await damaged(t, "update contents set structure = '{'")
   await checkDamaged(true)
   const again = await repairedStorage.read('status', { account, name: 'INBOX' })

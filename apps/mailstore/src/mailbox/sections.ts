@@ -96,7 +96,7 @@ async function addRange(cut: Cut, content: HeldContent, range: Range): Promise<v
     cut.bytes.push(await readRange(content, range))
     return
   }
-  const lead = prefix.slice(range.start, range.end)
+  const lead = prefix.subarray(range.start, range.end)
   const from = Math.max(range.start - prefix.length, 0)
   const bytes = { blob: blob.key, offset: blob.offset + from, length: length - lead.length }
   if (lead.length === 0) {
@@ -153,7 +153,7 @@ async function addDecoded(
   const { blob, prefix } = content
   if (blob === null || from + length <= decoded.start.length) {
     cut.sections.push({ kind: 'inline' })
-    cut.bytes.push(Uint8Array.from(decoded.start.subarray(from, from + length)))
+    cut.bytes.push(decoded.start.subarray(from, from + length))
     return
   }
   cut.sections.push({
@@ -201,15 +201,15 @@ async function addFields(cut: Cut, content: HeldContent, section: Section, range
   const fields = selectFields(header, section.fields ?? [], section.kind === 'fieldsNot')
   const { start, end } = partOf({ start: 0, end: fields.length }, section.partial)
   cut.sections.push({ kind: 'inline' })
-  cut.bytes.push(Uint8Array.from(fields.subarray(start, end)))
+  cut.bytes.push(fields.subarray(start, end))
 }
 
-/** `[start, end)` of the message, as bytes of their own: they go to another thread. */
+/** `[start, end)` of the message; perhaps a view of what is held. */
 export async function readRange({ prefix, header, read }: HeldContent, { start, end }: Range): Promise<Uint8Array> {
   const from = Math.max(start - prefix.length, 0)
   const to = Math.max(end - prefix.length, 0)
   const rest = to <= header.length ? header.subarray(from, to) : await read(from, to)
-  if (start >= prefix.length) return to <= header.length ? rest.slice() : rest
+  if (start >= prefix.length) return rest
   const bytes = new Uint8Array(end - start)
   bytes.set(prefix.subarray(start, end))
   bytes.set(rest, Math.min(prefix.length, end) - start)

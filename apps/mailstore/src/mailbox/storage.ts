@@ -8,11 +8,11 @@
  */
 import type {
   AccountId,
+  FetchedPage,
   MailboxInfo,
   QueueId,
   SearchKey,
   Section,
-  SectionBytes,
   SortCriterion,
 } from '@postbus/contracts'
 
@@ -83,7 +83,7 @@ export interface Reads {
   /** All of it as of one moment. */
   open: Command<MailboxNamed, Opened | null>
   sync: Command<SyncFrom, SyncPage | null>
-  fetch: Command<FetchPageOf, MessagePage<FetchedMessage> | null>
+  fetch: Command<FetchPageOf, Fetched | null>
   search: Command<SearchPageOf, SearchPage | null>
   /** The given messages in order; those gone meanwhile are left out. */
   sort: Command<MailboxOf & { uids: UidRange[]; criteria: SortCriterion[] }, Uint32Array | null>
@@ -214,12 +214,6 @@ export interface FlagsOf {
   flags: string[]
 }
 
-export interface MessagePage<Row> {
-  rows: Row[]
-  /** What is left of the UIDs asked for. */
-  rest: UidRange[]
-}
-
 export interface FetchPageOf extends MailboxOf {
   uids: UidRange[]
   want: {
@@ -228,6 +222,7 @@ export interface FetchPageOf extends MailboxOf {
     size: boolean
     envelope: boolean
     structure: boolean
+    basicStructure: boolean
     saveDate: boolean
     emailId: boolean
     preview: boolean
@@ -236,21 +231,14 @@ export interface FetchPageOf extends MailboxOf {
   changedSince: number | null
 }
 
-export interface FetchedMessage {
-  uid: number
-  modseq: number
-  seen: boolean
-  flags?: string[]
-  internalDate?: number
-  saveDate?: number
-  emailId?: string
-  size?: number
-  envelope?: string
-  structure?: { extended: string; basic: string }
-  preview?: string
-  sections?: SectionBytes[]
-  /** Of the sections, in order, as SectionBytes says. */
-  bytes?: Uint8Array[]
+export interface Fetched {
+  page: FetchedPage
+  /** Of the page's sections; null without any. */
+  octets: Uint8Array | null
+  /** Those of the page without \Seen. */
+  unseen: UidRange[]
+  /** What is left of the UIDs asked for. */
+  rest: UidRange[]
 }
 
 export interface SearchPageOf extends MailboxOf {

@@ -7,10 +7,11 @@ import type { Blobs } from '@postbus/blobs'
 import type { Bus, Lease } from '@postbus/bus'
 import {
   expungeMessages,
+  fetchedMessages,
+  type FetchedSection,
   fetchMessages,
   mailboxStatus,
   renewToken,
-  type SectionBytes,
   storeFlags,
 } from '@postbus/contracts'
 import type { Granted } from '@postbus/directory-client'
@@ -78,7 +79,9 @@ export class Maildrops {
     const snapshot = new Snapshot()
     if (messages > 0) {
       const all = { token: await token.value(), mailbox, uids: `1:${uidNext - 1}`, want: { size: true } }
-      for await (const { row } of this.#bus.rows(fetchMessages, all)) snapshot.add(row.uid, row.size ?? 0)
+      for await (const { row, bytes } of this.#bus.rows(fetchMessages, all)) {
+        for (const { uid, size = 0 } of fetchedMessages(row, bytes)) snapshot.add(uid, size)
+      }
     }
     return new Maildrop({
       uidValidity,
@@ -103,18 +106,19 @@ export class Maildrops {
     const want = { sections: [{ part: '', kind: 'all' as const }] }
     const rows = this.#bus.rows(fetchMessages, { token: await token.value(), mailbox, uids: String(uid), want })
     for await (const { row, bytes } of rows) {
-      const section = row.sections?.[0]
-      if (section !== undefined) return yield* this.#bytesOf(section, bytes)
+      for (const { sections = [] } of fetchedMessages(row, bytes)) {
+        const [section] = sections
+        if (section !== undefined) return yield* this.#bytesOf(section)
+      }
     }
     throw new MessageGone(`message ${uid} is gone`)
   }
 
-  async *#bytesOf(section: SectionBytes, bytes: Uint8Array[]): AsyncIterable<Uint8Array> {
-    const [first] = bytes
-    if (section.kind !== 'inline' && section.kind !== 'blob') return
-    if (first !== undefined && (section.kind === 'inline' || section.lead)) yield first
-    if (section.kind === 'blob')
-      yield* this.#blobs.read(section.blob, { offset: section.offset, length: section.length })
+  async *#bytesOf(section: FetchedSection): AsyncIterable<Uint8Array> {
+    if (section.kind === 'inline') yield section.octets
+    if (section.kind !== 'blob') return
+    yield section.lead
+    yield* this.#blobs.read(section.blob, { offset: section.offset, length: section.length })
   }
 }
 

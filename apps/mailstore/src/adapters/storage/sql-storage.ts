@@ -37,20 +37,21 @@ const weights: Partial<Record<keyof Writes, number>> = {
 
 /** One at a time: the connection is in one read transaction or in none. */
 export function readingFrom(db: MailDatabase, operations: ReadOperations): Reading {
+  const begin = db.prepare((query) => sql`begin`.compile(query))
+  const commit = db.prepare((query) => sql`commit`.compile(query))
+  const snapshot = async <R>(work: () => Promise<R>): Promise<R> => {
+    await db.all(begin, {})
+    try {
+      return await work()
+    } finally {
+      await db.all(commit, {})
+    }
+  }
   let last: Promise<unknown> = Promise.resolve()
   return (kind, input) => {
-    const result = last.then(() => snapshot(db, () => operations[kind](db, input))).catch(asUnavailable)
+    const result = last.then(() => snapshot(() => operations[kind](db, input))).catch(asUnavailable)
     last = result.catch(() => {})
     return result
-  }
-}
-
-async function snapshot<R>(db: MailDatabase, work: () => Promise<R>): Promise<R> {
-  await sql`begin`.execute(db.query)
-  try {
-    return await work()
-  } finally {
-    await sql`commit`.execute(db.query)
   }
 }
 

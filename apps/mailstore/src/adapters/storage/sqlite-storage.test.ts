@@ -82,6 +82,7 @@ test('sqlite threads: bytes, refusals and failures come back as they are', async
     size: true,
     envelope: true,
     structure: true,
+    basicStructure: true,
     saveDate: true,
     emailId: true,
     preview: false,
@@ -93,8 +94,7 @@ test('sqlite threads: bytes, refusals and failures come back as they are', async
     want: { ...want, sections: [{ part: '', kind: 'all' }] },
     changedSince: null,
   })
-  const [message] = page?.rows ?? []
-  assert.equal(Buffer.from(message?.bytes?.[0] ?? []).toString(), 'Return-Path: <>\r\nSubject: hello\r\n\r\nhi\r\n')
+  assert.equal(Buffer.from(page?.octets ?? []).toString(), 'Return-Path: <>\r\nSubject: hello\r\n\r\nhi\r\n')
   // A command nobody knows is a fault of ours, not of the disk.
   await assert.rejects(
     storage.read('nonsense' as 'list', { account: smith }),

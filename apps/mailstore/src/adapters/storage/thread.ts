@@ -51,10 +51,17 @@ function answerer(): (kind: never, input: never) => Promise<unknown> {
 port.on('message', ({ id, kind, input }) => {
   // The other end of this channel is our own thread.ts, with the types of the port.
   void (answer as (kind: unknown, input: unknown) => Promise<unknown>)(kind, input).then(
-    (result) => port.postMessage({ id, result }),
+    (result) => port.postMessage({ id, result }, movedWith(result)),
     (error: unknown) => port.postMessage({ id, failure: failureOf(error) }),
   )
 })
+
+/** The octets of a page are handed over, not copied: they lie in memory of their own. */
+function movedWith(result: unknown): ArrayBuffer[] {
+  if (typeof result !== 'object' || result === null || !('octets' in result)) return []
+  const { octets } = result
+  return octets instanceof Uint8Array && octets.buffer instanceof ArrayBuffer ? [octets.buffer] : []
+}
 
 function failureOf(error: unknown): Failure {
   const { message, stack } = error instanceof Error ? error : new Error(String(error))

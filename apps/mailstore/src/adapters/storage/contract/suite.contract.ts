@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
-import { AccountId, type MailboxInfo, QueueId } from '@postbus/contracts'
+import { AccountId, type FetchedMessage, fetchedMessages, type MailboxInfo, QueueId } from '@postbus/contracts'
 import { sortKeysOf } from '@postbus/message'
 
 import type { StoredContent } from '../../../mailbox/content.ts'
@@ -66,9 +66,8 @@ export interface Helpers extends StorageUnderTest {
   ok<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']): Promise<Writes[Kind]['output']>
   inbox(account?: AccountId): Promise<MailboxInfo>
   filled(messages: number): Promise<MailboxInfo>
-  fetch(uids: string, want?: Want, from?: MailboxInfo, account?: AccountId): Promise<Fetched[] | null>
+  fetch(uids: string, want?: Want, from?: MailboxInfo, account?: AccountId): Promise<FetchedMessage[] | null>
 }
-type Fetched = NonNullable<Reads['fetch']['output']>['rows'][number]
 
 function helpers({ storage, another }: StorageUnderTest): Helpers {
   const ok: Helpers['ok'] = async (kind, input) => {
@@ -97,7 +96,7 @@ function helpers({ storage, another }: StorageUnderTest): Helpers {
       const owner =
         account ??
         ((await storage.read('list', { account: jones })).mailboxes.some((m) => m.mailbox === mailbox) ? jones : smith)
-      const rows: Fetched[] = []
+      const messages: FetchedMessage[] = []
       let rest = parseUidSet(uids.replace('*', '4294967295'))
       const all = {
         flags: false,
@@ -105,24 +104,25 @@ function helpers({ storage, another }: StorageUnderTest): Helpers {
         size: false,
         envelope: false,
         structure: false,
+        basicStructure: false,
         saveDate: false,
         emailId: false,
         preview: false,
         sections: [],
       }
       while (rest.length > 0) {
-        const page: Reads['fetch']['output'] = await storage.read('fetch', {
+        const fetched: Reads['fetch']['output'] = await storage.read('fetch', {
           account: owner,
           mailbox,
           uids: rest,
           want: { ...all, ...want },
           changedSince: null,
         })
-        if (page === null) return null
-        rows.push(...page.rows)
-        rest = page.rest
+        if (fetched === null) return null
+        messages.push(...fetchedMessages(fetched.page, fetched.octets === null ? [] : [fetched.octets]))
+        rest = fetched.rest
       }
-      return rows
+      return messages
     },
   }
 }

@@ -1,6 +1,7 @@
 /** The bytes of one email: fields put in front, header, and the rest from the database or its blob. */
 import type { Blobs } from '@postbus/blobs'
 import type { Reader } from '@postbus/sql'
+import { sql } from 'kysely'
 
 import type { HeldContent } from '../../../mailbox/sections.ts'
 import type { MailDatabase } from '../operation.ts'
@@ -17,11 +18,11 @@ interface ContentRow {
   blob_offset: number
 }
 
-/** Null when the email went away meanwhile. Without `withBody` the body is read when it is asked for. */
-export type ContentOf = (reader: Reader<Tables>, email: number, withBody: boolean) => Promise<HeldContent | null>
+/** Null when the email went away meanwhile. The body is read when it is asked for. */
+export type ContentOf = (reader: Reader<Tables>, email: number) => Promise<HeldContent | null>
 
 export function heldContents(db: MailDatabase, blobs: Blobs): ContentOf {
-  const opened = opener(db, blobs)
+  const { open } = opener(db, blobs)
   const contentRow = db.prepare<{ email: number }, ContentRow>((query, param) =>
     query
       .selectFrom('emails')
@@ -30,15 +31,74 @@ export function heldContents(db: MailDatabase, blobs: Blobs): ContentOf {
       .select(['contents.header', 'contents.blob', 'contents.blob_offset'])
       .where('emails.id', '=', param('email')),
   )
-  return async (reader, email, withBody) => {
+  return async (reader, email) => {
     const row = await reader.first(contentRow, { email })
-    return row === undefined ? null : opened(reader, row, withBody)
+    return row === undefined ? null : open(reader, row)
   }
+}
+
+/** Emails read with one statement, and octets of them: together they are held in memory. */
+const TOGETHER = 32
+const TOGETHER_BYTES = 128 * 1024
+
+/**
+ * The contents of these emails in their order, a few at a time; null where one went away meanwhile. With `headersOnly`
+ * structures are not read: nobody looks for a part there.
+ */
+export function contentsOf(db: MailDatabase, blobs: Blobs) {
+  const { open } = opener(db, blobs)
+  type Row = Omit<ContentRow, 'structure'> & { email: number }
+  const select = (query: MailDatabase['query'], emails: string) =>
+    query
+      .selectFrom('emails')
+      .innerJoin('contents', 'contents.id', 'emails.content')
+      .select(['emails.id as email', 'emails.prefix', 'emails.content', 'contents.size', 'contents.header_size'])
+      .select(['contents.header', 'contents.blob', 'contents.blob_offset'])
+      .where('emails.id', 'in', sql<number>`(select value from json_each(${emails}))`)
+  const headers = db.prepare<{ emails: string }, Row>((query, param) => select(query, param('emails')))
+  const whole = db.prepare<{ emails: string }, Row & { structure: string; body: Uint8Array | null }>((query, param) =>
+    select(query, param('emails'))
+      .leftJoin('bodies', 'bodies.content', 'contents.id')
+      .select(['contents.structure', 'bodies.bytes as body']),
+  )
+  return async function* (
+    reader: Reader<Tables>,
+    emails: readonly { email: number; size: number }[],
+    { headersOnly }: { headersOnly: boolean },
+  ): AsyncGenerator<HeldContent | null> {
+    for (const some of bundles(emails)) {
+      const asked = { emails: JSON.stringify(some) }
+      const rows: (Row & { structure?: string; body?: Uint8Array | null })[] = await reader.all(
+        headersOnly ? headers : whole,
+        asked,
+      )
+      const byEmail = new Map(rows.map((row) => [row.email, row]))
+      for (const email of some) {
+        const row = byEmail.get(email)
+        yield row === undefined ? null : open(reader, { structure: '', ...row }, row.body ?? undefined)
+      }
+    }
+  }
+}
+
+function* bundles(emails: readonly { email: number; size: number }[]): Generator<number[]> {
+  let bundle: number[] = []
+  let octets = 0
+  for (const { email, size } of emails) {
+    if (bundle.length === TOGETHER || (bundle.length > 0 && octets + size > TOGETHER_BYTES)) {
+      yield bundle
+      bundle = []
+      octets = 0
+    }
+    bundle.push(email)
+    octets += size
+  }
+  if (bundle.length > 0) yield bundle
 }
 
 /** Contents by number, in order, without what is put in front of them. */
 export function contentsAfter(db: MailDatabase, blobs: Blobs) {
-  const opened = opener(db, blobs)
+  const { open, bodyOf } = opener(db, blobs)
   const contentRow = db.prepare<{ after: number }, ContentRow>((query, param) =>
     query
       .selectFrom('contents')
@@ -54,7 +114,8 @@ export function contentsAfter(db: MailDatabase, blobs: Blobs) {
       const row = await db.first(contentRow, { after: last })
       if (row === undefined) return
       last = row.content
-      yield { ...(await opened(db, row, true)), content: row.content }
+      const body = row.blob === null ? await bodyOf(db, row.content) : undefined
+      yield { ...open(db, row, body), content: row.content }
     }
   }
 }
@@ -63,7 +124,8 @@ function opener(db: MailDatabase, blobs: Blobs) {
   const bodyRow = db.prepare<{ content: number }, { bytes: Uint8Array }>((query, param) =>
     query.selectFrom('bodies').select('bytes').where('content', '=', param('content')),
   )
-  return async (reader: Reader<Tables>, row: ContentRow, withBody: boolean): Promise<HeldContent> => {
+  const bodyOf = async (reader: Reader<Tables>, content: number) => (await reader.first(bodyRow, { content }))?.bytes
+  const open = (reader: Reader<Tables>, row: ContentRow, body?: Uint8Array): HeldContent => {
     const { prefix, size, header_size: headerSize, structure, header, blob, blob_offset: offset } = row
     const common = { prefix, size, headerSize, structure, header }
     if (blob !== null) {
@@ -71,10 +133,8 @@ function opener(db: MailDatabase, blobs: Blobs) {
       const octets = () => blobs.read(blob, { offset, length: size })
       return { ...common, blob: { key: blob, offset }, read, octets }
     }
-    const bodyBytes = async () => (await reader.first(bodyRow, { content: row.content }))?.bytes
-    let body = withBody ? await bodyBytes() : undefined
     const whole = async (): Promise<Uint8Array> => {
-      body ??= await bodyBytes()
+      body ??= await bodyOf(reader, row.content)
       if (body === undefined) throw new Error(`content ${row.content} has no body`)
       return body
     }
@@ -86,6 +146,7 @@ function opener(db: MailDatabase, blobs: Blobs) {
     }
     return { ...common, blob: null, read, octets }
   }
+  return { open, bodyOf }
 }
 
 /** `[start, end)` of header and body, as bytes of their own. */

@@ -2,105 +2,175 @@
  * Messages by UID, a page at a time. Nothing is parsed: what FETCH asks for was computed when the message came, and
  * sections are cut out by their offsets.
  */
-import type { Reader } from '@postbus/sql'
 import type { Blobs } from '@postbus/blobs'
+import { type FetchedPage, FlagColumns, MAX_FETCHED_IN_ROW, SectionColumns } from '@postbus/contracts'
+import type { Param, Reader } from '@postbus/sql'
 import type { Selectable } from 'kysely'
 
 import { SEEN, systemFlagNames } from '../../../mailbox/flags.ts'
 import { emailId } from '../../../mailbox/object-id.ts'
-import { cutSections, previewOf, reachesBody } from '../../../mailbox/sections.ts'
-import type { FetchedMessage, FetchPageOf } from '../../../mailbox/storage.ts'
-import { above } from '../../../mailbox/uid-ranges.ts'
+import { cutSections, type HeldContent, previewOf, reachesBody } from '../../../mailbox/sections.ts'
+import type { FetchPageOf, MailboxOf } from '../../../mailbox/storage.ts'
+import { above, rangesOf, type UidRange } from '../../../mailbox/uid-ranges.ts'
 import type { MailDatabase, ReadOperation } from '../operation.ts'
 import { keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
-import { findMailbox, numbers } from '../tables.ts'
-import { heldContents } from './contents.ts'
+import { numbers } from '../tables.ts'
+import { contentsOf } from './contents.ts'
 
-/** Rows of one page without bytes: some milliseconds. */
-const MAX_ROWS = 2000
-/** With envelopes or structures, which are longer. */
+/** Rows of one page with envelopes, structures or bytes: some milliseconds. */
 const MAX_ROWS_WITH_TEXT = 500
-/** A page ends when its bytes reach this; what waits for a slow reader is at most a page or two. */
-const MAX_PAGE_BYTES = 512 * 1024
+/** A page ends when its texts or its bytes reach this; what waits for a slow reader is at most a page or two. */
+const MAX_PAGE_BYTES = 192 * 1024
 
-type Row = Pick<
-  Selectable<Tables['messages']>,
-  'uid' | 'modseq' | 'flags' | 'internal_date' | 'save_date' | 'size' | 'email'
->
-const columns = ['uid', 'modseq', 'flags', 'internal_date', 'save_date', 'size', 'email'] as const
+type Message = Selectable<Tables['messages']>
+/** What a page always needs, and what only some do. */
+type Row = Pick<Message, 'uid' | 'modseq' | 'flags'> &
+  Partial<Pick<Message, 'internal_date' | 'save_date' | 'size' | 'email'>>
+const fewColumns = ['uid', 'modseq', 'flags'] as const
+const columns = [...fewColumns, 'internal_date', 'save_date', 'size', 'email'] as const
+
+type Want = FetchPageOf['want']
 
 export function fetch(db: MailDatabase, blobs: Blobs): ReadOperation<'fetch'> {
-  const contentOf = heldContents(db, blobs)
-  return async (reader, { uids, want, changedSince, ...mailbox }) => {
-    if ((await findMailbox(reader, mailbox)) === undefined) return null
-    const texts = want.envelope || want.structure
-    const contents = want.preview || want.sections.length > 0
-    const limit = texts || contents ? MAX_ROWS_WITH_TEXT : MAX_ROWS
-    const { rows, done } = await messagesIn(reader, mailbox.mailbox, uids, limit, columns, (of) =>
-      changedSince === null ? of : of.where('messages.modseq', '>', changedSince),
-    )
-    const page = rows.map((row) => fetched(row, want))
-    if (want.flags) await addFlags(reader, mailbox.mailbox, rows, page)
-    if (texts) await addTexts(reader, rows, page, want)
-    if (!contents) return { rows: page, rest: done === null ? [] : above(uids, done) }
-
-    let pageBytes = 0
-    const needsBody = want.preview || want.sections.some(reachesBody)
-    for (const [index, { email, uid }] of rows.entries()) {
-      const message = page[index]
-      const content = await contentOf(reader, email, needsBody)
-      if (message === undefined || content === null) continue
-      if (want.preview) message.preview = await previewOf(content)
-      if (want.sections.length === 0) continue
-      const { sections, bytes } = await cutSections(content, want.sections)
-      message.sections = sections
-      message.bytes = bytes
-      pageBytes += bytes.reduce((sum, { length }) => sum + length, 0)
-      if (pageBytes >= MAX_PAGE_BYTES) return { rows: page.slice(0, index + 1), rest: above(uids, uid) }
+  const contents = contentsOf(db, blobs)
+  const rowsOf = rowsFrom(db)
+  return async (reader, { uids, want, changedSince, ...of }) => {
+    const wantsTexts = want.envelope || want.structure || want.basicStructure
+    const wantsContents = want.preview || want.sections.length > 0
+    const limit = wantsTexts || wantsContents ? MAX_ROWS_WITH_TEXT : MAX_FETCHED_IN_ROW
+    const flagsOnly = !(wantsTexts || wantsContents || want.internalDate || want.saveDate || want.size || want.emailId)
+    const found = await rowsOf(reader, of, { uids, limit, changedSince, flagsOnly })
+    if (found === null) return null
+    const texts = wantsTexts ? await textsOf(reader, found.rows, want) : undefined
+    const fitting = found.rows.slice(0, texts?.count)
+    const emails = fitting.map(({ email = 0, size = 0 }) => ({ email, size }))
+    const cut = wantsContents
+      ? await cutFrom(contents(reader, emails, { headersOnly: !needsBody(want) }), want)
+      : undefined
+    const rows = fitting.slice(0, cut?.count)
+    const done = rows.length < found.rows.length ? (rows.at(-1)?.uid ?? null) : found.done
+    return {
+      page: {
+        uids: rows.map(({ uid }) => uid),
+        modseqs: rows.map(({ modseq }) => modseq),
+        ...(want.flags && (await flagsOf(reader, of.mailbox, rows))),
+        ...(want.internalDate && { internalDates: rows.map((row) => row.internal_date ?? 0) }),
+        ...(want.saveDate && { saveDates: rows.map((row) => row.save_date ?? 0) }),
+        ...(want.size && { sizes: rows.map(({ size = 0 }) => size) }),
+        ...(want.envelope && { envelopes: texts?.envelopes.slice(0, rows.length) }),
+        ...(want.structure && { structures: texts?.structures.slice(0, rows.length) }),
+        ...(want.basicStructure && { basicStructures: texts?.basicStructures.slice(0, rows.length) }),
+        ...(want.emailId && { emailIds: rows.map(({ email = 0 }) => emailId(email)) }),
+        ...(want.preview && { previews: cut?.previews }),
+        ...(want.sections.length > 0 && cut?.sections.columns()),
+      },
+      octets: cut?.sections.octets() ?? null,
+      unseen: rangesOf(rows.filter(({ flags }) => (flags & SEEN) === 0).map(({ uid }) => uid)),
+      rest: done === null ? [] : above(uids, done),
     }
-    return { rows: page, rest: done === null ? [] : above(uids, done) }
   }
 }
 
-function fetched(row: Row, want: FetchPageOf['want']): FetchedMessage {
-  const message: FetchedMessage = { uid: row.uid, modseq: row.modseq, seen: (row.flags & SEEN) !== 0 }
-  if (want.internalDate) message.internalDate = row.internal_date
-  if (want.saveDate) message.saveDate = row.save_date
-  if (want.emailId) message.emailId = emailId(row.email)
-  if (want.size) message.size = row.size
-  return message
+interface RowsWanted {
+  uids: readonly UidRange[]
+  limit: number
+  changedSince: number | null
+  flagsOnly: boolean
 }
 
-async function addFlags(reader: Reader<Tables>, mailbox: number, rows: readonly Row[], page: FetchedMessage[]) {
-  const { ids, names } = await keywordsOf(reader, mailbox, rows)
-  for (const [index, { uid, flags }] of rows.entries()) {
-    const message = page[index]
-    if (message === undefined) continue
-    const keywords = (ids.get(uid) ?? []).flatMap((number) => names.get(number) ?? [])
-    message.flags = [...systemFlagNames(flags), ...keywords]
+/** The next rows of a set of UIDs; null where there is no such mailbox. What clients ask most, one range, is prepared. */
+function rowsFrom(db: MailDatabase) {
+  const mailboxRow = db.prepare<MailboxOf, { id: number }>((query, param) =>
+    query
+      .selectFrom('mailboxes')
+      .select('id')
+      .where('id', '=', param('mailbox'))
+      .where('account', '=', param('account'))
+      .where('name', 'is not', null),
+  )
+  type InRange = { mailbox: number; first: number; last: number; limit: number }
+  const between = (query: MailDatabase['query'], param: Param<InRange>) =>
+    query
+      .selectFrom('messages')
+      .where('mailbox', '=', param('mailbox'))
+      .where('uid', '>=', param('first'))
+      .where('uid', '<=', param('last'))
+      .orderBy('uid')
+      .limit(param('limit'))
+  const few = db.prepare<InRange, Row>((query, param) => between(query, param).select(fewColumns))
+  const whole = db.prepare<InRange, Row>((query, param) => between(query, param).select(columns))
+  return async (reader: Reader<Tables>, of: MailboxOf, { uids, limit, changedSince, flagsOnly }: RowsWanted) => {
+    const { account, mailbox } = of
+    if ((await reader.first(mailboxRow, { account, mailbox })) === undefined) return null
+    const [range, ...others] = uids
+    if (range === undefined || others.length > 0 || changedSince !== null)
+      return messagesIn(reader, mailbox, uids, limit, columns, (messages) =>
+        changedSince === null ? messages : messages.where('messages.modseq', '>', changedSince),
+      )
+    const [first, last] = range
+    const rows = await reader.all(flagsOnly ? few : whole, { mailbox, first, last, limit })
+    return { rows, done: rows.length === limit ? (rows.at(-1)?.uid ?? null) : null }
   }
 }
 
-async function addTexts(
-  { query }: Reader<Tables>,
+async function flagsOf(
+  reader: Reader<Tables>,
+  mailbox: number,
   rows: readonly Row[],
-  page: FetchedMessage[],
-  want: FetchPageOf['want'],
-): Promise<void> {
+): Promise<Pick<FetchedPage, 'flagSets' | 'flags'>> {
+  const { ids, names } = await keywordsOf(reader, mailbox, rows)
+  const flags = new FlagColumns()
+  const systemOnly = new Map<number, string[]>()
+  const bare = (bits: number): string[] => systemOnly.getOrInsertComputed(bits, systemFlagNames)
+  for (const row of rows) {
+    const keywords = (ids.get(row.uid) ?? []).flatMap((number) => names.get(number) ?? [])
+    flags.add(keywords.length === 0 ? bare(row.flags) : [...systemFlagNames(row.flags), ...keywords])
+  }
+  return flags.columns()
+}
+
+/** Of as many of the rows as make a page. */
+async function textsOf({ query }: Reader<Tables>, rows: readonly Row[], want: Want) {
   const found = await query
     .selectFrom('emails')
     .innerJoin('contents', 'contents.id', 'emails.content')
-    .where('emails.id', 'in', numbers(rows.map(({ email }) => email)))
-    .select(['emails.id', 'contents.envelope'])
-    .$if(want.structure, (select) => select.select(['contents.wire_structure', 'contents.wire_body']))
+    .where('emails.id', 'in', numbers(rows.map(({ email = 0 }) => email)))
+    .select('emails.id')
+    .$if(want.envelope, (select) => select.select('contents.envelope'))
+    .$if(want.structure, (select) => select.select('contents.wire_structure'))
+    .$if(want.basicStructure, (select) => select.select('contents.wire_body'))
     .execute()
   const byEmail = new Map(found.map((row) => [row.id, row]))
-  for (const [index, { email }] of rows.entries()) {
-    const message = page[index]
-    const texts = byEmail.get(email)
-    if (message === undefined || texts === undefined) continue
-    if (want.envelope) message.envelope = texts.envelope
-    if (want.structure) message.structure = { extended: texts.wire_structure ?? '', basic: texts.wire_body ?? '' }
+  const envelopes: string[] = []
+  const structures: string[] = []
+  const basicStructures: string[] = []
+  let count = 0
+  for (let octets = 0; count < rows.length && octets < MAX_PAGE_BYTES; count++) {
+    const { envelope = '', wire_structure = '', wire_body = '' } = byEmail.get(rows[count]?.email ?? 0) ?? {}
+    envelopes.push(envelope)
+    structures.push(wire_structure)
+    basicStructures.push(wire_body)
+    octets += envelope.length + wire_structure.length + wire_body.length
   }
+  return { count, envelopes, structures, basicStructures }
 }
+
+const needsBody = ({ preview, sections }: Want): boolean => preview || sections.some(reachesBody)
+
+/** Of as many of the messages as make a page. */
+async function cutFrom(contents: AsyncIterable<HeldContent | null>, want: Want) {
+  const previews: string[] = []
+  const sections = new SectionColumns()
+  let count = 0
+  for await (const content of contents) {
+    count++
+    if (want.preview) previews.push(content === null ? '' : await previewOf(content))
+    const cut = content === null ? absent(want) : await cutSections(content, want.sections)
+    sections.add(cut.sections, cut.bytes)
+    if (sections.octetsHeld >= MAX_PAGE_BYTES) break
+  }
+  return { count, previews, sections }
+}
+
+const absent = ({ sections }: Want) => ({ sections: sections.map(() => ({ kind: 'absent' as const })), bytes: [] })

@@ -56,7 +56,7 @@ export function search(db: MailDatabase, blobs: Blobs, index: IndexDatabase): Re
     const fronts = await frontsOf(reader, rows)
     const mayMatch = await candidates(index, textParts, await among(reader, fronts))
     const textOf = async ({ email }: Pick<Row, 'email'>): Promise<MessageText | null> => {
-      const content = await contentOf(reader, email, false)
+      const content = await contentOf(reader, email)
       return content === null ? null : messageText(content, textKeys)
     }
     const { ids, names } = await keywordsOf(reader, mailbox.mailbox, rows)
