@@ -35,11 +35,14 @@ export class FreedRecords {
     this.#segment = segment
   }
 
-  /** What stands there now, durable or not. For those who look. */
+  /** What stands there now, durable or not. For those who look. Of a segment that is being taken away it may be any part. */
   static async read(layout: Layout, segment: string): Promise<FreedRecords> {
     const freed = new FreedRecords(layout, segment)
     const directory = freedPath(layout, segment)
-    for (const name of await namesIn(directory)) freed.#take(await readFile(join(directory, name)))
+    for (const name of await namesIn(directory)) {
+      const bytes = await unlessGone(readFile(join(directory, name)))
+      if (bytes !== undefined) freed.#take(bytes)
+    }
     return freed
   }
 
@@ -50,9 +53,9 @@ export class FreedRecords {
   static async load(layout: Layout, disk: Disk, segment: string): Promise<FreedRecords> {
     const directory = freedPath(layout, segment)
     const names = await namesIn(directory)
-    for (const name of names) await syncFile(join(directory, name))
+    for (const name of names) await unlessGone(syncFile(join(directory, name)))
     if (names.length > 0) {
-      await disk.syncDirectory(directory)
+      await unlessGone(disk.syncDirectory(directory))
       await disk.syncDirectory(layout.freed)
     }
     return await FreedRecords.read(layout, segment)
@@ -127,11 +130,16 @@ function encode(id: string): Buffer {
   return buffer
 }
 
-async function namesIn(directory: string): Promise<string[]> {
-  return await readdir(directory).catch((cause: unknown) => {
-    if (failedWith(cause, 'ENOENT')) return []
+const namesIn = async (directory: string): Promise<string[]> => (await unlessGone(readdir(directory))) ?? []
+
+/** Tombstones go with their segment, after it; another keeper may be at it. */
+async function unlessGone<Result>(look: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await look
+  } catch (cause) {
+    if (failedWith(cause, 'ENOENT')) return undefined
     throw cause
-  })
+  }
 }
 
 async function syncFile(path: string): Promise<void> {

@@ -52,6 +52,8 @@ async function* listSegment(
   await segment.refresh()
   if (segment.ended || !isAlive(name)) await segment.scan()
   const freed = await FreedRecords.read(layout, name.name)
+  // Its tombstones go after it: while it stands, all of them have been read.
+  await segment.mustStand()
   const read = readAhead(segment)
   for (const { queueId, offset } of segment.entries()) {
     if (freed.ids.has(queueId)) continue

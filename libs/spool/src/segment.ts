@@ -2,7 +2,7 @@
  * What a reader knows of one segment: where each record begins. Filled from the sidecar as it grows, and by scanning where the
  * sidecar is short.
  */
-import type { FileHandle } from 'node:fs/promises'
+import { access, type FileHandle } from 'node:fs/promises'
 
 import { failedWith } from '@postbus/blobs/files'
 import type { QueueId } from '@postbus/contracts'
@@ -30,6 +30,7 @@ export interface TimeRange {
 
 export class Segment {
   readonly #name: SegmentName
+  readonly #path: string
   readonly #data: KeptFile
   readonly #index: KeptFile
   readonly #entries = new Entries()
@@ -40,7 +41,8 @@ export class Segment {
 
   constructor(layout: Layout, name: SegmentName) {
     this.#name = name
-    this.#data = new KeptFile(segmentPath(layout, name.name))
+    this.#path = segmentPath(layout, name.name)
+    this.#data = new KeptFile(this.#path)
     this.#index = new KeptFile(indexPath(layout, name.name))
   }
 
@@ -104,6 +106,11 @@ export class Segment {
     return await this.#useData((file) => readAt(file, offset, length))
   }
 
+  /** A file of it that is open outlives it. @throws SegmentGone */
+  async mustStand(): Promise<void> {
+    await this.#unlessGone(access(this.#path))
+  }
+
   /** Closes files nobody used since the last call, so that a removed segment does not keep its space. */
   async rest(): Promise<void> {
     await this.#data.rest()
@@ -144,9 +151,13 @@ export class Segment {
     this.#covered = Math.min(this.#covered, end)
   }
 
-  async #useData<T>(work: (file: FileHandle) => Promise<T>): Promise<T> {
+  #useData<T>(work: (file: FileHandle) => Promise<T>): Promise<T> {
+    return this.#unlessGone(this.#data.use(work))
+  }
+
+  async #unlessGone<T>(work: Promise<T>): Promise<T> {
     try {
-      return await this.#data.use(work)
+      return await work
     } catch (cause) {
       if (failedWith(cause, 'ENOENT')) throw new SegmentGone(`${this.#name.name} is gone`, { cause })
       throw cause

@@ -1,6 +1,6 @@
 /** How records are found among many segments, and how segments come and go. */
 import assert from 'node:assert/strict'
-import { open as openFile, readdir, unlink } from 'node:fs/promises'
+import { open as openFile, readdir, symlink, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
@@ -19,7 +19,8 @@ import {
 } from './index.ts'
 import { locate } from './locate.ts'
 import { Catalog } from './catalog.ts'
-import { layoutOf } from './layout.ts'
+import { layoutOf, parseSegmentName } from './layout.ts'
+import { Segment, SegmentGone } from './segment.ts'
 
 const nextId = queueIds()
 const inAnHour = (): Date => new Date(Date.now() + 3600_000)
@@ -202,6 +203,37 @@ test('readers never miss a record while it is copied out of its segment', async 
   assert.deepEqual(compacted, { copied: 80, segmentsRemoved: 8 })
   assert.deepEqual(await segments(), [])
   for (const id of waiting) for (const reader of readers) await assertReadable(reader, id)
+})
+
+test('tombstones that go away while they are read are no error: their segment went before', async (t) => {
+  const { dir, segments } = await directory(t)
+  const keeper = await openSpoolKeeper({ dir })
+  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  t.after(() => Promise.all([keeper.close(), writer.close()]))
+  const ids = await Promise.all(Array.from({ length: 3 }, () => put(writer)))
+  await keeper.free(ids.slice(0, 1))
+  // What a reader finds that has the names of a directory which another keeper is taking away.
+  const [segment = ''] = await segments()
+  await symlink('nowhere', join(dir, 'freed', segment.replace(/\.seg$/, ''), 'gone-0.freed'))
+  const lister = await openSpoolKeeper({ dir })
+  t.after(() => lister.close())
+  const listed = await Array.fromAsync(lister.list(), ({ accepted }) => accepted.queueId)
+  assert.deepEqual(listed.toSorted(), ids.slice(1).toSorted())
+})
+
+test('a segment that was taken away does not stand, however long its file is open', async (t) => {
+  const { dir, segments } = await directory(t)
+  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  await put(writer)
+  const [file = ''] = await segments()
+  const name = parseSegmentName(file)
+  assert.ok(name)
+  const segment = new Segment(layoutOf(dir), name)
+  t.after(() => Promise.all([segment.close(), writer.close()]))
+  await segment.scan()
+  await segment.mustStand()
+  await unlink(join(dir, 'segments', file))
+  await assert.rejects(segment.mustStand(), SegmentGone)
 })
 
 test('a segment that is mostly needed stays, for copying it would give little back', async (t) => {
