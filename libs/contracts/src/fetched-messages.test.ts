@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { fetchedMessages, FlagColumns, SectionColumns } from './fetched-messages.ts'
-import { FetchedPage, MAX_FETCHED_IN_ROW, type SectionBytes } from './mailstore.ts'
+import { FetchedPage, MAX_FETCHED_IN_ROW, type SectionBytes } from './mailstore-messages.ts'
 
 const octets = (text: string): Uint8Array => new TextEncoder().encode(text)
 const inline: SectionBytes = { kind: 'inline' }

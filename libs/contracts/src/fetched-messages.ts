@@ -1,5 +1,5 @@
 /** Pages of a fetch and the messages in them: each is the other's inverse. */
-import type { FetchedPage, SectionBytes } from './mailstore.ts'
+import type { FetchedPage, SectionBytes } from './mailstore-messages.ts'
 
 /** What was not asked for is undefined. */
 export interface FetchedMessage {

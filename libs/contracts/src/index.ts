@@ -18,7 +18,22 @@ export * from './mail-dead.ts'
 export * from './hints.ts'
 export * from './directory.ts'
 export * from './directory-admin.ts'
-export * from './mailstore.ts'
+export {
+  Flag,
+  FlagsRow,
+  MailboxInfo,
+  MailboxKey,
+  MailboxName,
+  MAX_APPEND_INLINE_BYTES,
+  MAX_INLINE_BYTES,
+  ObjectId,
+  STAGED_PREFIX,
+  UidSet,
+} from './mailstore-terms.ts'
+export * from './mailstore-mailboxes.ts'
+export * from './mailstore-messages.ts'
+export * from './mailstore-search.ts'
+export * from './mailstore-account.ts'
 export * from './fetched-messages.ts'
 export * from './custody.ts'
 export * from './dead-letters.ts'

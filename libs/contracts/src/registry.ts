@@ -12,7 +12,10 @@ import { MailHold } from './mail-hold.ts'
 import { MailLocal } from './mail-local.ts'
 import { MailOut, MailOutCancelled, MailOutLater } from './mail-out.ts'
 import { MailStatus } from './mail-status.ts'
-import * as mailstore from './mailstore.ts'
+import * as mailstoreAccount from './mailstore-account.ts'
+import * as mailstoreMailboxes from './mailstore-mailboxes.ts'
+import * as mailstoreMessages from './mailstore-messages.ts'
+import * as mailstoreSearch from './mailstore-search.ts'
 import * as transports from './transports.ts'
 
 const kinds: readonly unknown[] = ['event', 'request', 'rows', 'hint'] satisfies Contract['kind'][]
@@ -31,5 +34,7 @@ export const contracts: readonly Contract[] = [
   MailStatus,
   MailHold,
   MailDead,
-  ...[directory, directoryAdmin, mailstore, custody, deadLetters, delivery, transports, hints].flatMap(contractsOf),
+  ...[directory, directoryAdmin].flatMap(contractsOf),
+  ...[mailstoreMailboxes, mailstoreMessages, mailstoreSearch, mailstoreAccount].flatMap(contractsOf),
+  ...[custody, deadLetters, delivery, transports, hints].flatMap(contractsOf),
 ]
