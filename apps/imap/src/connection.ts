@@ -14,7 +14,8 @@ import { Arguments, ImapSyntaxError, responseText, type Read, type ReceivedComma
 import { offeredMechanisms, type Offer } from '@postbus/sasl'
 
 import { capabilityList, type CapabilityFacts } from './capabilities.ts'
-import type { Command } from './command.ts'
+import type { Command, Completed } from './command.ts'
+import { append, parseAppend, stagedMessages } from './commands/append.ts'
 import { commands } from './commands/index.ts'
 import { CompressedStream } from './compressed-stream.ts'
 import type { CommandResult, ConnectionContext, ConnectionLimits, Peer } from './connection-context.ts'
@@ -24,6 +25,7 @@ import { Output } from './output.ts'
 import { Pace } from './pace.ts'
 import { bad, ConnectionLost, ImapError, no, SessionEnded } from './reply.ts'
 import { Account } from './session/account.ts'
+import { AppendBatch } from './session/append-batch.ts'
 import { Enabled } from './session/enabled.ts'
 import type { SelectedMailbox } from './session/selected-mailbox.ts'
 import type { Session, SessionPorts, State } from './session/session.ts'
@@ -49,6 +51,7 @@ export class Connection implements Session {
   readonly #peer: Peer
   readonly #pace: Pace
   readonly #startedAt = performance.now()
+  readonly #appends = new AppendBatch()
   #stream: Duplex
   #tls: boolean
   #compressed = false
@@ -73,6 +76,7 @@ export class Connection implements Session {
     this.offer = { channel: peer, bearer: context.bearerLogin }
     this.out = new Output(peer.stream, context.limits)
     this.input = new Input(peer.stream, context.limits)
+    this.input.beforeWaiting = () => this.#answerAppends()
     this.#pace = new Pace(context.limits.maxCommandsPerSecond)
     this.#mustLogIn = setTimeout(() => this.#tooLate(), context.limits.loginMs)
     // Seen as the end of the input; without a listener it would end the process.
@@ -166,7 +170,10 @@ export class Connection implements Session {
   }
 
   async #turn(): Promise<void> {
-    if (this.#stopping && !this.input.midCommand) throw new Interrupted('the session is to end')
+    if (this.#stopping && !this.input.midCommand) {
+      await this.#answerAppends()
+      throw new Interrupted('the session is to end')
+    }
     const { autologoutMs, loginMs, stallMs, maxBadCommands, maxFailedLogins, maxCommandsBeforeLogin } = this.limits
     const anonymous = this.state.kind === 'notAuthenticated'
     const read = await this.input.next(anonymous ? loginMs : autologoutMs, stallMs)
@@ -180,6 +187,9 @@ export class Connection implements Session {
   }
 
   async #answer(read: Read): Promise<void> {
+    if (read.kind === 'command' && (await this.#putOff(read.command))) return
+    // Answers come in the order of the commands; only the literal of another APPEND needs none.
+    if (read.kind !== 'literal' || read.literal.synchronising) await this.#answerAppends()
     switch (read.kind) {
       case 'command':
         return this.#run(read.command)
@@ -197,6 +207,42 @@ export class Connection implements Session {
     }
   }
 
+  /** An APPEND of one small message waits for what else the client has sent behind it. @returns whether it does */
+  async #putOff(received: ReceivedCommand): Promise<boolean> {
+    const { staging, state } = this
+    if (received.name !== append.name || state.kind === 'notAuthenticated') return false
+    if (staging.count !== 1 || !staging.held) return false
+    const startedAt = performance.now()
+    const args = this.#argumentsOf(received)
+    let parsed: ReturnType<typeof parseAppend>
+    try {
+      parsed = parseAppend(args)
+      args.end()
+    } catch {
+      return false // Answered by running it.
+    }
+    const [message] = stagedMessages(this, parsed.messages)
+    if (message === undefined) return false
+    if (!this.#appends.fits(parsed.name, message)) await this.#answerAppends()
+    this.#appends.add(parsed.name, { received, startedAt, message })
+    staging.handedOver()
+    return true
+  }
+
+  async #answerAppends(): Promise<boolean> {
+    const { state } = this
+    if (this.#appends.empty || !('account' in state)) return false
+    const outcomes = await this.#appends.append(state.account)
+    await this.#tellUpdates(append)
+    for (const [{ received, startedAt }, outcome] of outcomes) {
+      let result: CommandResult = 'ok'
+      if (outcome.kind === 'done') this.out.line(this.#completed(received.tag, outcome.completed))
+      else result = this.#fault(received.tag, outcome.cause)
+      this.#counted(received, result, (performance.now() - startedAt) / 1000)
+    }
+    return true
+  }
+
   async #run(received: ReceivedCommand): Promise<void> {
     const { tag } = received
     this.tag = tag
@@ -205,22 +251,26 @@ export class Connection implements Session {
     try {
       const command = find(received)
       command.check(this)
-      const { code, text, startTls, compress } = await command.parse(this.#argumentsOf(received))(this)
+      const completed = await command.parse(this.#argumentsOf(received))(this)
       this.staging.handedOver()
       await this.#tellUpdates(command)
-      // Only now: what it says may depend on what has just been told.
-      const coded = typeof code === 'function' ? code() : code
-      const answer = `${tag} OK ${coded === undefined ? '' : `[${coded}] `}${text}`
-      if (startTls) await this.#startTls(answer)
-      else if (compress) await this.#compress(answer)
+      const answer = this.#completed(tag, completed)
+      if (completed.startTls) await this.#startTls(answer)
+      else if (completed.compress) await this.#compress(answer)
       else this.out.line(answer)
-      this.#badInARow = 0
     } catch (cause) {
       result = this.#fault(tag, cause)
       await this.staging.discard()
     } finally {
       this.#counted(received, result, (performance.now() - started) / 1000)
     }
+  }
+
+  /** Only after updates: what it says may depend on what has just been told. */
+  #completed(tag: string, { code, text }: Completed): string {
+    this.#badInARow = 0
+    const coded = typeof code === 'function' ? code() : code
+    return `${tag} OK ${coded === undefined ? '' : `[${coded}] `}${text}`
   }
 
   /** The session goes on inside TLS with nothing kept from before it — RFC 9051 §11.1. */
@@ -278,6 +328,7 @@ export class Connection implements Session {
       if (use.kind === 'stage')
         await this.staging.stage(text.literals.length, literal.size, this.#literalOctets(), literal.binary)
     } catch (cause) {
+      await this.#answerAppends()
       const result = this.#fault(tag, cause)
       reader.refuse()
       await this.staging.discard()

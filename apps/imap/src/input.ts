@@ -32,6 +32,8 @@ export class Input {
   #cut = false
   #received = 0
   #wake: () => void = () => undefined
+  /** Done when all that came has been read, before more is waited for; whether there was anything to do. */
+  beforeWaiting: () => Promise<boolean> = async () => false
 
   constructor(stream: Duplex, limits: InputLimits) {
     this.#limits = limits
@@ -146,6 +148,7 @@ export class Input {
     for (;;) {
       const found = look()
       if (found !== undefined) return found
+      if (await this.beforeWaiting()) continue
       if (this.#cut || (this.#interrupted && !this.#reader.midCommand)) throw new Interrupted('the session is to end')
       if (this.#ended) throw new ConnectionLost('the client closed the connection')
       if (received !== this.#received) silentSince = performance.now()

@@ -137,6 +137,7 @@ test('REPLACE refused changes nothing', limits, (t) => play(t, 'replace-refused'
 test('REPLACE as another session sees it', limits, (t) => play(t, 'replace-two-sessions'))
 test('COPY and MOVE', limits, (t) => play(t, 'copy'))
 test('APPEND of one message and of several', limits, (t) => play(t, 'append'))
+test('APPENDs one behind the other', limits, (t) => play(t, 'append-pipelined'))
 test('IDLE tells at once what another session does', limits, (t) => play(t, 'idle'))
 test('sessions on one mailbox see each other, and sequence numbers hold still where they must', limits, (t) =>
   play(t, 'two-sessions'),

@@ -213,6 +213,39 @@ test('over quota is NO [OVERQUOTA], and nothing stays', limits, async (t) => {
   assert.equal(server.blobs.held.size, 0)
 })
 
+test('APPENDs sent together are one step; the one over quota is refused, and no other', limits, async (t) => {
+  const server = await start(t)
+  server.mailstore.quota(ANN, 5000)
+  const client = await open(t, server, '')
+  await client.command('CREATE Sent')
+  const all = Array.from({ length: 30 }, (_, at) => {
+    const octets = 'z'.repeat(at === 20 ? 4900 : 50)
+    return `a${at} APPEND Sent {${octets.length}+}\r\n${octets}\r\n`
+  })
+  client.conversation.write(all.join(''))
+  const lines = await client.until((line) => line.startsWith('a29 '))
+  const uids = Array.from({ length: 30 }, (_, at) => (at < 20 ? at + 1 : at))
+  const expected = uids.map((uid, at) => (at === 20 ? /^a20 NO \[OVERQUOTA\]/ : new RegExp(`^a${at} OK .* ${uid}\\] `)))
+  assert.equal(lines.length, 30)
+  for (const [at, line] of lines.entries()) assert.match(line, expected[at] ?? /./)
+
+  const before = server.bus.asked.get('mailstore.append') ?? 0
+  client.conversation.write(Array.from({ length: 30 }, (_, at) => `b${at} APPEND Sent {1+}\r\nz\r\n`).join(''))
+  await client.until((line) => line.startsWith('b29 '))
+  assert.ok((server.bus.asked.get('mailstore.append') ?? 0) - before < 15)
+})
+
+test('what was appended before the client hung up stands in the mailbox', limits, async (t) => {
+  const server = await start(t)
+  const socket = connect(server.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.end('a LOGIN ann@example.test secret\r\nb CREATE Sent\r\nc APPEND Sent {1+}\r\nz\r\nd APPEND Sent {1+}\r\nz\r\n')
+  socket.resume()
+  await once(socket, 'close')
+  const client = await open(t, server, '')
+  assert.match((await client.command('STATUS Sent (MESSAGES)'))[0] ?? '', /MESSAGES 2/)
+})
+
 test('a client that reads nothing stops its own command only, and is given up in the end', limits, async (t) => {
   const server = await start(t, { limits: { maxBufferedBytes: 50_000, stallMs: 1500 } })
   server.mailstore.deliver(ANN, 'INBOX', `Subject: large\r\n\r\n${'y'.repeat(30_000_000)}`)

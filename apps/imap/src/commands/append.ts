@@ -13,7 +13,7 @@ import {
   type Arguments,
 } from '@postbus/imap-wire'
 
-import { afterLogin, type Command, type InAccount, type LiteralUse } from '../command.ts'
+import { afterLogin, type Command, type Completed, type LiteralUse } from '../command.ts'
 import { no, refusing, type ImapError } from '../reply.ts'
 import { mailboxArgument } from '../session/mailbox-argument.ts'
 import type { Session } from '../session/session.ts'
@@ -42,29 +42,34 @@ export const append = afterLogin({
   // The mailbox may be the selected one.
   updates: 'look',
   literal: messageLiteral((args) => args.space()),
-  parse: (args) => {
-    const name = mailboxArgument(args.space())
-    const messages: MessageArgument[] = []
-    do {
-      if (messages.length === MAX_MESSAGES) throw tooMany()
-      messages.push(parseMessage(args.space()))
-    } while (!args.atEnd)
-    return { name, messages }
+  parse: parseAppend,
+  run: async ({ session, account }, { name, messages }) => {
+    const staged = stagedMessages(session, messages)
+    const { uidValidity, uids } = await refusing(
+      account.ask(appendMessages, (token) => ({ token, name, messages: staged })),
+      { noSuchMailbox },
+    )
+    return appended(uidValidity, uids)
   },
-  run: async (context, { name, messages }) => {
-    const { uidValidity, uids } = await refusing(request(context, name, messages), {
-      noSuchMailbox,
-    })
-    return { code: `APPENDUID ${uidValidity} ${uids}`, text: 'APPEND completed' }
-  },
+})
+
+export const appended = (uidValidity: number, uids: string): Completed => ({
+  code: `APPENDUID ${uidValidity} ${uids}`,
+  text: 'APPEND completed',
 })
 
 const tooMany = (): ImapError => no('LIMIT', `At most ${MAX_MESSAGES} messages at once`)
 export const noSuchMailbox = (): ImapError => no('TRYCREATE', 'No such mailbox') // RFC 9051 §6.3.12
 
-function request({ session, account }: InAccount, name: string, messages: MessageArgument[]) {
-  const staged = stagedMessages(session, messages)
-  return account.ask(appendMessages, (token) => ({ token, name, messages: staged }))
+/** All that follows the command's name, but for its end. */
+export function parseAppend(args: Arguments): { name: string; messages: MessageArgument[] } {
+  const name = mailboxArgument(args.space())
+  const messages: MessageArgument[] = []
+  do {
+    if (messages.length === MAX_MESSAGES) throw tooMany()
+    messages.push(parseMessage(args.space()))
+  } while (!args.atEnd)
+  return { name, messages }
 }
 
 export function stagedMessages(session: Session, messages: readonly MessageArgument[]) {

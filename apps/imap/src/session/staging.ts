@@ -26,6 +26,11 @@ export class Staging {
     return this.#staged.size
   }
 
+  /** Whether nothing of it is in a blob. */
+  get held(): boolean {
+    return [...this.#staged.values()].every((staged) => 'octets' in staged)
+  }
+
   get(index: number): Staged {
     const staged = this.#staged.get(index)
     if (!staged) throw new Error('a message literal was not staged')

@@ -8,6 +8,8 @@ type Parts = Pick<Bus, 'request' | 'rows' | 'answer' | 'answerRows' | 'hint' | '
 export class MemoryBus implements Parts {
   /** Nobody answers, and hints are lost. */
   down = false
+  /** How often each contract was asked. */
+  readonly asked = new Map<string, number>()
   readonly #answers = new Map<string, (input: unknown) => Promise<unknown>>()
   readonly #rows = new Map<string, (input: unknown) => AsyncIterable<Row<unknown>>>()
   readonly #listeners = new Map<string, Set<(value: unknown) => void>>()
@@ -18,6 +20,7 @@ export class MemoryBus implements Parts {
     input: z.input<I>,
   ): Promise<z.output<O>> {
     const answer = this.#answers.get(contract.name)
+    this.asked.set(contract.name, (this.asked.get(contract.name) ?? 0) + 1)
     if (this.down || !answer) throw new BusUnavailable(`${contract.name}: nobody answers`)
     return contract.output.parse(await refusalsOf(contract, () => answer(contract.input.parse(input))))
   }
