@@ -239,7 +239,9 @@ test('what was appended before the client hung up stands in the mailbox', limits
   const server = await start(t)
   const socket = connect(server.port, '127.0.0.1')
   t.after(() => socket.destroy())
-  socket.end('a LOGIN ann@example.test secret\r\nb CREATE Sent\r\nc APPEND Sent {1+}\r\nz\r\nd APPEND Sent {1+}\r\nz\r\n')
+  socket.end(
+    'a LOGIN ann@example.test secret\r\nb CREATE Sent\r\nc APPEND Sent {1+}\r\nz\r\nd APPEND Sent {1+}\r\nz\r\n',
+  )
   socket.resume()
   await once(socket, 'close')
   const client = await open(t, server, '')
