@@ -2,13 +2,13 @@
  * The demo directory: example.org with smith, jones and brown, and example.net as another name for it. Made at the first
  * start; an operator may change or remove all of it, and a later start leaves that alone.
  */
-import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { connectBus, RequestRefused, type Bus } from '@postbus/bus'
 import { addAccount, addDomain, changeAccount } from '@postbus/contracts'
+import { generatedPassword } from '@postbus/profile'
 
 import { writeDurably } from './durable-file.ts'
 
@@ -25,7 +25,7 @@ export interface DemoAccount {
 export async function demoAccounts(data: string, connect: () => ReturnType<typeof connectBus>): Promise<DemoAccount[]> {
   const file = join(data, 'demo-accounts.json')
   if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8')) as DemoAccount[]
-  const accounts = DEMO_ACCOUNTS.map((address) => ({ address, password: randomBytes(9).toString('base64url') }))
+  const accounts = DEMO_ACCOUNTS.map((address) => ({ address, password: generatedPassword() }))
   const bus = await connect()
   try {
     await ignoringExisting(bus.request(addDomain, { domain: DEMO_DOMAIN, kind: 'local' }))

@@ -2,3 +2,4 @@
 export { DataDirectoryInUse, holderOf, LOCK_FILE, lockDataDirectory } from './data-lock.ts'
 export { type DataLayout, databasePath, layoutOf } from './layout.ts'
 export { InstanceSettings, OperatorAccess } from './files.ts'
+export { generatedPassword } from './generated-password.ts'

@@ -1,6 +1,7 @@
 /** Where a password comes from: standard input, a prompt without echo, or made here. From an argument only when asked for in so many words. */
-import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
+
+import { generatedPassword } from '@postbus/profile'
 
 import { UsageError, textOption, type Command, type OptionValues } from './command.ts'
 
@@ -14,9 +15,6 @@ export const passwordOptions = {
   },
 } satisfies Command['options']
 
-/** 96 bits, without look-alikes of a shell's special characters. */
-const GENERATED_BYTES = 12
-
 export interface Chosen {
   password: string | undefined
   /** To be shown, because nobody knows it yet. */
@@ -29,8 +27,7 @@ export async function choosePassword(options: OptionValues, ask: boolean): Promi
     (name) => options[name] !== undefined,
   )
   if (ways.length > 1) throw new UsageError(`only one of --${ways.join(', --')}`)
-  if (options['generate-password'])
-    return { password: randomBytes(GENERATED_BYTES).toString('base64url'), generated: true }
+  if (options['generate-password']) return { password: generatedPassword(), generated: true }
   if (options['password-stdin']) return { password: await firstLine(), generated: false }
   const argument = textOption(options, 'password')
   const wanted = options['ask-password'] === true || (ask && process.stdin.isTTY)
