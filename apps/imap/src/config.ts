@@ -59,7 +59,7 @@ export const ImapConfig = z.object({
     .default(256 * KIB)
     .describe('What waits for one slow reader before its command waits, too (bytes).'),
   IMAP_MAX_COMMANDS_PER_SECOND: positive
-    .default(2000)
+    .default(5000)
     .describe('Commands of one connection per second; a client that sends more waits.'),
   IMAP_MAX_COMMANDS_BEFORE_LOGIN: positive.default(100).describe('Commands of one connection that does not log in.'),
   IMAP_MAX_BAD_COMMANDS: positive.default(20).describe('After so many bad commands in a row the connection ends.'),
