@@ -30,7 +30,6 @@ const log = pino({ level: 'silent' })
 
 /** A bus, a spool, and custody once it is started. */
 async function platform(t: TestContext) {
-  const nats = await startNatsServer(t)
   const data = await mkdtemp(join(tmpdir(), 'postbus-custody-'))
   const stopping = new AbortController()
   const closes: (() => Promise<void> | void)[] = [() => rm(data, { recursive: true, force: true })]
@@ -38,6 +37,8 @@ async function platform(t: TestContext) {
     stopping.abort()
     for (const close of closes.reverse()) await close()
   })
+  // After ours: what runs on the server stops before it does.
+  const nats = await startNatsServer(t)
   const dir = join(data, 'spool')
   const bus = async (party: Party): Promise<ConnectedBus> => {
     const connected = await connectBus({ servers: nats.url, nkeySeed: nats.seeds[party], party, log })

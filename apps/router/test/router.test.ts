@@ -29,13 +29,14 @@ const account = (name: string): Resolution => ({
 })
 
 async function platform(t: TestContext) {
-  const nats = await startNatsServer(t)
   const over = new AbortController()
   const closes: (() => Promise<void> | void)[] = []
   t.after(async () => {
     over.abort()
     for (const close of closes.reverse()) await close()
   })
+  // After ours: what runs on the server stops before it does.
+  const nats = await startNatsServer(t)
   const provisioner = await keepProvisioned({
     ...{ servers: nats.url, nkeySeed: nats.seeds.provisioner, shards: 1, signal: over.signal, log },
   })

@@ -4,14 +4,13 @@
  * so that NIL is not "" and the order of parameters counts.
  */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 
 import fc from 'fast-check'
 
-import { startDovecot } from '../dovecot.ts'
-import { fetchItems, ImapDialogue, type Value } from '../imap-dialogue.ts'
-import { startPlatform } from '../platform.ts'
+import { besideDovecot, type Pair } from '../beside-dovecot.ts'
+import { fetchItems, type ImapDialogue, type Value } from '../imap-dialogue.ts'
 import { deepMessage, deepMultipart, manyParts, strangeMessages, type StrangeMessage } from '../strange-messages.ts'
 import { long, SEED } from '../under-load.ts'
 
@@ -65,27 +64,6 @@ const lawful: readonly { why: string; applies(found: Case): boolean }[] = [
 
 const withoutBlanks = (value: Value | undefined): string => JSON.stringify(value ?? null).replaceAll(/\s|\\[rnt]/g, '')
 
-interface Pair {
-  dovecot: ImapDialogue
-  ours: ImapDialogue
-}
-
-async function both(t: TestContext): Promise<Pair> {
-  const [reference, platform] = await Promise.all([
-    startDovecot(t),
-    startPlatform(t, { env: { IMAP_PLAINTEXT_LOGIN: 'true' } }),
-  ])
-  await platform.untilReady()
-  const { ports, accounts } = platform.ready()
-  const { address, password } = accounts[0] ?? assert.fail('no demo account')
-  const pair = {
-    dovecot: await ImapDialogue.open(reference.port, 'smith', reference.password),
-    ours: await ImapDialogue.open(ports['imap'] ?? 0, address, password),
-  }
-  t.after(() => [pair.dovecot, pair.ours].forEach((dialogue) => dialogue.close()))
-  return pair
-}
-
 async function fill(pair: Pair, mailbox: string, messages: readonly StrangeMessage[]): Promise<void> {
   for (const dialogue of [pair.dovecot, pair.ours]) {
     await dialogue.ok(`CREATE ${mailbox}`)
@@ -137,7 +115,7 @@ const SHOWN = 600
 const shown = (value: Value | undefined): string => (JSON.stringify(value) ?? 'no answer').slice(0, SHOWN)
 
 test('FETCH answers as Dovecot does', { timeout: 600_000 }, async (t) => {
-  const pair = await both(t)
+  const pair = await besideDovecot(t)
 
   await t.test('about the corpus, in every item', async () => {
     const corpus = strangeMessages()

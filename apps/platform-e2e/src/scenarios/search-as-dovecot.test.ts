@@ -3,13 +3,12 @@
  * of its texts, headers, dates, every sort criterion, both threadings. Both get the messages by APPEND.
  */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 
 import { searchCorpus } from '@postbus/testkit'
 
-import { startDovecot } from '../dovecot.ts'
-import { ImapDialogue } from '../imap-dialogue.ts'
-import { startPlatform } from '../platform.ts'
+import { besideDovecot, type Pair } from '../beside-dovecot.ts'
+import type { ImapDialogue } from '../imap-dialogue.ts'
 import { SEED } from '../under-load.ts'
 
 const MESSAGES = 100
@@ -27,27 +26,6 @@ const more = [
 
 const criteria = ['ARRIVAL', 'CC', 'DATE', 'DISPLAYFROM', 'DISPLAYTO', 'FROM', 'SIZE', 'SUBJECT', 'TO']
 const days = ['1-Jan-1970', '1-Jun-2026', '2-Jun-2026', '1-Jan-2030']
-
-interface Pair {
-  dovecot: ImapDialogue
-  ours: ImapDialogue
-}
-
-async function both(t: TestContext): Promise<Pair> {
-  const [reference, platform] = await Promise.all([
-    startDovecot(t),
-    startPlatform(t, { env: { IMAP_PLAINTEXT_LOGIN: 'true' } }),
-  ])
-  await platform.untilReady()
-  const { ports, accounts } = platform.ready()
-  const { address, password } = accounts[0] ?? assert.fail('no demo account')
-  const pair = {
-    dovecot: await ImapDialogue.open(reference.port, 'smith', reference.password),
-    ours: await ImapDialogue.open(ports['imap'] ?? 0, address, password),
-  }
-  t.after(() => Object.values(pair).forEach((dialogue) => dialogue.close()))
-  return pair
-}
 
 async function fill(pair: Pair, messages: readonly Buffer[]): Promise<void> {
   for (const dialogue of Object.values(pair)) {
@@ -67,7 +45,7 @@ async function answer(dialogue: ImapDialogue, command: readonly (string | Buffer
 }
 
 test('SEARCH, SORT and THREAD answer as Dovecot does without an index', { timeout: 600_000 }, async (t) => {
-  const pair = await both(t)
+  const pair = await besideDovecot(t)
   const { messages, substrings } = searchCorpus(SEED, MESSAGES)
   await fill(pair, [...messages, ...more])
   const commands: (string | Buffer)[][] = [
