@@ -56,6 +56,9 @@ export const mutations: readonly Mutation[] = [
   },
 ]
 
+const ERROR_LINES = 12
+const ERROR_LENGTH = 400
+
 /** @returns what the scenario said when it failed; null when it passed, so that nothing guards this promise */
 export async function undergo(mutation: Mutation): Promise<string | null> {
   const copy = join(root, '.cache', 'mutation')
@@ -100,8 +103,14 @@ async function copySource(copy: string): Promise<void> {
   await symlink(join(root, '.cache'), join(copy, '.cache'))
 }
 
-/** The first line that says what was missed. */
+/** The first lines of the error, which say what was missed. */
 function failureIn(output: string): string {
-  const line = output.split('\n').find((candidate) => /Error|missing/.test(candidate) && !candidate.includes('ℹ'))
-  return line?.trim() ?? 'failed'
+  const lines = output.split('\n').map((line) => line.trim())
+  const at = lines.findIndex((line) => /^\[?\w*Error\b/.test(line))
+  return at < 0
+    ? 'failed'
+    : lines
+        .slice(at, at + ERROR_LINES)
+        .join(' ')
+        .slice(0, ERROR_LENGTH)
 }
