@@ -10,10 +10,10 @@ import { appendMessages } from '@postbus/contracts'
 import { NumberSet, type ReceivedCommand } from '@postbus/imap-wire'
 import type { z } from 'zod'
 
-import type { Completed } from '../command.ts'
-import { appended, noSuchMailbox } from '../commands/append.ts'
-import { refusing } from '../reply.ts'
-import type { Account } from './account.ts'
+import type { Completed } from './command.ts'
+import { appended, noSuchMailbox } from './commands/append.ts'
+import { refusing } from './reply.ts'
+import type { Account } from './session/account.ts'
 
 type Message = z.input<typeof appendMessages.input>['messages'][number]
 
