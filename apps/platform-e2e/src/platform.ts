@@ -1,21 +1,32 @@
 /** A whole platform for one scenario: real processes on free ports in a directory of its own, stopped with the test. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { promisify } from 'node:util'
 
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
+const run = promisify(execFile)
 const START_MS = 120_000
 const POLL_MS = 25
 
+export type Profile = 'embedded' | 'scale-out'
+
+/** Every scenario's, unless it says another: POSTBUS_TEST_PROFILE. */
+const PROFILE: Profile = process.env['POSTBUS_TEST_PROFILE'] === 'scale-out' ? 'scale-out' : 'embedded'
+
+/** For a scenario about what only the embedded profile has: `test(name, embeddedOnly('why'), …)`. */
+export const embeddedOnly = (why: string): { skip?: string } => (PROFILE === 'embedded' ? {} : { skip: why })
+
 export interface Ready {
+  profile: Profile
   host: string
   ports: Record<string, number>
   metrics: Record<string, number>
@@ -23,6 +34,8 @@ export interface Ready {
   accounts: { address: string; password: string }[]
   ca: string
   data: string
+  /** How clients reach the bus; `ca`: what it is verified with, where it speaks TLS. */
+  bus: { url: string; ca: string | null }
   pids: Record<string, number>
 }
 
@@ -37,6 +50,8 @@ export interface Platform {
   terminate(instance: string): Promise<void>
   /** Until every instance answers /readyz. */
   untilReady(): Promise<void>
+  /** So many replicas of some services from now on. Resolves when those that are new answer /readyz. */
+  scale(replicas: Readonly<Record<string, number>>): Promise<void>
   /** SIGSTOP: connections stay open and nothing answers. */
   freeze(instance: string): void
   thaw(instance: string): void
@@ -51,6 +66,7 @@ export interface Platform {
 
 export interface PlatformOptions {
   args?: string[]
+  profile?: Profile
   /** A directory to start on again; it is kept. */
   data?: string
   /** Parts of the data directory that are disks of their own, with their size in octets. */
@@ -63,7 +79,11 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
   const data = options.data ?? join(dir, 'data')
   const readyFile = join(dir, 'ready.json')
   const basePort = await freeBasePort()
-  const args = ['--data', data, '--base-port', String(basePort), '--ready-file', readyFile, ...(options.args ?? [])]
+  const profile = options.profile ?? PROFILE
+  const own = ['--profile', profile, '--data', data, '--base-port', String(basePort), '--ready-file', readyFile]
+  // A database server under root runs as somebody else, who must be able to get there.
+  if (profile === 'scale-out') await chmod(dir, 0o711)
+  const args = [...own, ...(options.args ?? [])]
   const disks = new Map<string, SmallDisk>()
   for (const [path, bytes] of Object.entries(options.disks ?? {})) {
     disks.set(path, await mountSmallDisk(join(data, path), bytes))
@@ -118,6 +138,10 @@ function attach(
     ...{ process: child, ready, output },
     kill: (instance) => replaced(instance, 'SIGKILL', 30_000),
     terminate: (instance) => replaced(instance, 'SIGTERM', 60_000),
+    async scale(replicas) {
+      const counts = Object.entries(replicas).map(([service, count]) => `${service}=${count}`)
+      await run(process.execPath, [join(root, 'tools/start/main.ts'), 'scale', ...counts, '--data', ready().data])
+    },
     freeze: (instance) => void process.kill(pidOf(instance), 'SIGSTOP'),
     thaw: (instance) => void process.kill(pidOf(instance), 'SIGCONT'),
     async memory() {
@@ -164,11 +188,22 @@ async function isReady(host: string, port: number): Promise<boolean> {
   }
 }
 
-/** The sum of a counter or gauge of one instance, over those of its series that have these labels; 0 when it has none. */
-export async function metric({ host, metrics }: Ready, instance: string, name: string, labels = ''): Promise<number> {
-  const page = await (await fetch(`http://${host}:${metrics[instance]}/metrics`)).text()
-  const series = page.split('\n').filter((line) => new RegExp(`^${name}[{ ]`).test(line) && line.includes(labels))
-  return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+/** The sum of a counter or gauge of a service, over its replicas and those of its series that have these labels; 0 when it has none. */
+export const metric = (ready: Ready, service: string, name: string, labels = ''): Promise<number> =>
+  metricOfAll(ready, service, (page) => {
+    const series = page.split('\n').filter((line) => new RegExp(`^${name}[{ ]`).test(line) && line.includes(labels))
+    return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+  })
+
+/** What is read off the metrics pages of all replicas of a service, together. */
+export async function metricOfAll(
+  { host, metrics }: Ready,
+  service: string,
+  read: (page: string) => number,
+): Promise<number> {
+  const ports = Object.entries(metrics).filter(([name]) => name.replace(/-\d+$/, '') === service)
+  const pages = await Promise.all(ports.map(async ([, port]) => (await fetch(`http://${host}:${port}/metrics`)).text()))
+  return pages.reduce((sum, page) => sum + read(page), 0)
 }
 
 /** Waits for a fact, looking often; a fact that does not come true in time fails with what is known. */
@@ -187,11 +222,37 @@ export async function until(
   }
 }
 
+/** Of a base port: the bus' further servers and routes, the stores, further replicas. */
+const SCALE_OUT = [
+  4223,
+  4224,
+  5222,
+  5223,
+  5224,
+  5432,
+  8222,
+  8223,
+  8224,
+  9000,
+  ...Array.from({ length: 20 }, (_, index) => 7000 + index),
+]
+
 /** A base port whose mail, bus and health ports are all free now. */
 async function freeBasePort(): Promise<number> {
   for (let tries = 0; tries < 50; tries++) {
     const base = 10_000 + Math.floor(Math.random() * 300) * 100
-    const wanted = [25, 587, 465, 143, 993, 110, 995, 4222, ...Array.from({ length: 20 }, (_, index) => 6000 + index)]
+    const wanted = [
+      25,
+      587,
+      465,
+      143,
+      993,
+      110,
+      995,
+      4222,
+      ...Array.from({ length: 20 }, (_, index) => 6000 + index),
+      ...SCALE_OUT,
+    ]
     const free = await Promise.all(wanted.map((port) => isFree(base + port)))
     if (free.every(Boolean)) return base
   }
