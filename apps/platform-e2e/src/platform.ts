@@ -20,7 +20,7 @@ const POLL_MS = 25
 export type Profile = 'embedded' | 'scale-out'
 
 /** Every scenario's, unless it says another: POSTBUS_TEST_PROFILE. */
-const PROFILE: Profile = process.env['POSTBUS_TEST_PROFILE'] === 'scale-out' ? 'scale-out' : 'embedded'
+export const PROFILE: Profile = process.env['POSTBUS_TEST_PROFILE'] === 'scale-out' ? 'scale-out' : 'embedded'
 
 /** For a scenario about what only the embedded profile has: `test(name, embeddedOnly('why'), …)`. */
 export const embeddedOnly = (why: string): { skip?: string } => (PROFILE === 'embedded' ? {} : { skip: why })

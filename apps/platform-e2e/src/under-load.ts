@@ -92,12 +92,19 @@ export const settingsUnderLoad = (settings: Settings): string[] =>
 export async function platformUnderLoad(
   t: TestContext,
   settings: Settings | ((sink: SmtpSink) => Settings) = {},
-  { args = [], ...options }: Pick<PlatformOptions, 'args' | 'disks' | 'env'> = {},
+  {
+    args = [],
+    processes = true,
+    ...options
+  }: Pick<PlatformOptions, 'args' | 'disks' | 'env' | 'profile'> & { processes?: boolean } = {},
 ): Promise<UnderLoad> {
   const sink = await startSmtpSink(t)
   const own = typeof settings === 'function' ? settings(sink) : settings
   const set = settingsUnderLoad({ DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`, ...own })
-  return { platform: await startPlatform(t, { ...options, args: ['--processes', ...set, ...args] }), sink }
+  return {
+    platform: await startPlatform(t, { ...options, args: [...(processes ? ['--processes'] : []), ...set, ...args] }),
+    sink,
+  }
 }
 
 export interface Promises {
