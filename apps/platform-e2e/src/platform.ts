@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -22,8 +22,12 @@ export type Profile = 'embedded' | 'scale-out'
 /** Every scenario's, unless it says another: POSTBUS_TEST_PROFILE. */
 export const PROFILE: Profile = process.env['POSTBUS_TEST_PROFILE'] === 'scale-out' ? 'scale-out' : 'embedded'
 
-/** For a scenario about what only the embedded profile has: `test(name, embeddedOnly('why'), …)`. */
-export const embeddedOnly = (why: string): { skip?: string } => (PROFILE === 'embedded' ? {} : { skip: why })
+/** For a scenario about what only the embedded profile has: on another it is skipped. @returns whether it is */
+export function isEmbeddedOnly(t: TestContext, why: string): boolean {
+  if (PROFILE === 'embedded') return false
+  t.skip(`embedded only: ${why}`)
+  return true
+}
 
 export interface Ready {
   profile: Profile
@@ -52,9 +56,9 @@ export interface Platform {
   untilReady(): Promise<void>
   /** So many replicas of some services from now on. Resolves when those that are new answer /readyz. */
   scale(replicas: Readonly<Record<string, number>>): Promise<void>
-  /** SIGSTOP: connections stay open and nothing answers. */
-  freeze(instance: string): void
-  thaw(instance: string): void
+  /** SIGSTOP to all replicas of a service: connections stay open and nothing answers. */
+  freeze(service: string): void
+  thaw(service: string): void
   /** Octets in memory of every process, by the instance it runs. */
   memory(): Promise<Record<string, number>>
   /** A disk of its own for a part of the data directory, as `disks` named it. */
@@ -82,7 +86,7 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
   const profile = options.profile ?? PROFILE
   const own = ['--profile', profile, '--data', data, '--base-port', String(basePort), '--ready-file', readyFile]
   // A database server under root runs as somebody else, who must be able to get there.
-  if (profile === 'scale-out') await chmod(dir, 0o711)
+  if (profile === 'scale-out') for (const path of [dir, dirname(data)]) await chmod(path, 0o711)
   const args = [...own, ...(options.args ?? [])]
   const disks = new Map<string, SmallDisk>()
   for (const [path, bytes] of Object.entries(options.disks ?? {})) {
@@ -124,6 +128,11 @@ function attach(
     if (pid === undefined) throw new Error(`${instance} has no process now`)
     return pid
   }
+  function signalAll(service: string, signal: NodeJS.Signals): void {
+    const replicas = Object.entries(ready().pids).filter(([name]) => serviceOf(name) === service)
+    if (replicas.length === 0) throw new Error(`${service} has no process now`)
+    for (const [, pid] of replicas) process.kill(pid, signal)
+  }
   async function replaced(instance: string, signal: NodeJS.Signals, withinMs: number): Promise<void> {
     const pid = pidOf(instance)
     process.kill(pid, signal)
@@ -142,8 +151,8 @@ function attach(
       const counts = Object.entries(replicas).map(([service, count]) => `${service}=${count}`)
       await run(process.execPath, [join(root, 'tools/start/main.ts'), 'scale', ...counts, '--data', ready().data])
     },
-    freeze: (instance) => void process.kill(pidOf(instance), 'SIGSTOP'),
-    thaw: (instance) => void process.kill(pidOf(instance), 'SIGCONT'),
+    freeze: (service) => signalAll(service, 'SIGSTOP'),
+    thaw: (service) => signalAll(service, 'SIGCONT'),
     async memory() {
       const entries = Object.entries(ready().pids).map(async ([instance, pid]) => [instance, await residentBytes(pid)])
       return Object.fromEntries(await Promise.all(entries)) as Record<string, number> // Object.fromEntries forgets the values.
@@ -195,13 +204,16 @@ export const metric = (ready: Ready, service: string, name: string, labels = '')
     return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
   })
 
+/** `router` of `router-2`. */
+const serviceOf = (instance: string): string => instance.replace(/-\d+$/, '')
+
 /** What is read off the metrics pages of all replicas of a service, together. */
 export async function metricOfAll(
   { host, metrics }: Ready,
   service: string,
   read: (page: string) => number,
 ): Promise<number> {
-  const ports = Object.entries(metrics).filter(([name]) => name.replace(/-\d+$/, '') === service)
+  const ports = Object.entries(metrics).filter(([name]) => serviceOf(name) === service)
   const pages = await Promise.all(ports.map(async ([, port]) => (await fetch(`http://${host}:${port}/metrics`)).text()))
   return pages.reduce((sum, page) => sum + read(page), 0)
 }
