@@ -16,8 +16,8 @@ import { type Answer, listenForOrders, type Order } from './control.ts'
 import { DEMO_ALIAS_DOMAIN, DEMO_DOMAIN, demoAccounts } from './demo.ts'
 import { keysOf } from './keys.ts'
 import type { Replicas, StartOptions } from './options.ts'
+import { Missing } from './missing.ts'
 import { LOOPBACK, LOOPBACK_NAME, natsUrl, plan, type Instance, type Plan, type Surroundings } from './plan.ts'
-import { PostgresMissing } from './postgres.ts'
 import { welcome } from './print.ts'
 import { ReadyFile, type Ready } from './ready-file.ts'
 import { untilReady } from './readiness.ts'
@@ -138,7 +138,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
     }
     await stopping.done
   } catch (error) {
-    if (!(error instanceof PostgresMissing)) throw error
+    if (!(error instanceof Missing)) throw error
     stopping.stop(error.message)
   } finally {
     process.stdout.write('stopping …\n')

@@ -4,16 +4,15 @@
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
-import { generatedPassword } from '@postbus/profile'
-
-import { writeDurably } from './durable-file.ts'
 import { guarded } from './guarded.ts'
+import { Missing } from './missing.ts'
 import { LOOPBACK, LOOPBACK_NAME } from './plan.ts'
+import { secretIn } from './secret.ts'
 import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
 
 const run = promisify(execFile)
@@ -35,18 +34,13 @@ export interface PostgresOptions {
   events: SupervisorEvents
 }
 
-/** What a person has to do before this can run. */
-export class PostgresMissing extends Error {
-  override readonly name = 'PostgresMissing'
-}
-
-/** Resolves when it takes connections. @throws PostgresMissing */
+/** Resolves when it takes connections. @throws Missing */
 export async function startPostgres(options: PostgresOptions): Promise<{ server: Supervised; url: string }> {
   const { port, keys, logFile, events } = options
   const bin = await programs()
   const user = await serverUser()
   const directory = join(options.data, 'postgres')
-  const password = await passwordIn(join(keys, 'postgres.password'))
+  const password = await secretIn(join(keys, 'postgres.password'))
   await makeCluster(bin, directory, user, password)
   const pidFile = join(directory, 'server.pid')
   const settings = {
@@ -84,7 +78,7 @@ export async function startPostgres(options: PostgresOptions): Promise<{ server:
 async function programs(): Promise<string> {
   const versions = (await readdir(DEBIAN).catch(() => [])).map(Number).filter(Number.isInteger)
   if (versions.length === 0) {
-    throw new PostgresMissing('PostgreSQL is not installed (apt-get install postgresql); or name one: --postgres URL')
+    throw new Missing('PostgreSQL is not installed (apt-get install postgresql); or name one: --postgres URL')
   }
   return join(DEBIAN, String(Math.max(...versions)), 'bin')
 }
@@ -103,11 +97,6 @@ async function serverUser(): Promise<User | null> {
 
 const asUser = (user: User | null): string[] =>
   user === null ? [] : ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
-
-async function passwordIn(file: string): Promise<string> {
-  if (!existsSync(file)) await writeDurably(file, generatedPassword())
-  return (await readFile(file, 'utf8')).trim()
-}
 
 /** Made under another name first: one that was interrupted is begun anew. */
 async function makeCluster(bin: string, directory: string, user: User | null, password: string): Promise<void> {
@@ -130,7 +119,7 @@ async function makeCluster(bin: string, directory: string, user: User | null, pa
     const hint = /ermission denied/.test(said)
       ? `; its user must be able to enter ${directory}, or name a server: --postgres URL`
       : ''
-    throw new PostgresMissing(`PostgreSQL could not be set up: ${said}${hint}`, { cause: error })
+    throw new Missing(`PostgreSQL could not be set up: ${said}${hint}`, { cause: error })
   } finally {
     await rm(secret)
   }
@@ -143,7 +132,7 @@ async function untilAnswers(psql: (database: string, sql: string) => Promise<str
       await psql('postgres', 'select 1')
       return
     } catch (cause) {
-      if (Date.now() > deadline) throw new PostgresMissing(`PostgreSQL does not answer; see ${logFile}`, { cause })
+      if (Date.now() > deadline) throw new Missing(`PostgreSQL does not answer; see ${logFile}`, { cause })
     }
     await pause(POLL_MS)
   }
