@@ -1,5 +1,5 @@
 /**
- * gen-docs — writes the pages that are made from code: subjects, JSON Schemas, settings.
+ * gen-docs — writes the pages that are made from code: subjects, JSON Schemas, settings, metrics.
  *
  *   node tools/gen-docs/main.ts            writes them
  *   node tools/gen-docs/main.ts --check    says which are not current, and fails
@@ -8,6 +8,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { configurationPage } from './configuration.ts'
+import { metricsPage } from './metrics.ts'
 import { schemaFiles } from './schemas.ts'
 import { subjectsPage } from './subjects.ts'
 
@@ -17,6 +18,7 @@ const check = process.argv.includes('--check')
 const pages = new Map([
   ['subjects.md', subjectsPage()],
   ['configuration.md', await configurationPage()],
+  ['metrics.md', await metricsPage()],
   ...schemaFiles(),
 ])
 
