@@ -18,6 +18,7 @@ import { LOOPBACK, plan, settings, stopWaves, type Instance, type Plan, type Sur
 import { welcome } from './print.ts'
 import { ReadyFile, type Ready } from './ready-file.ts'
 import { untilReady } from './readiness.ts'
+import { scrapeTargets } from './scrape-targets.ts'
 import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
 
 /** MAIL_OUT streams; one machine has one disk to share. */
@@ -105,6 +106,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
       JSON.stringify(Object.fromEntries(instances.map((instance) => [instance.name, settings(instance, around)]))),
       { mode: 0o600 },
     )
+    await writeFile(dirs.scrapeTargets, scrapeTargets(instances))
     for (const { name, instances } of layout.processes) {
       if (instances.length === 0) continue
       running.push(

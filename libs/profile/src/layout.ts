@@ -15,6 +15,8 @@ export interface DataLayout {
   run: string
   /** What each instance was started with: `{instance: {NAME: value}}`. */
   settings: string
+  /** Where Prometheus finds the metrics: a file for its `file_sd_configs`. */
+  scrapeTargets: string
   /** How an operator finds the bus: see OperatorAccess. */
   operator: string
   demoAccounts: string
@@ -33,6 +35,7 @@ export const layoutOf = (data: string): DataLayout => ({
   logs: join(data, 'logs'),
   run: join(data, 'run'),
   settings: join(data, 'run', 'settings.json'),
+  scrapeTargets: join(data, 'run', 'prometheus-targets.json'),
   operator: join(data, 'postbus.json'),
   demoAccounts: join(data, 'demo-accounts.json'),
   restoring: join(data, 'restoring'),
