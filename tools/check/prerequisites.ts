@@ -21,6 +21,8 @@ const programs: Record<string, string> = {
   opendkim: 'opendkim',
   openssl: 'openssl',
   postfix: 'postfix',
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
   python3: 'python3',
   script: 'bsdutils',
   strace: 'strace',

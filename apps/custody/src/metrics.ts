@@ -68,15 +68,18 @@ export function custodyMetrics(registry: MetricsRegistry, books: Pick<Books, 'co
   const metrics = openMetrics(custodyTable, registry)
   const { statuses, freed, reports, incoming, looked, scanned, scanSeconds, missing, difference, leading } = metrics
   const count = atMostEvery(COUNT_EVERY_MS, () => books.count())
-  const oldestReady = atMostEvery(COUNT_EVERY_MS, () => books.oldestReady())
+  // As of the look-up: what was young then has gone by now, as a rule.
+  const oldestReady = atMostEvery(COUNT_EVERY_MS, async () => {
+    const now = Date.now()
+    const ages = Object.entries(await books.oldestReady())
+    return ages.map(([waiting, since]) => [waiting, since === null ? 0 : Math.max(0, now - since) / 1000] as const)
+  })
   metrics.messages.whenRead(async () => {
     for (const [phase, messages] of Object.entries((await count()).phases)) metrics.messages.set({ phase }, messages)
   })
   metrics.openRecipients.whenRead(async () => metrics.openRecipients.set((await count()).openRecipients))
   metrics.oldest.whenRead(async () => {
-    for (const [waiting, since] of Object.entries(await oldestReady())) {
-      metrics.oldest.set({ waiting }, since === null ? 0 : Math.max(0, (Date.now() - since) / 1000))
-    }
+    for (const [waiting, seconds] of await oldestReady()) metrics.oldest.set({ waiting }, seconds)
   })
   return {
     recorded(all) {

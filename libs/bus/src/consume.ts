@@ -86,6 +86,7 @@ export class Consumption<S extends z.ZodType> implements Consuming {
   constructor(options: ConsumptionOptions<S>) {
     const { connection, contract, stream, durable, log, metrics, maxInFlight, ackWaitMs } = options
     this.#options = options
+    metrics.consuming(contract.name)
     this.#gate = new Gate((closedForMs) => {
       metrics.paused(contract.name)
       setTimeout(() => this.#puller.pull(), closedForMs).unref()

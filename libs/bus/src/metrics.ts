@@ -12,6 +12,8 @@ export interface Backlog {
 }
 
 export interface BusMetrics {
+  /** From now on its counters are there, at 0: the first trouble is a rise. */
+  consuming(event: string): void
   published(event: string, outcome: PublishOutcome, seconds: number): void
   /** From its place in the stream to its first arrival here. */
   arrived(event: string, seconds: number): void
@@ -85,6 +87,7 @@ export const busTable = {
 
 const nothing = (): void => undefined
 export const noMetrics: BusMetrics = {
+  consuming: nothing,
   published: nothing,
   arrived: nothing,
   handled: nothing,
@@ -100,6 +103,11 @@ export const noMetrics: BusMetrics = {
 export function prometheusMetrics(registry: MetricsRegistry): BusMetrics {
   const metrics = openMetrics(busTable, registry)
   return {
+    consuming(event) {
+      metrics.redeliveries.inc({ event }, 0)
+      metrics.pauses.inc({ event }, 0)
+      for (const reason of burialReasons) metrics.dead.inc({ event, reason }, 0)
+    },
     published: (event, outcome, took) => metrics.publish.observe({ event, outcome }, took),
     arrived: (event, took) => metrics.wait.observe({ event }, took),
     handled: (event, outcome, took) => metrics.handle.observe({ event, outcome }, took),
