@@ -16,7 +16,7 @@ import { migrate, openSqlite } from '@postbus/sql'
 
 import { reporterNames } from './adapters/reporter-names.ts'
 import { migrations } from './adapters/storage/migrations.ts'
-import { sqlBooks } from './adapters/storage/sqlite-books.ts'
+import { sqlBooks } from './adapters/storage/sql-books.ts'
 import type { Tables } from './adapters/storage/tables.ts'
 import { CustodyConfig } from './config.ts'
 import { onBalanceBooks } from './handlers/books.ts'
