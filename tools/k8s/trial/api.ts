@@ -34,7 +34,8 @@ export async function serveSecrets(host: string, port: number, namespace: string
     const refused = (status: number, message: string): [number, unknown] => [status, { kind: 'Status', message }]
     const name = path.startsWith(`${base}/`) ? path.slice(base.length + 1) : undefined
     const known = name === undefined ? undefined : secrets.get(name)
-    if (method === 'GET' && name !== undefined) return known ? [200, known] : refused(404, `secrets "${name}" not found`)
+    if (method === 'GET' && name !== undefined)
+      return known ? [200, known] : refused(404, `secrets "${name}" not found`)
     const secret = Secret.parse(JSON.parse(body))
     const stored = { ...secret, metadata: { ...secret.metadata, resourceVersion: String(++revision) } }
     if (method === 'POST' && path === base) {
@@ -43,7 +44,8 @@ export async function serveSecrets(host: string, port: number, namespace: string
       return [201, stored]
     }
     if (method === 'PUT' && name !== undefined && known !== undefined) {
-      if (known.metadata.resourceVersion !== secret.metadata.resourceVersion) return refused(409, 'was changed meanwhile')
+      if (known.metadata.resourceVersion !== secret.metadata.resourceVersion)
+        return refused(409, 'was changed meanwhile')
       secrets.set(name, stored)
       return [200, stored]
     }

@@ -54,7 +54,8 @@ async function postgresImage(built: string): Promise<Image> {
   const debian = '/usr/lib/postgresql'
   const version = (await readdir(debian)).sort((a, b) => Number(b) - Number(a))[0] ?? ''
   if (!existsSync(join(root, 'entrypoint.sh'))) {
-    for (const dir of ['etc', 'usr', 'var/lib/postgresql/data', 'var/run', 'tmp']) await mkdir(join(root, dir), { recursive: true })
+    for (const dir of ['etc', 'usr', 'var/lib/postgresql/data', 'var/run', 'tmp'])
+      await mkdir(join(root, dir), { recursive: true })
     for (const dir of ['bin', 'lib', 'lib64', 'sbin']) await symlink(`usr/${dir}`, join(root, dir))
     await writeFile(join(root, 'etc/passwd'), 'postgres:x:999:999::/var/lib/postgresql:/bin/sh\n')
     await writeFile(join(root, 'etc/group'), 'postgres:x:999:\n')

@@ -63,6 +63,7 @@ export const plug = (index: number, isIn: boolean): Promise<string> =>
 
 export async function removeNetwork(): Promise<void> {
   const { stdout } = await execute('ip', ['netns', 'list'])
-  for (const [name] of stdout.matchAll(new RegExp(`^${BRIDGE}-\\d+`, 'gm'))) await ignoringFailure('ip', 'netns', 'delete', name)
+  for (const [name] of stdout.matchAll(new RegExp(`^${BRIDGE}-\\d+`, 'gm')))
+    await ignoringFailure('ip', 'netns', 'delete', name)
   await ignoringFailure('ip', 'link', 'delete', BRIDGE)
 }

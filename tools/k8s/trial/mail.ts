@@ -51,7 +51,12 @@ export async function exchangeMail(reach: Reach, [sender, recipient]: Account[],
     const byUser = index % 2 === 0
     const transport = createTransport({
       ...(byUser
-        ? { host: pick('submission', index / 2), port: 2587, requireTLS: true, auth: { user: sender.address, pass: sender.password } }
+        ? {
+            host: pick('submission', index / 2),
+            port: 2587,
+            requireTLS: true,
+            auth: { user: sender.address, pass: sender.password },
+          }
         : { host: pick('inbound', (index - 1) / 2), port: 2025 }),
       ...{ tls, localAddress: reach.from, name: 'client.example.net' },
     })
@@ -75,7 +80,14 @@ export async function exchangeMail(reach: Reach, [sender, recipient]: Account[],
 }
 
 async function read(host: string, tls: object, { address, password }: Account, run: string): Promise<string[]> {
-  const client = new ImapFlow({ host, port: 2993, secure: true, auth: { user: address, pass: password }, tls, logger: false })
+  const client = new ImapFlow({
+    host,
+    port: 2993,
+    secure: true,
+    auth: { user: address, pass: password },
+    tls,
+    logger: false,
+  })
   await client.connect()
   try {
     const lock = await client.getMailboxLock('INBOX')

@@ -27,7 +27,10 @@ import { NotYet, Pod, until, type Cluster } from './pod.ts'
 import { rulesFor } from './policies.ts'
 
 const { values: options } = parseArgs({
-  options: { image: { type: 'string', default: join(repository, '.cache', 'image') }, keep: { type: 'boolean', default: false } },
+  options: {
+    image: { type: 'string', default: join(repository, '.cache', 'image') },
+    keep: { type: 'boolean', default: false },
+  },
 })
 
 const API_PORT = 6443
@@ -40,7 +43,9 @@ const ConfigMap = Manifest.extend({ data: z.record(z.string(), z.string()).optio
 
 const manifests = await render(overlayDir('dev'))
 const policies = ofKind(manifests, 'NetworkPolicy', NetworkPolicy)
-const configMaps = new Map(ofKind(manifests, 'ConfigMap', ConfigMap).map(({ metadata, data }) => [metadata.name, data ?? {}]))
+const configMaps = new Map(
+  ofKind(manifests, 'ConfigMap', ConfigMap).map(({ metadata, data }) => [metadata.name, data ?? {}]),
+)
 const work = await mkdtemp(join(tmpdir(), 'postbus-trial-'))
 
 const planned = workloads(manifests).flatMap((workload) =>
@@ -91,7 +96,8 @@ async function keep(placed: Placed): Promise<void> {
     const code = await pod.exited
     if (workload.kind === 'Job' && code === 0) return
     if (!placed.isWanted) return
-    if (workload.kind === 'Job' && attempt >= JOB_TRIES) throw new Error(`${pod.name}: failed ${attempt} times, at last with ${code}`)
+    if (workload.kind === 'Job' && attempt >= JOB_TRIES)
+      throw new Error(`${pod.name}: failed ${attempt} times, at last with ${code}`)
     placed.restarts++
     say(`${pod.name} ended with ${code} and is started again`)
     await pause(RETRY_MS)
@@ -142,7 +148,9 @@ try {
 
   const isolated = [podsOf('nats')[1], podsOf('custody')[1], podsOf('mailstore')[1], podsOf('router')[1]]
   for (const placed of isolated) if (placed) await plug(placed.index, false)
-  say(`a node cut off (nats-1 and one each of custody, mailstore, router); mail sent and read: ${await exchangeMail(reach, accounts, 10)}`)
+  say(
+    `a node cut off (nats-1 and one each of custody, mailstore, router); mail sent and read: ${await exchangeMail(reach, accounts, 10)}`,
+  )
   for (const placed of isolated) if (placed) await plug(placed.index, true)
   await until('all ready again', AGAIN_MS, allReady)
 
@@ -160,12 +168,14 @@ try {
       `${code} in ${(ms / 1000).toFixed(1)} s`,
     ]
     say(pod.name.padEnd(16) + columns.join(''))
-    if (code !== 0 && !['nats', 'postgres'].includes(placed.workload.name)) throw new Error(`${pod.name} ended with ${code}`)
+    if (code !== 0 && !['nats', 'postgres'].includes(placed.workload.name))
+      throw new Error(`${pod.name} ended with ${code}`)
   }
   exitCode = 0
 } catch (error) {
   say(error instanceof Error ? (error.stack ?? error.message) : String(error))
-  for (const { pod } of serving) if (!(await pod.isReady().catch(() => false))) say(`not ready: ${pod.name}, see ${join(work, pod.name)}`)
+  for (const { pod } of serving)
+    if (!(await pod.isReady().catch(() => false))) say(`not ready: ${pod.name}, see ${join(work, pod.name)}`)
 } finally {
   for (const placed of pods) placed.isWanted = false
   await Promise.all(pods.map(({ pod }) => pod.kill()))

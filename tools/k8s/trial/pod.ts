@@ -102,7 +102,11 @@ export class Pod {
   async probe(which: 'startupProbe' | 'readinessProbe' | 'livenessProbe'): Promise<boolean> {
     const { container } = this.#first
     const { httpGet, exec, timeoutSeconds = 1 } = Handler.parse(container[which] ?? {})
-    if (exec) return this.exec(exec.command).then(() => true, () => false)
+    if (exec)
+      return this.exec(exec.command).then(
+        () => true,
+        () => false,
+      )
     if (!httpGet) return true
     const port = container.ports?.find(({ name }) => name === httpGet.port)?.containerPort ?? httpGet.port
     const signal = AbortSignal.timeout(timeoutSeconds * 1000)
@@ -178,7 +182,9 @@ export class Pod {
   async #launch(container: Container): Promise<Running> {
     const image = this.#cluster.image(container.image)
     const env = { ...image.env, ...this.#cluster.env, HOSTNAME: this.name, ...this.#environment(container) }
-    const command = [...(container.command ?? image.entrypoint), ...(container.args ?? [])].map((word) => expand(word, env))
+    const command = [...(container.command ?? image.entrypoint), ...(container.args ?? [])].map((word) =>
+      expand(word, env),
+    )
     const { runAsUser = 0, runAsGroup = 0 } = this.spec.securityContext ?? {}
     const dir = join(this.#dir, container.name)
     for (const part of ['upper', 'work', 'root']) await mkdir(join(dir, part), { recursive: true })
@@ -189,7 +195,8 @@ export class Pod {
       `mount --rbind /dev ${root}/dev`,
       ...(image.binds ?? []).map((path) => `mkdir -p ${root}${path} && mount --bind -o ro ${path} ${root}${path}`),
       ...['hosts', 'resolv.conf'].map(
-        (file) => `rm -f ${root}/etc/${file}; touch ${root}/etc/${file}; mount --bind ${this.#dir}/${file} ${root}/etc/${file}`,
+        (file) =>
+          `rm -f ${root}/etc/${file}; touch ${root}/etc/${file}; mount --bind ${this.#dir}/${file} ${root}/etc/${file}`,
       ),
       ...this.#mounts(container).map(
         ([from, to, readOnly]) =>
@@ -264,7 +271,8 @@ export class Pod {
       mountPath,
       readOnly === true,
     ])
-    if (this.spec.automountServiceAccountToken === true) mounts.push([join(this.#dir, 'volumes', 'account'), ACCOUNT_DIR, true])
+    if (this.spec.automountServiceAccountToken === true)
+      mounts.push([join(this.#dir, 'volumes', 'account'), ACCOUNT_DIR, true])
     // What is inside another is mounted after it.
     return mounts.sort(([, a], [, b]) => a.length - b.length)
   }
@@ -273,7 +281,10 @@ export class Pod {
     const group = this.spec.securityContext?.fsGroup ?? 0
     await mkdir(this.#dir, { recursive: true })
     const hosts = [...this.#cluster.hosts].map(([name, address]) => `${address} ${name}`)
-    await writeFile(join(this.#dir, 'hosts'), `127.0.0.1 localhost\n${this.address} ${this.name}\n${hosts.join('\n')}\n`)
+    await writeFile(
+      join(this.#dir, 'hosts'),
+      `127.0.0.1 localhost\n${this.address} ${this.name}\n${hosts.join('\n')}\n`,
+    )
     await writeFile(join(this.#dir, 'resolv.conf'), '')
     const at = (name: string): string => join(this.#dir, 'volumes', name)
     const write = async (dir: string, files: [path: string, content: string][], mode: number): Promise<void> => {
@@ -286,8 +297,10 @@ export class Pod {
         await chmod(file, mode)
       }
     }
-    const picked = (data: Record<string, string>, items: { key: string; path: string }[] | undefined): [string, string][] =>
-      items ? items.map(({ key, path }) => [path, data[key] ?? '']) : Object.entries(data)
+    const picked = (
+      data: Record<string, string>,
+      items: { key: string; path: string }[] | undefined,
+    ): [string, string][] => (items ? items.map(({ key, path }) => [path, data[key] ?? '']) : Object.entries(data))
 
     for (const volume of this.spec.volumes ?? []) {
       const files = this.#files(volume, picked)
@@ -299,7 +312,8 @@ export class Pod {
         await write(at(volume.name), files, volume.secret?.defaultMode ?? volume.projected?.defaultMode ?? 0o644)
       }
     }
-    if (this.spec.automountServiceAccountToken === true) await write(at('account'), Object.entries(this.#cluster.account), 0o644)
+    if (this.spec.automountServiceAccountToken === true)
+      await write(at('account'), Object.entries(this.#cluster.account), 0o644)
     // Claims: a disk of the pod's name, which stays.
     for (const { name } of this.spec.containers.flatMap(({ volumeMounts }) => volumeMounts ?? [])) {
       if (this.spec.volumes?.some((volume) => volume.name === name)) continue
@@ -332,7 +346,8 @@ const expand = (text: string, known: Readonly<Record<string, string>>): string =
 export async function until(what: string, patienceMs: number, isSo: () => Promise<boolean>): Promise<number> {
   const began = performance.now()
   while (!(await isSo())) {
-    if (performance.now() - began > patienceMs) throw new Error(`${what}: not within ${Math.round(patienceMs / 1000)} s`)
+    if (performance.now() - began > patienceMs)
+      throw new Error(`${what}: not within ${Math.round(patienceMs / 1000)} s`)
     await pause(POLL_MS)
   }
   return performance.now() - began
