@@ -16,6 +16,8 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund --lo
  && rm -rf apps/platform-e2e libs/testkit node_modules/@postbus/platform-e2e node_modules/@postbus/testkit node_modules/.cache \
  && find node_modules -type f \( -name '*.md' -o -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete \
  && find node_modules -depth -type d -empty -delete
+# Where compose.yaml mounts its volume, which takes over the owner; a cluster keeps nothing there.
+RUN mkdir -p /data/db /data/spool /data/blobs /data/keys /data/nats
 # Node itself, and the one library it needs that BASE may not have.
 RUN mkdir -p /out/usr/local/bin \
  && cp -L "$(command -v node)" /out/usr/local/bin/node \
@@ -26,6 +28,7 @@ RUN mkdir -p /out/usr/local/bin \
 FROM ${BASE}
 COPY --from=build /out/ /
 COPY --from=build /app/ /app/
+COPY --from=build --chown=10001:10001 /data/ /var/lib/postbus/
 WORKDIR /app
 ENV NODE_ENV=production
 # A number, so that the cluster can see it is not root. Nothing in the image is this user's to write.

@@ -2,7 +2,7 @@
 # Builds the image on a Debian machine that cannot, or shall not, pull base images: BASE and BUILD are made from Debian packages and from
 # this machine's npm, then the Dockerfile runs as anywhere else. As root, with buildah and mmdebstrap (apt-get install them).
 #
-#   deploy/image/build.sh [DIRECTORY]      leaves DIRECTORY/rootfs, DIRECTORY/image.oci.tar and DIRECTORY/size; default .cache/image
+#   deploy/image/build.sh [DIRECTORY]      leaves rootfs, image.oci.tar, sbom.cyclonedx.json and size there; default .cache/image
 #
 # Where docker and a registry are at hand: docker build -t postbus:VERSION .
 set -eu
@@ -23,11 +23,15 @@ build() { buildah --storage-driver vfs --root "$storage/root" --runroot "$storag
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Packages whose licences and lists of files stay in the image (/usr/share/doc, /var/lib/dpkg), so that scanners know what is in it.
+# What the packages are stays in the image, where scanners of images without a package manager look (/var/lib/dpkg/status.d).
+note='mkdir -p "$1/var/lib/dpkg/status.d"
+  for deb in "$1"/var/cache/apt/archives/*.deb; do
+    dpkg-deb --field "$deb" > "$1/var/lib/dpkg/status.d/$(dpkg-deb --field "$deb" Package)"
+  done'
 bootstrap() { # variant, packages, tar
   [ -s "$3" ] && return
   mmdebstrap --quiet --variant="$1" --include="$2" \
-    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+    --extract-hook="$note" --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     "$suite" "$3.new.tar"
   mv "$3.new.tar" "$3"
 }
@@ -64,6 +68,8 @@ cp -a "$(build mount "$container")" "$out/rootfs"
 build umount "$container" > /dev/null
 build rm "$container" > /dev/null
 build push --quiet "localhost/postbus:$version" "oci-archive:$out/image.oci.tar:postbus:$version"
+
+node deploy/image/sbom.mjs "$out/rootfs" > "$out/sbom.cyclonedx.json"
 
 bytes() { du -sb "$1" | cut -f 1; }
 mib() { awk -v bytes="$1" 'BEGIN { printf "%.0f MiB", bytes / 1048576 }'; }

@@ -1,41 +1,43 @@
 /**
- * Does nothing, in a pod that people call the `postbus` command in. Healthy while it turns; ready when the key is there and one server
- * of the bus takes a connection.
+ * Does nothing, in a pod that people call the `postbus` command in. Healthy while it turns; ready while it is connected to the bus with
+ * the operator's key, as the command will be.
  */
 import { once } from 'node:events'
-import { access } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { connect } from 'node:net'
+
+import { connectBus } from '@postbus/bus'
+import { pino } from 'pino'
 
 import type { IdleConfig } from './settings.ts'
 
-const DIAL_TIMEOUT_MS = 2_000
-
 export async function idle(config: IdleConfig): Promise<void> {
-  const health = createServer((request, response) => {
-    if (request.url !== '/readyz') return void response.writeHead(request.url === '/healthz' ? 200 : 404).end()
-    readiness(config).then(
-      () => response.end('ready\n'),
-      (error: unknown) => response.writeHead(503).end(`${String(error)}\n`),
-    )
+  const ending = new AbortController()
+  let isConnected = (): boolean => false
+  const health = createServer(({ url }, response) => {
+    if (url === '/healthz') return void response.end('ok\n')
+    if (url !== '/readyz') return void response.writeHead(404).end()
+    if (isConnected()) return void response.end('ready\n')
+    response.writeHead(503).end('not connected to the bus\n')
   })
   health.listen(config.HEALTH_PORT, config.HEALTH_HOST)
-  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]).then(() => ending.abort())
+  const connecting = connectBus({
+    servers: config.NATS_URL.split(',').map((server) => server.trim()),
+    party: 'operator',
+    nkeyFile: config.NATS_NKEY_FILE,
+    ...(config.NATS_CA_FILE && { tls: { caFile: config.NATS_CA_FILE } }),
+    log: pino({ name: 'operator' }),
+    signal: ending.signal,
+  })
+  void connecting.then(
+    (bus) => (isConnected = () => bus.connected),
+    () => undefined,
+  )
+  await stopped
+  await connecting.then(
+    (bus) => bus.close(),
+    () => undefined, // Given up, because the end came first.
+  )
   health.close()
   health.closeAllConnections()
-}
-
-async function readiness({ NATS_NKEY_FILE, NATS_URL }: IdleConfig): Promise<void> {
-  await access(NATS_NKEY_FILE)
-  await Promise.any(NATS_URL.split(',').map((url) => reach(new URL(url.trim()))))
-}
-
-async function reach({ hostname, port }: URL): Promise<void> {
-  const socket = connect({ host: hostname, port: Number(port), timeout: DIAL_TIMEOUT_MS })
-  try {
-    socket.on('timeout', () => socket.destroy(new Error(`${hostname} does not answer`)))
-    await once(socket, 'connect')
-  } finally {
-    socket.destroy()
-  }
 }

@@ -10,6 +10,7 @@ const options: KeysOptions = {
   MAIL_HOSTNAME: 'mail.example.org',
   BUS_SERVERS: 3,
   BUS_MAX_BYTES: 6 * 1024 ** 3,
+  BUS_STORE_DIR: '/data',
   MAIL_OUT_SHARDS: 1,
   CLUSTER_CERTIFICATES: 'make',
 }

@@ -16,13 +16,14 @@ import type { KeysConfig } from './settings.ts'
 
 export type KeysOptions = Pick<
   KeysConfig,
-  'MAIL_HOSTNAME' | 'BUS_SERVERS' | 'BUS_MAX_BYTES' | 'MAIL_OUT_SHARDS' | 'CLUSTER_CERTIFICATES'
+  'MAIL_HOSTNAME' | 'BUS_SERVERS' | 'BUS_MAX_BYTES' | 'BUS_STORE_DIR' | 'MAIL_OUT_SHARDS' | 'CLUSTER_CERTIFICATES'
 >
 
 const CLUSTER = 'postbus'
 const CLIENT_PORT = 4222
 const ROUTE_PORT = 6222
 const MONITORING_PORT = 8222
+const ANY = '0.0.0.0'
 
 const serverName = (index: number): string => `nats-${index}`
 /** As the StatefulSet and its headless Service name them; searched for in the pod's own namespace. */
@@ -134,23 +135,31 @@ const secretOf = ({ certificate, key }: KeyPair): SecretData => ({ 'tls.crt': ce
 
 /** A file for each server, by its name. */
 function natsConfig(options: KeysOptions, users: Partial<Record<Identity, string>>): SecretData {
-  const routes = serversOf(options.BUS_SERVERS, (index) => `tls://${serverHost(index)}:${ROUTE_PORT}`)
+  const {
+    BUS_SERVERS: servers,
+    BUS_MAX_BYTES: maxFileBytes,
+    BUS_STORE_DIR: storeDir,
+    MAIL_OUT_SHARDS: shards,
+  } = options
+  const routes = serversOf(servers, (index) => `tls://${serverHost(index)}:${ROUTE_PORT}`)
   const at = (dir: string) => ({ certFile: `${dir}/tls.crt`, keyFile: `${dir}/tls.key` })
+  const clustered = (index: number) => ({
+    tls: at('/etc/nats/tls'),
+    cluster: {
+      ...{ serverName: serverName(index), name: CLUSTER, host: ANY, port: ROUTE_PORT, routes },
+      tls: { ...at('/etc/nats/route-tls'), caFile: '/etc/nats/route-tls/ca.crt' },
+    },
+    // Raft flushes many writes at once: the price of a replicated stream that survives a loss of power everywhere.
+    syncAlways: true,
+  })
   const configOf = (index: number): string =>
     serverConfig({
-      ...{ host: '0.0.0.0', port: CLIENT_PORT, storeDir: '/data', users, shards: options.MAIL_OUT_SHARDS },
-      maxFileBytes: options.BUS_MAX_BYTES,
-      tls: at('/etc/nats/tls'),
-      cluster: {
-        ...{ serverName: serverName(index), name: CLUSTER, host: '0.0.0.0', port: ROUTE_PORT, routes },
-        tls: { ...at('/etc/nats/route-tls'), caFile: '/etc/nats/route-tls/ca.crt' },
-      },
-      monitoring: { host: '0.0.0.0', port: MONITORING_PORT },
-      // Raft flushes many writes at once: the price of a replicated stream that survives a loss of power everywhere.
-      syncAlways: true,
+      ...{ host: ANY, port: CLIENT_PORT, storeDir, users, shards, maxFileBytes },
+      ...(servers > 1 && clustered(index)),
+      monitoring: { host: ANY, port: MONITORING_PORT },
       pidFile: '/run/nats/nats.pid',
     })
-  return Object.fromEntries(serversOf(options.BUS_SERVERS, (index) => [`${serverName(index)}.conf`, configOf(index)]))
+  return Object.fromEntries(serversOf(servers, (index) => [`${serverName(index)}.conf`, configOf(index)]))
 }
 
 const newSeed = (): string => Buffer.from(createUser().getSeed()).toString('latin1')

@@ -14,10 +14,12 @@ import { join } from 'node:path'
 import { z } from 'zod'
 
 import { awaitMigrations } from './await-migrations.ts'
+import { filedSecrets } from './filed-secrets.ts'
 import { idle } from './idle.ts'
 import { makeKeys } from './keys.ts'
 import { kubernetesSecrets } from './kubernetes-secrets.ts'
 import { migrateAll } from './migrate.ts'
+import type { Secrets } from './secrets.ts'
 import { AwaitConfig, IdleConfig, KeysConfig, MigrateConfig, read, SettingsRefused } from './settings.ts'
 
 const EX_USAGE = 64
@@ -32,17 +34,25 @@ const { version } = z
 const commands: Record<string, () => Promise<void>> = {
   async keys() {
     const config = read(KeysConfig, process.env)
-    const secrets = await kubernetesSecrets({
-      host: config.KUBERNETES_SERVICE_HOST,
-      port: config.KUBERNETES_SERVICE_PORT,
-      accountDir: config.KUBERNETES_ACCOUNT_DIR,
-      patienceMs: config.CLUSTER_PATIENCE_S * 1000,
-    })
+    const secrets = await secretsFor(config)
     await makeKeys(config, secrets, say)
   },
   migrate: () => migrateAll(read(MigrateConfig, process.env), version, say),
   'await-migrations': () => awaitMigrations(read(AwaitConfig, process.env), version, say),
   idle: () => idle(read(IdleConfig, process.env)),
+}
+
+async function secretsFor(config: KeysConfig): Promise<Secrets> {
+  if (config.CLUSTER_SECRETS_DIR !== undefined) return filedSecrets(config.CLUSTER_SECRETS_DIR)
+  if (config.KUBERNETES_SERVICE_HOST === undefined) {
+    throw new SettingsRefused('neither CLUSTER_SECRETS_DIR nor KUBERNETES_SERVICE_HOST is set: nowhere to keep keys')
+  }
+  return kubernetesSecrets({
+    host: config.KUBERNETES_SERVICE_HOST,
+    port: config.KUBERNETES_SERVICE_PORT,
+    accountDir: config.KUBERNETES_ACCOUNT_DIR,
+    patienceMs: config.CLUSTER_PATIENCE_S * 1000,
+  })
 }
 
 const name = process.argv[2] ?? ''

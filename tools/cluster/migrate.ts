@@ -6,20 +6,16 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { migrations as ofCustody } from '@postbus/custody/migrations'
-import { migrations as ofDelivery } from '@postbus/delivery/migrations'
-import { migrations as ofDirectory } from '@postbus/directory/migrations'
-import { migrations as ofMailstore } from '@postbus/mailstore/migrations'
 import { migrate, openDatabase, StorageBusy, type Database, type Migration } from '@postbus/sql'
 
 import { NOTES_SCHEMA, owners, preparation, shared, sharing, type Role } from './roles.ts'
 import { databaseUrl, type MigrateConfig } from './settings.ts'
 
-const ofService: Record<(typeof owners)[number], readonly Migration[]> = {
-  custody: ofCustody,
-  delivery: ofDelivery,
-  directory: ofDirectory,
-  mailstore: ofMailstore,
+const ofService: Record<(typeof owners)[number], () => Promise<readonly Migration[]>> = {
+  custody: async () => (await import('@postbus/custody/migrations')).migrations,
+  delivery: async () => (await import('@postbus/delivery/migrations')).migrations,
+  directory: async () => (await import('@postbus/directory/migrations')).migrations,
+  mailstore: async () => (await import('@postbus/mailstore/migrations')).migrations,
 }
 
 const RETRY_MS = 1_000
@@ -56,7 +52,7 @@ export async function migrateAll(config: MigrateConfig, version: string, say: (l
         await db.close()
       }
     }
-    for (const owner of owners) await stepsOf(owner, owner, ofService[owner])
+    for (const owner of owners) await stepsOf(owner, owner, await ofService[owner]())
 
     await exec(
       administration,

@@ -11,7 +11,13 @@ export const KeysConfig = z.object({
     .string()
     .min(1)
     .describe('The name mail clients and MTAs connect to; the mail certificate is for it.'),
-  BUS_SERVERS: z.coerce.number().int().min(1).max(7).default(3).describe('Servers of the bus: nats-0, nats-1, …'),
+  BUS_SERVERS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(7)
+    .default(3)
+    .describe('Servers of the bus: nats-0, nats-1, …; one stands alone, without TLS.'),
   BUS_MAX_BYTES: z.coerce
     .number()
     .int()
@@ -23,7 +29,11 @@ export const KeysConfig = z.object({
     .enum(['make', 'others'])
     .default('others')
     .describe('make: an own authority, and certificates from it. others: somebody else brings them (cert-manager).'),
-  KUBERNETES_SERVICE_HOST: z.string().min(1).describe('The Kubernetes API, as each pod is told.'),
+  BUS_STORE_DIR: file.default('/data').describe('Where a server of the bus keeps its streams, in its own file system.'),
+  CLUSTER_SECRETS_DIR: file
+    .optional()
+    .describe('Directory to keep them in, a directory for each. Without it they are Secrets of Kubernetes.'),
+  KUBERNETES_SERVICE_HOST: z.string().optional().describe('The Kubernetes API, as each pod is told.'),
   KUBERNETES_SERVICE_PORT: z.coerce.number().int().min(1).max(65_535).default(443).describe('Its port.'),
   KUBERNETES_ACCOUNT_DIR: file
     .default('/var/run/secrets/kubernetes.io/serviceaccount')
@@ -65,6 +75,7 @@ export const IdleConfig = z.object({
   HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(9090).describe('Their port.'),
   NATS_URL: z.string().min(1).describe('Servers of the bus.'),
   NATS_NKEY_FILE: file.describe("The operator's key."),
+  NATS_CA_FILE: file.optional().describe('PEM file of the authority of the bus.'),
 })
 export type IdleConfig = z.infer<typeof IdleConfig>
 

@@ -1,7 +1,7 @@
 /**
  * trial — runs an overlay on this machine as a cluster would, from the built image, with nothing but the rendered manifests:
  *
- *   node tools/k8s/trial/main.ts [--image .cache/image] [--keep]
+ *   node tools/k8s/trial/main.ts [--image .cache/image] [--keep] [--only keys,nats,…]
  *
  * Every container of every pod is started with its own network, file system, user, volumes and environment; network policies are enforced;
  * Jobs run to their end; probes are asked as a kubelet would. Then mail is sent and read, pods are killed and cut off, mail is sent and read
@@ -30,6 +30,7 @@ const { values: options } = parseArgs({
   options: {
     image: { type: 'string', default: join(repository, '.cache', 'image') },
     keep: { type: 'boolean', default: false },
+    only: { type: 'string' },
   },
 })
 
@@ -48,9 +49,12 @@ const configMaps = new Map(
 )
 const work = await mkdtemp(join(tmpdir(), 'postbus-trial-'))
 
-const planned = workloads(manifests).flatMap((workload) =>
-  Array.from({ length: workload.replicas }, (_, copy) => ({ workload, name: `${workload.name}-${copy}` })),
-)
+const only = options.only?.split(',')
+const planned = workloads(manifests)
+  .filter(({ name }) => only?.some((part) => name.startsWith(part)) ?? true)
+  .flatMap((workload) =>
+    Array.from({ length: workload.replicas }, (_, copy) => ({ workload, name: `${workload.name}-${copy}` })),
+  )
 const placed = planned.map((pod, index) => ({ ...pod, index, address: podAddress(index), labels: pod.workload.labels }))
 
 await makeNetwork()
@@ -128,6 +132,8 @@ try {
     }),
   ])
   say(`${serving.length} pods ready after ${Math.round((performance.now() - began) / 1000)} s`)
+
+  if (only !== undefined) throw new Error('these were all')
 
   const operator = podsOf('operator')[0]?.pod
   const ca = api.secret('mail-tls')?.['ca.crt']

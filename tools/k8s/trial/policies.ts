@@ -39,9 +39,9 @@ export function rulesFor(labels: Labels, policies: readonly NetworkPolicy[], pod
       // An attempt that is not allowed should be seen at once, not after a time-out.
       'meta l4proto tcp reject with tcp reset;',
       '}',
-    ].join(' ')
+    ].join('\n')
   }
-  return `table inet policies { ${chain('Ingress')} ${chain('Egress')} }`
+  return `table inet policies {\n${chain('Ingress')}\n${chain('Egress')}\n}`
 }
 
 function addressesOf({ podSelector, namespaceSelector, ipBlock }: Peer, pods: readonly Addressed[]): string[] {
