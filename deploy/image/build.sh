@@ -2,7 +2,7 @@
 # Builds the image on a Debian machine that cannot, or shall not, pull base images: BASE and BUILD are made from Debian packages and from
 # this machine's npm, then the Dockerfile runs as anywhere else. As root, with buildah and mmdebstrap (apt-get install them).
 #
-#   deploy/image/build.sh [DIRECTORY]      leaves rootfs, image.oci.tar, sbom.cyclonedx.json and size there; default .cache/image
+#   deploy/image/build.sh [DIRECTORY]      leaves rootfs, image.tar, sbom.cyclonedx.json and size there; default .cache/image
 #
 # Where docker and a registry are at hand: docker build -t postbus:VERSION .
 set -eu
@@ -62,12 +62,13 @@ fi
 build build --quiet --pull-never --format oci --tag "postbus:$version" --volume "$work/npmrc:/root/.npmrc:ro" "$@" \
   --build-arg BUILD=localhost/postbus-build --build-arg BASE=localhost/postbus-base . > /dev/null
 
-rm -rf "$out/rootfs" "$out/image.oci.tar"
+rm -rf "$out/rootfs" "$out/image.tar"
 container=$(build from --pull-never "localhost/postbus:$version")
 cp -a "$(build mount "$container")" "$out/rootfs"
 build umount "$container" > /dev/null
 build rm "$container" > /dev/null
-build push --quiet "localhost/postbus:$version" "oci-archive:$out/image.oci.tar:postbus:$version"
+# The form every runtime imports, under the name a pod's `postbus:VERSION` is short for.
+build push --quiet "localhost/postbus:$version" "docker-archive:$out/image.tar:docker.io/library/postbus:$version"
 
 node deploy/image/sbom.mjs "$out/rootfs" > "$out/sbom.cyclonedx.json"
 
@@ -79,5 +80,5 @@ mib() { awk -v bytes="$1" 'BEGIN { printf "%.0f MiB", bytes / 1048576 }'; }
   echo "  node                            $(mib "$(bytes "$out/rootfs/usr/local/bin/node")")"
   echo "  node_modules                    $(mib "$(bytes "$out/rootfs/app/node_modules")")"
   echo "  apps, libs, tools               $(mib "$(( $(bytes "$out/rootfs/app") - $(bytes "$out/rootfs/app/node_modules") ))")"
-  echo "postbus:$version compressed (gzip)  $(mib "$(stat -c %s "$out/image.oci.tar")")"
+  echo "postbus:$version compressed (gzip)  $(mib "$(gzip --stdout "$out/image.tar" | wc -c)")"
 } | tee "$out/size"

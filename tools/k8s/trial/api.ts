@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
 import { z } from 'zod'
@@ -17,6 +18,11 @@ type Secret = z.infer<typeof Secret>
 export interface SecretsApi {
   /** What a service account's volume holds. */
   account: Record<'token' | 'ca.crt' | 'namespace', string>
+  readonly port: number
+  /** Answers so many requests with 503. */
+  fail(times: number): void
+  /** Somebody else changes the object just before each of so many replacements. */
+  overtake(times: number): void
   /** Decoded; undefined: not there. */
   secret(name: string): Record<string, string> | undefined
   close(): Promise<void>
@@ -28,6 +34,8 @@ export async function serveSecrets(host: string, port: number, namespace: string
   const token = randomUUID()
   const secrets = new Map<string, Secret>()
   let revision = 0
+  let failures = 0
+  let overtakes = 0
   const base = `/api/v1/namespaces/${namespace}/secrets`
 
   function answer(method: string, path: string, body: string): [status: number, body: unknown] {
@@ -44,6 +52,7 @@ export async function serveSecrets(host: string, port: number, namespace: string
       return [201, stored]
     }
     if (method === 'PUT' && name !== undefined && known !== undefined) {
+      if (overtakes-- > 0) known.metadata.resourceVersion = String(++revision)
       if (known.metadata.resourceVersion !== secret.metadata.resourceVersion)
         return refused(409, 'was changed meanwhile')
       secrets.set(name, stored)
@@ -55,6 +64,7 @@ export async function serveSecrets(host: string, port: number, namespace: string
   const server = createServer({ cert: certificate, key }, (request, response) => {
     text(request).then(
       (body) => {
+        if (failures-- > 0) return void response.writeHead(503).end()
         const isKnown = request.headers.authorization === `Bearer ${token}`
         const [status, result] = isKnown
           ? answer(request.method ?? '', request.url ?? '', body)
@@ -68,6 +78,9 @@ export async function serveSecrets(host: string, port: number, namespace: string
   await once(server, 'listening')
 
   return {
+    port: (server.address() as AddressInfo).port, // Listening on TCP.
+    fail: (times) => void (failures = times),
+    overtake: (times) => void (overtakes = times),
     account: { token, 'ca.crt': authority.certificate, namespace },
     secret(name) {
       const data = secrets.get(name)?.data
