@@ -15,13 +15,22 @@ export interface Certificates {
   key: string
 }
 
+export interface CertificateOptions {
+  /** It is also shown to other servers, as their client. */
+  client?: boolean
+}
+
 /** @param names host names and addresses the server certificate is for. Returns the paths of PEM files. */
-export async function certificates(dir: string, names: readonly string[]): Promise<Certificates> {
+export async function certificates(
+  dir: string,
+  names: readonly string[],
+  { client = false }: CertificateOptions = {},
+): Promise<Certificates> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const paths = { ca: join(dir, 'ca.pem'), cert: join(dir, 'server.pem'), key: join(dir, 'server-key.pem') }
   const authority = await loadAuthority(paths.ca, join(dir, 'ca-key.pem'))
   if (!existsSync(paths.cert) || !stillGood(await readFile(paths.cert, 'utf8'), names)) {
-    const { certificate, key } = await issue(authority, names)
+    const { certificate, key } = await issue(authority, names, client ? ['server', 'client'] : ['server'])
     await writeDurably(paths.key, key)
     await writeDurably(paths.cert, certificate)
   }
