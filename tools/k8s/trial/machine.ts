@@ -62,8 +62,10 @@ export const plug = (index: number, isIn: boolean): Promise<string> =>
   run('ip', 'link', 'set', `pbt${index}`, isIn ? 'up' : 'down')
 
 export async function removeNetwork(): Promise<void> {
-  const { stdout } = await execute('ip', ['netns', 'list'])
-  for (const [name] of stdout.matchAll(new RegExp(`^${BRIDGE}-\\d+`, 'gm')))
-    await ignoringFailure('ip', 'netns', 'delete', name)
+  const namespaces = (await run('ip', 'netns', 'list')).matchAll(new RegExp(`^${BRIDGE}-\\d+`, 'gm'))
+  for (const [name] of namespaces) await ignoringFailure('ip', 'netns', 'delete', name)
+  // The kernel takes its time with a namespace's links; the names are wanted again at once.
+  const links = (await run('ip', '-brief', 'link', 'show', 'type', 'veth')).matchAll(/^pbt\d+/gm)
+  for (const [name] of links) await ignoringFailure('ip', 'link', 'delete', name)
   await ignoringFailure('ip', 'link', 'delete', BRIDGE)
 }
