@@ -1,7 +1,7 @@
 /** Resolves when the migrations of this version are done; as a pod waits that cannot begin before. */
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { openDatabase, type Database } from '@postbus/sql'
+import { openDatabase } from '@postbus/sql'
 
 import { NOTES_SCHEMA } from './roles.ts'
 import { databaseUrl, type AwaitConfig } from './settings.ts'
@@ -17,22 +17,24 @@ export async function awaitMigrations(
   version: string,
   say: (line: string) => void,
 ): Promise<void> {
-  const options = { schema: NOTES_SCHEMA, connections: 2, readOnly: true, busyTimeoutMs: 5_000 }
-  const url = databaseUrl(config, 'observer', config.DATABASE_PASSWORD)
-  for (let look = 0; ; look++) {
-    const db = openDatabase<Notes>(url, options)
-    // No server yet, no role, no table: all of it comes.
-    const found = await isDone(db, version).catch((error: unknown) => error)
-    await db.close()
-    if (found === true) return
-    if (look % TOLD_EVERY === 0) {
-      say(`waiting for the migrations of ${version}${found instanceof Error ? `: ${found.message}` : ''}`)
-    }
-    await pause(LOOK_MS)
+  const db = openDatabase<Notes>(databaseUrl(config, 'observer', config.DATABASE_PASSWORD), {
+    ...{ schema: NOTES_SCHEMA, readOnly: true, connections: 2, busyTimeoutMs: LOOK_MS },
+  })
+  const isDone = async (): Promise<boolean> => {
+    const notes = db.query.selectFrom('migrated').select('version').where('version', '=', version)
+    return (await notes.executeTakeFirst()) !== undefined
   }
-}
-
-async function isDone(db: Database<Notes>, version: string): Promise<boolean> {
-  const row = await db.query.selectFrom('migrated').select('version').where('version', '=', version).executeTakeFirst()
-  return row !== undefined
+  try {
+    for (let look = 0; ; look++) {
+      // No server yet, no role, no table: all of it comes.
+      const found = await isDone().catch((error: unknown) => error)
+      if (found === true) return
+      if (look % TOLD_EVERY === 0) {
+        say(`waiting for the migrations of ${version}${found instanceof Error ? `: ${found.message}` : ''}`)
+      }
+      await pause(LOOK_MS)
+    }
+  } finally {
+    await db.close()
+  }
 }

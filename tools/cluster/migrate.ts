@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { migrate, openDatabase, StorageBusy, type Database, type Migration } from '@postbus/sql'
 
-import { NOTES_SCHEMA, owners, preparation, shared, sharing, type Role } from './roles.ts'
+import { NOTES_SCHEMA, owners, preparation, roles, type Role } from './roles.ts'
 import { databaseUrl, type MigrateConfig } from './settings.ts'
 
 const ofService: Record<(typeof owners)[number], () => Promise<readonly Migration[]>> = {
@@ -24,13 +24,7 @@ export async function migrateAll(config: MigrateConfig, version: string, say: (l
   const password = async (name: string): Promise<string> =>
     (await readFile(join(config.DATABASE_PASSWORDS_DIR, name), 'utf8')).trim()
   const passwords = new Map<Role, string>()
-  for (const role of new Set([
-    ...owners,
-    ...shared.flatMap(({ owner, writers, readers }) => [owner, ...writers, ...readers]),
-    'observer' as const,
-  ])) {
-    passwords.set(role, await password(role))
-  }
+  for (const role of roles) passwords.set(role, await password(role))
   const passwordOf = (role: Role): string => passwords.get(role) ?? ''
 
   const administration = openDatabase<unknown>(databaseUrl(config, config.DATABASE_ADMIN, await password('admin')), {

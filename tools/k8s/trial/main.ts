@@ -36,8 +36,9 @@ const { values: options } = parseArgs({
 
 const API_PORT = 6443
 const JOB_TRIES = 20
-const READY_MS = 300_000
-const AGAIN_MS = 120_000
+/** As a Deployment's progressDeadlineSeconds: a machine may have other work. */
+const READY_MS = 1_200_000
+const AGAIN_MS = 600_000
 const RETRY_MS = 1_000
 
 const ConfigMap = Manifest.extend({ data: z.record(z.string(), z.string()).optional() })
