@@ -25,16 +25,17 @@ import { onHistory } from './handlers/history.ts'
 import { onCountQueue, onListQueue } from './handlers/queue.ts'
 import { onWhere } from './handlers/where.ts'
 import { leadWhenever } from './lead.ts'
-import { custodyMetrics } from './metrics.ts'
+import { custodyMetrics, custodyTable } from './metrics.ts'
 
 export const custodyService = defineService<CustodyConfig>({
   name: 'custody',
   config: CustodyConfig,
+  metrics: [custodyTable],
   async start({ config, log, bus, metrics: registry, defer, signal }) {
     // Before anything else, here and everywhere: nobody can work without the streams. Harmless when several do it.
     if (config.CUSTODY_PROVISIONER_NKEY_FILE) {
       const provisioner = await keepProvisioned({
-        servers: config.NATS_URL.split(',').map((server) => server.trim()),
+        servers: config.NATS_URL,
         nkeyFile: config.CUSTODY_PROVISIONER_NKEY_FILE,
         ...(config.NATS_CA_FILE && {
           tls: { caFile: config.NATS_CA_FILE, certFile: config.NATS_CERT_FILE, keyFile: config.NATS_KEY_FILE },
