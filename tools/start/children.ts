@@ -79,19 +79,16 @@ export class Children {
     }
   }
 
-  /** And where their metrics are. */
+  /** Replaced whole: a process that is just starting reads the old or the new one. */
   async #writeSettings(): Promise<void> {
     const { dirs, around } = this.#options
     const text = JSON.stringify(
       Object.fromEntries(this.instances.map((instance) => [instance.name, settings(instance, this.#plan, around)])),
     )
-    await replace(dirs.settings, text)
-    await replace(dirs.scrapeTargets, scrapeTargets(this.instances))
+    await writeFile(`${dirs.settings}.new`, text, { mode: 0o600 })
+    await rename(`${dirs.settings}.new`, dirs.settings)
+    await writeFile(`${dirs.scrapeTargets}.new`, scrapeTargets(this.instances))
+    // Prometheus watches it, and must never see half of it.
+    await rename(`${dirs.scrapeTargets}.new`, dirs.scrapeTargets)
   }
-}
-
-/** Whole: a process that is just starting reads the old one or the new one. */
-async function replace(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text, { mode: 0o600 })
-  await rename(`${path}.new`, path)
 }

@@ -17,10 +17,10 @@ export interface DataLayout {
   run: string
   /** What each instance was started with: `{instance: {NAME: value}}`. */
   settings: string
-  /** Where Prometheus finds the metrics: a file for its `file_sd_configs`. */
-  scrapeTargets: string
   /** The socket a running start takes orders on. */
   control: string
+  /** Where Prometheus finds the metrics: a file for its `file_sd_configs`. */
+  scrapeTargets: string
   /** How an operator finds the bus: see OperatorAccess. */
   operator: string
   demoAccounts: string
@@ -40,8 +40,8 @@ export const layoutOf = (data: string): DataLayout => ({
   logs: join(data, 'logs'),
   run: join(data, 'run'),
   settings: join(data, 'run', 'settings.json'),
-  scrapeTargets: join(data, 'run', 'prometheus-targets.json'),
   control: join(data, 'run', 'control.sock'),
+  scrapeTargets: join(data, 'run', 'prometheus-targets.json'),
   operator: join(data, 'postbus.json'),
   demoAccounts: join(data, 'demo-accounts.json'),
   restoring: join(data, 'restoring'),
