@@ -52,7 +52,7 @@ export interface Platform {
   kill(instance: string): Promise<void>
   /** SIGTERM: it drains and ends. Resolves when it is replaced. */
   terminate(instance: string): Promise<void>
-  /** Until every instance answers /readyz. */
+  /** Until every instance answers /readyz, and every server of a cluster has caught up. */
   untilReady(): Promise<void>
   /** So many replicas of some services from now on. Resolves when those that are new answer /readyz. */
   scale(replicas: Readonly<Record<string, number>>): Promise<void>
@@ -172,6 +172,15 @@ function attach(
           child,
         )
       }
+      const brokers = Object.entries(ready().ports).filter(([name]) => name.endsWith('-monitoring'))
+      for (const [name, port] of brokers) {
+        await until(
+          () => isHealthy('127.0.0.1', port),
+          60_000,
+          () => `${name}: not healthy:\n${output()}`,
+          child,
+        )
+      }
     },
     async stop() {
       if (alive()) {
@@ -189,9 +198,14 @@ async function residentBytes(pid: number): Promise<number> {
   return Number(/^VmRSS:\s*(\d+)/m.exec(status)?.[1] ?? 0) * 1024
 }
 
-async function isReady(host: string, port: number): Promise<boolean> {
+const isReady = (host: string, port: number): Promise<boolean> => answersOk(`http://${host}:${port}/readyz`)
+
+/** nats-server: all its copies of streams and consumers are current. */
+const isHealthy = (host: string, port: number): Promise<boolean> => answersOk(`http://${host}:${port}/healthz`)
+
+async function answersOk(url: string): Promise<boolean> {
   try {
-    return (await fetch(`http://${host}:${port}/readyz`, { signal: AbortSignal.timeout(1000) })).ok
+    return (await fetch(url, { signal: AbortSignal.timeout(1000) })).ok
   } catch {
     return false
   }
