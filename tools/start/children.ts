@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { DataLayout } from '@postbus/profile'
 
 import { settings, stopWaves, type Instance, type Plan, type Surroundings } from './plan.ts'
+import { scrapeTargets } from './scrape-targets.ts'
 import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
 
 /** What a service may take to drain before it is killed; its own deadline is shorter. */
@@ -78,7 +79,7 @@ export class Children {
     }
   }
 
-  /** Replaced whole: a process that is just starting reads the old or the new one. */
+  /** Files replaced whole: who reads one just now gets the old or the new one. */
   async #writeSettings(): Promise<void> {
     const { dirs, around } = this.#options
     const text = JSON.stringify(
@@ -86,5 +87,7 @@ export class Children {
     )
     await writeFile(`${dirs.settings}.new`, text, { mode: 0o600 })
     await rename(`${dirs.settings}.new`, dirs.settings)
+    await writeFile(`${dirs.scrapeTargets}.new`, scrapeTargets(this.instances))
+    await rename(`${dirs.scrapeTargets}.new`, dirs.scrapeTargets)
   }
 }

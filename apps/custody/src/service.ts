@@ -25,11 +25,12 @@ import { onHistory } from './handlers/history.ts'
 import { onCountQueue, onListQueue } from './handlers/queue.ts'
 import { onWhere } from './handlers/where.ts'
 import { leadWhenever } from './lead.ts'
-import { custodyMetrics } from './metrics.ts'
+import { custodyMetrics, custodyTable } from './metrics.ts'
 
 export const custodyService = defineService<CustodyConfig>({
   name: 'custody',
   config: CustodyConfig,
+  metrics: [custodyTable],
   async start({ config, log, bus, metrics: registry, defer, signal }) {
     // Before anything else, here and everywhere: nobody can work without the streams. Harmless when several do it.
     if (config.CUSTODY_PROVISIONER_NKEY_FILE) {

@@ -20,7 +20,7 @@ import {
 import { NoSuchRecord, openSpoolReader, openSpoolWriter } from '@postbus/spool'
 import { startNatsServer } from '@postbus/testkit'
 import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { CustodyConfig } from '../src/config.ts'
 import { custodyService } from '../src/service.ts'

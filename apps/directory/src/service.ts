@@ -18,12 +18,13 @@ import { answerAdministration } from './handlers/administration.ts'
 import { answerOn } from './handlers/answer.ts'
 import { answerLogins } from './handlers/logins.ts'
 import { answerQuestions } from './handlers/questions.ts'
-import { directoryMetrics } from './metrics.ts'
+import { directoryMetrics, directoryTable } from './metrics.ts'
 import { sendingCounter } from './sending/spend.ts'
 
 export const directoryService = defineService<DirectoryConfig>({
   name: 'directory',
   config: DirectoryConfig,
+  metrics: [directoryTable],
   async start({ config, bus, log, metrics: registry, defer }: ServiceContext<DirectoryConfig>) {
     const store = await openStore(config.DIRECTORY_DATABASE)
     defer(() => store.close())

@@ -24,11 +24,12 @@ import { answerOperators } from './handlers/operators.ts'
 import { answerSelected } from './handlers/selected.ts'
 import { sessions } from './handlers/sessions.ts'
 import { appendMessages } from './mailbox/append.ts'
-import { measured, mailstoreMetrics } from './metrics.ts'
+import { measured, mailstoreMetrics, mailstoreTable } from './metrics.ts'
 
 export const mailstoreService = defineService({
   name: 'mailstore',
   config: MailstoreConfig,
+  metrics: [mailstoreTable],
 
   async start({ config, log, bus, metrics: registry, defer, readiness, signal }) {
     const metrics = mailstoreMetrics(registry)
