@@ -27,7 +27,7 @@ import { pino } from 'pino'
 import { Registry } from '@postbus/metrics'
 
 import { migrations } from '../src/adapters/storage/migrations.ts'
-import { sqlBooks } from '../src/adapters/storage/sqlite-books.ts'
+import { sqlBooks } from '../src/adapters/storage/sql-books.ts'
 import type { Tables } from '../src/adapters/storage/tables.ts'
 import { CustodyConfig } from '../src/config.ts'
 import { leadWhenever } from '../src/lead.ts'

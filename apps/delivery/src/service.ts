@@ -15,7 +15,7 @@ import {
 import { dnsMetrics, dnsOptions, dnsResolver, dnsTable } from '@postbus/dns'
 import { defineService } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
-import { openSqlite } from '@postbus/sql'
+import { databaseOptions, openDatabase } from '@postbus/sql'
 
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { queueOnBus } from './adapters/queue-on-bus.ts'
@@ -75,7 +75,8 @@ export const deliveryService = defineService<DeliveryConfig>({
     await bus.provisioned([Task, MailStatus, MailHold], signal)
     const metrics = deliveryMetrics(registry)
 
-    const ledger = patientLedger(await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE)), {
+    const options = { schema: 'delivery', ...databaseOptions(config, log) }
+    const ledger = patientLedger(await sqlLedger(openDatabase<Tables>(config.DELIVERY_DATABASE, options)), {
       sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
       waiting: (err) =>
         log.error({ err }, 'outcomes cannot be written to the ledger; nothing is attempted until they are'),

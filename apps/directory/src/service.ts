@@ -1,6 +1,7 @@
 /** The directory's wiring: storage, logins, tokens, and everything it is asked. */
 import type { Stoppable } from '@postbus/bus'
 import { defineService, type ServiceContext } from '@postbus/service'
+import { databaseOptions } from '@postbus/sql'
 
 import type { VerifyBearer } from './accounts/bearer.ts'
 import { boundedHasher, type Hasher } from './accounts/hasher.ts'
@@ -26,7 +27,7 @@ export const directoryService = defineService<DirectoryConfig>({
   config: DirectoryConfig,
   metrics: [directoryTable],
   async start({ config, bus, log, metrics: registry, defer }: ServiceContext<DirectoryConfig>) {
-    const store = await openStore(config.DIRECTORY_DATABASE)
+    const store = await openStore(config.DIRECTORY_DATABASE, databaseOptions(config, log))
     defer(() => store.close())
 
     const limited = boundedHasher({

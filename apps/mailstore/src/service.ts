@@ -49,7 +49,7 @@ export const mailstoreService = defineService({
     })
     defer(() => opened.close())
     const storage = measured(opened, metrics)
-    await whenRestored(config.MAILSTORE_DATABASE, async () => {
+    await whenRestored({ location: config.MAILSTORE_DATABASE, schema: 'mailstore' }, async () => {
       const outcome = await storage.write('renewUidValidities', null)
       log.warn(
         { mailboxes: outcome.kind === 'ok' ? outcome.value : 0 },
