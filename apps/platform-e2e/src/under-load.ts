@@ -25,7 +25,7 @@ const FAR_AWAY = ['far.test']
 /** At each door. */
 const SESSIONS = 6
 /** Enough for what is offered while nothing is answered for some seconds. */
-const PACED_SESSIONS = 100
+const PACED_SESSIONS = 40
 /** Remote recipients whose first attempt is deferred. */
 const GREYLISTED = 30
 const SETTLE_MS = 300_000
