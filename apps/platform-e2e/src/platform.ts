@@ -22,6 +22,9 @@ export type Profile = 'embedded' | 'scale-out'
 /** Every scenario's, unless it says another: POSTBUS_TEST_PROFILE. */
 export const PROFILE: Profile = process.env['POSTBUS_TEST_PROFILE'] === 'scale-out' ? 'scale-out' : 'embedded'
 
+/** Where scale-out keeps bytes in the scenarios. */
+const BYTES = process.env['POSTBUS_TEST_BYTES'] ?? 'files'
+
 /** For a scenario about what only the embedded profile has: on another it is skipped. @returns whether it is */
 export function isEmbeddedOnly(t: TestContext, why: string): boolean {
   if (PROFILE === 'embedded') return false
@@ -87,7 +90,8 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
   const own = ['--profile', profile, '--data', data, '--base-port', String(basePort), '--ready-file', readyFile]
   // A database server under root runs as somebody else, who must be able to get there.
   if (profile === 'scale-out') for (const path of [dir, dirname(data)]) await chmod(path, 0o711)
-  const args = [...own, ...(options.args ?? [])]
+  const bytes = profile === 'scale-out' ? ['--bytes', BYTES] : []
+  const args = [...own, ...bytes, ...(options.args ?? [])]
   const disks = new Map<string, SmallDisk>()
   for (const [path, bytes] of Object.entries(options.disks ?? {})) {
     disks.set(path, await mountSmallDisk(join(data, path), bytes))
