@@ -37,6 +37,7 @@ export function observed<DB>(database: Database<DB>, observer: Observer): Databa
         observer.transaction(outcome, since(begun))
       }
     },
+    snapshot: (work) => timed(() => database.snapshot(work)),
     close: () => database.close(),
   }
 }
