@@ -3,5 +3,5 @@
  * (`@postbus/blobs/contract`).
  */
 export { BlobExists, type Blobs, BlobTooLarge, InvalidBlobKey, NoSuchBlob } from './blobs.ts'
-export { localBlobs, type LocalBlobs } from './local-blobs.ts'
+export { localBlobs } from './local-blobs.ts'
 export { blobFiles } from './blob-files.ts'

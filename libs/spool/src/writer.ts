@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { crc32 } from 'node:zlib'
 
-import { BatchFull, gather, type Gatherer } from '@postbus/batch'
+import { atMost, BatchFull, gather, type Gatherer } from '@postbus/batch'
 import type { MailAccepted, QueueId } from '@postbus/contracts'
 
 import { localDisk } from './disk.ts'
@@ -17,7 +17,6 @@ import { encodeHeader, HEADER_BYTES, MAX_EVENT_BYTES } from './record.ts'
 import { type FileWriterPorts, readRecordFile, writeRecordFile } from './record-file.ts'
 import { Room } from './room.ts'
 import { type Appending, SegmentWriter } from './segment-writer.ts'
-import { atMost } from './shared.ts'
 import { SpoolFull, type SpoolWriter } from './spool.ts'
 import { type SpoolWriterLimits, type SpoolWriterOptions, writerLimits } from './writer-options.ts'
 
