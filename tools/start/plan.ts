@@ -123,8 +123,8 @@ export function settings(
 ): Record<string, string> {
   const { data, host, certificates } = around
   const layout = layoutOf(data)
-  const spool = { SPOOL_DIR: layout.spool }
-  const blobs = { BLOBS_DIR: layout.blobs }
+  const spool = { SPOOL: layout.spool }
+  const blobs = { BLOBS: layout.blobs }
   const listener = { LISTEN_HOST: host, TLS_CERT_FILE: certificates.cert, TLS_KEY_FILE: certificates.key }
   const database = (name: string): string => databasePath(layout, name)
   const own: Record<ServiceName, Record<string, string>> = {

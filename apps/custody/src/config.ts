@@ -1,4 +1,6 @@
+import { bytesSettings } from '@postbus/blobs'
 import { commonConfig } from '@postbus/service'
+import { spoolDescription } from '@postbus/spool'
 import { z } from 'zod'
 
 const positive = z.coerce.number().int().positive()
@@ -14,11 +16,8 @@ const limitOf = (limit: string): [stream: string, octets: number] => {
 export const CustodyConfig = z.object({
   ...commonConfig,
   CUSTODY_DATABASE: z.string().min(1).default('data/db/custody.sqlite').describe('File of the books.'),
-  SPOOL_DIR: z
-    .string()
-    .min(1)
-    .default('data/spool')
-    .describe('Directory of the spool; the same for all services of a machine.'),
+  SPOOL: z.string().min(1).default('data/spool').describe(spoolDescription),
+  ...bytesSettings,
   MAIL_HOSTNAME: z.string().min(1).describe('Our domain name in reports to senders.'),
   CUSTODY_PROVISIONER_NKEY_FILE: z
     .string()

@@ -1,5 +1,7 @@
+import { bytesSettings } from '@postbus/blobs'
 import { dnsSettings } from '@postbus/dns'
 import { commonConfig } from '@postbus/service'
+import { spoolDescription } from '@postbus/spool'
 import { z } from 'zod'
 
 import { parseSourcePools } from './adapters/source-pools.ts'
@@ -17,7 +19,8 @@ const list = z.string().transform((text) =>
 export const DeliveryConfig = z.object({
   ...commonConfig,
   DELIVERY_DATABASE: z.string().default('data/db/delivery.sqlite').describe('File of the attempt ledger.'),
-  SPOOL_DIR: z.string().default('data/spool').describe('Directory of the spool, shared with intake.'),
+  SPOOL: z.string().default('data/spool').describe(spoolDescription),
+  ...bytesSettings,
   MAIL_HOSTNAME: z.string().default('localhost').describe('Our name in EHLO.'),
   DELIVERY_OURSELVES: list
     .default([])

@@ -1,7 +1,20 @@
-/**
- * @postbus/blobs — message bytes under keys: local files now, S3 and PostgreSQL by the same contract suite
- * (`@postbus/blobs/contract`).
- */
-export { BlobExists, type Blobs, BlobTooLarge, InvalidBlobKey, NoSuchBlob } from './blobs.ts'
+/** @postbus/blobs — message bytes under keys, in a directory or in S3; one contract suite for both (`@postbus/blobs/contract`). */
+export {
+  BlobExists,
+  type Blobs,
+  type BlobStore,
+  BlobTooLarge,
+  type BytesPlace,
+  InvalidBlobKey,
+  NoSuchBlob,
+} from './blobs.ts'
 export { localBlobs } from './local-blobs.ts'
+export {
+  type BlobsAt,
+  blobsDescription,
+  type BytesSettings,
+  bytesSettings,
+  bytesSettingsIn,
+  openBlobs,
+} from './open-blobs.ts'
 export { blobFiles } from './blob-files.ts'

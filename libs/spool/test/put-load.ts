@@ -13,7 +13,7 @@ import { acceptedAs, bytesOf, queueIds } from './samples.ts'
 const [records = 5000, atOnce = 50, octets = 10_240] = process.argv.slice(2).map(Number)
 const dir = await mkdtemp(join(tmpdir(), 'postbus-put-load-'))
 let flushes = 0
-const writer = await openSpoolWriter({ dir, writerName: 'load', onFlush: () => flushes++ })
+const writer = await openSpoolWriter(dir, { writerName: 'load', onFlush: () => flushes++ })
 const nextId = queueIds()
 const bytes = Buffer.alloc(octets, 'x')
 let left = records

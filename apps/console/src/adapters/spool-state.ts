@@ -10,7 +10,7 @@ const DAY_MS = 24 * 3600_000
 
 export async function spoolState(dir: string): Promise<SpoolState> {
   const damaged: string[] = []
-  const keeper = await openSpoolKeeper({ dir, onDamage: (queueId) => void damaged.push(queueId) })
+  const keeper = await openSpoolKeeper(dir, { onDamage: (queueId) => void damaged.push(queueId) })
   let records = 0
   let oldestAt: number | null = null
   try {

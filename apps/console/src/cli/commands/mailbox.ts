@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 
-import { localBlobs } from '@postbus/blobs'
+import { bytesSettingsIn, openBlobs } from '@postbus/blobs'
 import { type ExpungedMessage, type Fault, MAX_RESTORED } from '@postbus/contracts'
 import { layoutOf } from '@postbus/profile'
 
@@ -218,8 +218,8 @@ export const mailboxCommands: Command[] = [
 /** Large messages lie beside the bus, where mailstore and its front ends have them. */
 async function opened({ bus, args, options, env, by }: CommandContext): Promise<Mailboxes> {
   const [address = ''] = args
-  const blobs = env['BLOBS_DIR'] ?? layoutOf(dataDirectory(textOption(options, 'data'))).blobs
-  return Mailboxes.open(bus, localBlobs(blobs), { address, by })
+  const blobs = env['BLOBS'] ?? layoutOf(dataDirectory(textOption(options, 'data'))).blobs
+  return Mailboxes.open(bus, openBlobs(blobs, bytesSettingsIn(env)), { address, by })
 }
 
 function isMbox(options: OptionValues): boolean {

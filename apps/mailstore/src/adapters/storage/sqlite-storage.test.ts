@@ -63,7 +63,7 @@ storageContract('sqlite', inThisThread)
 async function threads(t: TestContext): Promise<MailStorage> {
   const directory = directoryOf(t)
   const [path, blobs] = [join(directory, 'mail.db'), join(directory, 'blobs')]
-  const storage = await openSqliteStorage({ path, blobs, readThreads: 2, limits })
+  const storage = await openSqliteStorage({ path, blobs: { location: blobs }, readThreads: 2, limits })
   t.after(() => storage.close())
   return storage
 }
@@ -114,7 +114,7 @@ test('sqlite threads: what waits at a close is finished first', async (t) => {
 test('sqlite: what the index rules out is not read, and texts of purged contents are gone from it', async (t) => {
   const directory = directoryOf(t)
   const path = join(directory, 'mail.db')
-  const storage = await openSqliteStorage({ path, blobs: join(directory, 'blobs'), limits })
+  const storage = await openSqliteStorage({ path, blobs: { location: join(directory, 'blobs') }, limits })
   t.after(() => storage.close())
   const structure = packStructure(parseStructureOf(Buffer.from(MESSAGE)))
   const readable = () => delivery(smith, { content: content(MESSAGE, { structure }) })

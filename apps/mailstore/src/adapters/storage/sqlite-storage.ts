@@ -3,6 +3,7 @@
  * the text index. A search never stalls a
  * delivery, and neither of them stalls the event loop. Several processes may use one file.
  */
+import type { BlobsAt } from '@postbus/blobs'
 import { migrate, openSqlite } from '@postbus/sql'
 
 import type { MailStorage, Outcome, Reads, Writes } from '../../mailbox/storage.ts'
@@ -14,8 +15,8 @@ import { StorageThread } from './threads.ts'
 
 export interface SqliteStorageOptions {
   path: string
-  /** Directory of libs/blobs, for reading sections and searching large messages. */
-  blobs: string
+  /** For reading sections and searching large messages. */
+  blobs: BlobsAt
   readThreads?: number
   cacheBytes?: number
   limits?: Partial<StorageLimits>

@@ -2,7 +2,7 @@
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 
-import { localBlobs } from '@postbus/blobs'
+import { type BlobsAt, openBlobs } from '@postbus/blobs'
 import { openSqlite } from '@postbus/sql'
 
 import { StorageUnavailable } from '../../mailbox/storage.ts'
@@ -20,8 +20,7 @@ export interface ThreadData {
   path: string
   /** File of the text index. */
   index: string
-  /** Of libs/blobs. */
-  blobs: string
+  blobs: BlobsAt
   cacheBytes: number
   limits: StorageLimits
 }
@@ -41,11 +40,12 @@ const answer = answerer()
 
 function answerer(): (kind: never, input: never) => Promise<unknown> {
   if (role === 'write') return writingTo(db, writeOperations(db, limits))
+  const store = openBlobs(blobs.location, blobs.settings)
   const texts = openSqlite<IndexTables>(index, { readOnly: role === 'read', cacheBytes })
-  if (role === 'read') return readingFrom(db, readOperations(db, localBlobs(blobs), texts))
+  if (role === 'read') return readingFrom(db, readOperations(db, store, texts))
   // Nobody waits for it. On Linux a thread has a priority of its own.
   if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
-  return indexing(db, localBlobs(blobs), texts)
+  return indexing(db, store, texts)
 }
 
 port.on('message', ({ id, kind, input }) => {

@@ -1,0 +1,35 @@
+/** One setting says where bytes are kept: a directory, or a bucket. */
+import { isS3, s3Options, s3Settings, type S3Settings } from '@postbus/s3'
+
+import { z } from 'zod'
+
+import type { BlobStore } from './blobs.ts'
+import { localBlobs } from './local-blobs.ts'
+import { s3Blobs } from './s3-blobs.ts'
+
+/** For the setting of every service that opens them. */
+export const blobsDescription =
+  'Where large message bytes are, the same for mailstore, imap and pop3: a directory that all of a machine share, or s3://bucket/prefix.'
+
+/** Settings of every service that reads or writes bytes of messages; it spreads these into its own schema. */
+export const bytesSettings = { ...s3Settings }
+
+export type BytesSettings = S3Settings
+
+/** For programs that are no service. @throws ZodError */
+export const bytesSettingsIn = (env: Record<string, string | undefined>): BytesSettings =>
+  z.object(bytesSettings).parse(env)
+
+/** Blobs that another thread is to open. */
+export interface BlobsAt {
+  location: string
+  /** Needed by all but directories. */
+  settings?: BytesSettings
+}
+
+/** @param location a directory, or `s3://bucket/prefix` @throws TypeError */
+export function openBlobs(location: string, settings?: BytesSettings): BlobStore {
+  if (!isS3(location)) return localBlobs(location)
+  if (!settings) throw new TypeError('blobs in S3 need settings')
+  return s3Blobs(location, s3Options(settings))
+}
