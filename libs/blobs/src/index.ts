@@ -1,4 +1,4 @@
-/** @postbus/blobs — message bytes under keys, in a directory or in S3; one contract suite for both (`@postbus/blobs/contract`). */
+/** @postbus/blobs — message bytes under keys, in a directory, in S3 or in PostgreSQL; one contract suite for all (`@postbus/blobs/contract`). */
 export {
   BlobExists,
   type Blobs,

@@ -1,20 +1,22 @@
-/** One setting says where bytes are kept: a directory, or a bucket. */
+/** One setting says where bytes are kept: a directory, a bucket, or a database. */
 import { isS3, s3Options, s3Settings, type S3Settings } from '@postbus/s3'
+import { databaseOptions, databaseSettings, type DatabaseSettings, isPostgres } from '@postbus/sql'
 
 import { z } from 'zod'
 
 import type { BlobStore } from './blobs.ts'
 import { localBlobs } from './local-blobs.ts'
+import { postgresBlobs } from './postgres/postgres-blobs.ts'
 import { s3Blobs } from './s3-blobs.ts'
 
 /** For the setting of every service that opens them. */
 export const blobsDescription =
-  'Where large message bytes are, the same for mailstore, imap and pop3: a directory that all of a machine share, or s3://bucket/prefix.'
+  'Where large message bytes are, the same for mailstore, imap and pop3: a directory that all of a machine share, s3://bucket/prefix, or postgres://user:password@host:port/database.'
 
 /** Settings of every service that reads or writes bytes of messages; it spreads these into its own schema. */
-export const bytesSettings = { ...s3Settings }
+export const bytesSettings = { ...s3Settings, ...databaseSettings }
 
-export type BytesSettings = S3Settings
+export type BytesSettings = S3Settings & DatabaseSettings
 
 /** For programs that are no service. @throws ZodError */
 export const bytesSettingsIn = (env: Record<string, string | undefined>): BytesSettings =>
@@ -27,9 +29,9 @@ export interface BlobsAt {
   settings?: BytesSettings
 }
 
-/** @param location a directory, or `s3://bucket/prefix` @throws TypeError */
+/** @param location a directory, `s3://bucket/prefix`, or `postgres://user:password@host:port/database` @throws TypeError */
 export function openBlobs(location: string, settings?: BytesSettings): BlobStore {
-  if (!isS3(location)) return localBlobs(location)
-  if (!settings) throw new TypeError('blobs in S3 need settings')
-  return s3Blobs(location, s3Options(settings))
+  if (!isS3(location) && !isPostgres(location)) return localBlobs(location)
+  if (!settings) throw new TypeError('blobs in S3 or PostgreSQL need settings')
+  return isS3(location) ? s3Blobs(location, s3Options(settings)) : postgresBlobs(location, databaseOptions(settings))
 }

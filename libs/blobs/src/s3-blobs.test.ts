@@ -30,8 +30,8 @@ async function store(t: TestContext, options: S3ProxyOptions = {}): Promise<Stor
         bucketIn: 'path',
         partBytes: 200_000,
         connections: 16,
-        tryMs: 2000,
-        deadlineMs: 10_000,
+        tryMs: 20_000,
+        deadlineMs: 60_000,
       },
     },
   }

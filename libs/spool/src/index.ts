@@ -1,5 +1,5 @@
 /**
- * @postbus/spool — durable records of accepted messages: in a directory that all processes of a machine share, or in S3.
+ * @postbus/spool — durable records of accepted messages: in a directory that all processes of a machine share, in S3, or in PostgreSQL.
  *
  * Intake opens a writer, router, delivery and mailstore a reader, custody a keeper.
  */

@@ -52,11 +52,6 @@ export const storeWriterLimits: StoreWriterLimits = {
   maxStreams: 32,
 }
 
-export interface StoreWriterOptions extends Partial<StoreWriterLimits> {
-  /** Told of every record that was stored. */
-  onFlush?: (flush: { records: number; bytes: number; seconds: number }) => void
-}
-
 export class StoreWriter implements SpoolWriter {
   readonly #store: RecordStore
   readonly #limits: StoreWriterLimits
@@ -66,7 +61,7 @@ export class StoreWriter implements SpoolWriter {
   #streams = 0
   #closed: Promise<void> | undefined
 
-  constructor(store: RecordStore, options: StoreWriterOptions = {}) {
+  constructor(store: RecordStore, options: Partial<StoreWriterLimits> = {}) {
     this.#store = store
     this.#limits = {
       heldMaxBytes: options.heldMaxBytes ?? storeWriterLimits.heldMaxBytes,

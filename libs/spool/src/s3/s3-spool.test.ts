@@ -9,7 +9,7 @@ import { startS3, startS3Proxy, type S3Proxy } from '@postbus/testkit'
 import { acceptedAs, bytesOf, contentOf, queueIds, whole } from '../../test/samples.ts'
 import { spoolContract } from '../spool.contract.ts'
 import { CorruptRecord, NoSuchRecord, SpoolFull, type SpoolKeeper, type SpoolWriter } from '../spool.ts'
-import { StoreWriter, type StoreWriterOptions } from '../store-writer.ts'
+import { StoreWriter, type StoreWriterLimits } from '../store-writer.ts'
 import { s3Keeper } from './keeper.ts'
 import { s3Reader } from './reader.ts'
 import { S3RecordStore } from './store.ts'
@@ -34,17 +34,19 @@ async function spoolOf(t: TestContext): Promise<Spool> {
       ...{
         region: 'us-east-1',
         bucketIn: 'path',
-        partBytes: 200_000,
+        partBytes: 1_100_000,
         connections: 32,
-        tryMs: 2000,
-        deadlineMs: 10_000,
+        tryMs: 20_000,
+        deadlineMs: 60_000,
       },
     },
   }
 }
 
-const writerTo = ({ location, options }: Spool, changed: Partial<S3Options> & StoreWriterOptions = {}): SpoolWriter =>
-  new StoreWriter(new S3RecordStore(location, { ...options, ...changed }, Date.now), changed)
+const writerTo = (
+  { location, options }: Spool,
+  changed: Partial<S3Options> & Partial<StoreWriterLimits> = {},
+): SpoolWriter => new StoreWriter(new S3RecordStore(location, { ...options, ...changed }, Date.now), changed)
 
 const keeperOf = ({ location, options }: Spool, onDamage = (_: QueueId): void => {}): SpoolKeeper =>
   s3Keeper(location, options, onDamage)
@@ -70,7 +72,7 @@ interface Opened extends Spool {
   listed(): Promise<QueueId[]>
 }
 
-async function open(t: TestContext, changed: Partial<S3Options> & StoreWriterOptions = {}): Promise<Opened> {
+async function open(t: TestContext, changed: Partial<S3Options> & Partial<StoreWriterLimits> = {}): Promise<Opened> {
   const spool = await spoolOf(t)
   const [writer, reader, keeper] = [writerTo(spool, changed), s3Reader(spool.location, spool.options), keeperOf(spool)]
   t.after(() => Promise.all([writer.close(), reader.close(), keeper.close()]))
@@ -91,7 +93,8 @@ async function open(t: TestContext, changed: Partial<S3Options> & StoreWriterOpt
   }
 }
 
-const LARGE = 700_000
+/** Three parts. */
+const LARGE = 2_500_000
 
 test('a small message is one request, and one more has it back', async (t) => {
   const { proxy, put, read } = await open(t)
@@ -150,21 +153,23 @@ test('a store that fails closes the door after a few messages, and opens it by i
   await put(100)
 })
 
-test('what all messages hold in memory is bounded: more are refused, and then there is room again', async (t) => {
+test('what all messages hold in memory is bounded: who would exceed it is refused, and then there is room again', async (t) => {
   const { put, writer } = await open(t, { heldMaxBytes: 100_000 })
-  const bodies = Promise.withResolvers<void>()
+  const { promise: rest, resolve } = Promise.withResolvers<void>()
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
   async function* waiting(): AsyncGenerator<Uint8Array> {
-    yield Buffer.alloc(150_000)
-    await bodies.promise
+    yield Buffer.alloc(60_000)
+    begin()
+    await rest
   }
-  const next = queueIds()
-  const queueId = next()
+  const queueId = queueIds()()
   const first = writer.put(queueId, waiting(), (octets) => acceptedAs(queueId, octets))
-  while (writer.hasRoom()) await sleep(1)
-  await assert.rejects(put(150_000), SpoolFull)
-  bodies.resolve()
-  await assert.rejects(first, SpoolFull)
+  await begun
+  await assert.rejects(put(60_000), SpoolFull)
   assert.equal(writer.hasRoom(), true)
+  resolve()
+  await first
+  await put(60_000)
 })
 
 test('a listing that is late hides nothing for ever, and one that shows what is gone does not fail', async (t) => {
@@ -184,7 +189,7 @@ test('damage is told, hides no other record, and the damaged one can be freed', 
   const spool = await open(t)
   const [good, bad, ugly] = [await spool.put(100), await spool.put(100), await spool.put(LARGE)]
   await damage(spool, bad, 10)
-  await damage(spool, ugly, 400_000)
+  await damage(spool, ugly, 1_400_000)
   await assert.rejects(spool.read(bad, 100), CorruptRecord)
   await assert.rejects(spool.read(ugly, LARGE), CorruptRecord)
   const told: QueueId[] = []
