@@ -34,7 +34,7 @@ export const custodyService = defineService<CustodyConfig>({
     // Before anything else, here and everywhere: nobody can work without the streams. Harmless when several do it.
     if (config.CUSTODY_PROVISIONER_NKEY_FILE) {
       const provisioner = await keepProvisioned({
-        servers: config.NATS_URL.split(',').map((server) => server.trim()),
+        servers: config.NATS_URL,
         nkeyFile: config.CUSTODY_PROVISIONER_NKEY_FILE,
         ...(config.NATS_CA_FILE && {
           tls: { caFile: config.NATS_CA_FILE, certFile: config.NATS_CERT_FILE, keyFile: config.NATS_KEY_FILE },

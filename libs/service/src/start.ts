@@ -58,7 +58,7 @@ export async function startService<Config>(
 
   async function start(): Promise<void> {
     const connected = await connectBus({
-      servers: common.NATS_URL.split(',').map((server) => server.trim()),
+      servers: common.NATS_URL,
       party: definition.name,
       nkeyFile: common.NATS_NKEY_FILE,
       ...(common.NATS_CA_FILE && {
