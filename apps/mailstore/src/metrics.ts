@@ -56,7 +56,7 @@ export function mailstoreMetrics(registry: Registry) {
     removedBlobs: new Counter({
       name: 'mail_mailstore_removed_blobs_total',
       help: 'Blobs taken away',
-      labelNames: ['reason'], // unused, orphaned, staged
+      labelNames: ['reason'], // unused, orphaned, staged, unfinished
       registers,
     }),
   }

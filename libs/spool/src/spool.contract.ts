@@ -20,12 +20,14 @@ const LARGE = 3 * 1024 * 1024 + 17
 export interface SpoolTraits {
   /** Default true. False: large records that are freed may be gone for those who have them open. */
   keepsOpenRecords?: boolean
+  /** Put at once. Default 200. */
+  manyPuts?: number
 }
 
 export function spoolContract(
   name: string,
   makeSpool: (t: TestContext) => Promise<TestSpool>,
-  { keepsOpenRecords = true }: SpoolTraits = {},
+  { keepsOpenRecords = true, manyPuts = 200 }: SpoolTraits = {},
 ): void {
   /** One of each, closed after the test. */
   async function open(t: TestContext) {
@@ -78,7 +80,7 @@ export function spoolContract(
 
     test('many puts at once are all kept apart', async (t) => {
       const { writer, reader } = await open(t)
-      const records = await Promise.all(Array.from({ length: 200 }, (_, n) => put(writer, 500 + n)))
+      const records = await Promise.all(Array.from({ length: manyPuts }, (_, n) => put(writer, 500 + n)))
       for (const { queueId, bytes } of records) await assertBytes(reader, queueId, bytes)
     })
 

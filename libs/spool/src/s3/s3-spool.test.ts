@@ -61,7 +61,7 @@ spoolContract(
       keeper: async () => keeperOf(spool),
     }
   },
-  { keepsOpenRecords: false },
+  { keepsOpenRecords: false, manyPuts: 50 },
 )
 
 interface Opened extends Spool {

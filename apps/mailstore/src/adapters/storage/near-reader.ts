@@ -2,7 +2,7 @@
  * Reads one message without a thread: the statements take some ten microseconds, to wake a thread and be woken by it takes
  * a hundred. Whatever may take longer is left to the threads.
  */
-import { localBlobs } from '@postbus/blobs'
+import { type BlobsAt, openBlobs } from '@postbus/blobs'
 import { openSqlite } from '@postbus/sql'
 
 import type { FetchPageOf, Reads } from '../../mailbox/storage.ts'
@@ -18,10 +18,10 @@ export interface NearReader {
   close(): Promise<void>
 }
 
-export function nearReader(path: string, blobs: string): NearReader {
+export function nearReader(path: string, blobs: BlobsAt): NearReader {
   const db = openSqlite<Tables>(path, { readOnly: true, cacheBytes: CACHE_BYTES })
   const atOneMoment = snapshots(db)
-  const fetchFrom = fetch(db, localBlobs(blobs))
+  const fetchFrom = fetch(db, openBlobs(blobs.location, blobs.settings))
   let reading = 0
   return {
     read(kind, input) {
