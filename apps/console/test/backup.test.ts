@@ -236,3 +236,14 @@ test('what is no data directory, and what is not empty, is no place for a backup
   await writeFile(join(to, 'keys', 'custody.nk'), 'x')
   assert.equal(await postbus(['backup', to, '--verify'], around), 1)
 })
+
+test('what servers keep is theirs to copy: a backup without it is refused, and says what is missing', async (t) => {
+  const it = await dataDirectory(t)
+  await mkdir(it.layout.run)
+  const kept = { BLOBS: 's3://bucket/blobs', SPOOL: it.layout.spool, MAILSTORE_DATABASE: 'postgres://server/mail' }
+  await writeFile(it.layout.settings, JSON.stringify({ 'mailstore-1': kept }))
+  await assert.rejects(
+    takeBackup({ data: it.data, to: join(await temporary(t), 'backup'), progress: silently }),
+    /^BackupImpossible: BLOBS, MAILSTORE_DATABASE: not in the data directory/,
+  )
+})

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 
 import type { MailAccepted, QueueId } from '@postbus/contracts'
 
-import { encodeHeader, HEADER_BYTES } from './record.ts'
+import { encodeHeader } from './record.ts'
 import { CorruptRecord, type SpoolRecord } from './spool.ts'
 
 /** What stands before the bytes. @param writer sixteen hexadecimal digits @param body its length and CRC-32 */

@@ -19,7 +19,7 @@ import { join } from 'node:path'
 
 import { blobFiles } from '@postbus/blobs'
 import { failedWith } from '@postbus/blobs/files'
-import { type DataLayout, databasePath, layoutOf } from '@postbus/profile'
+import { type DataLayout, databasePath, instanceSettings, layoutOf } from '@postbus/profile'
 import { spoolFiles, withoutFreeing } from '@postbus/spool'
 import { copyDatabase } from '@postbus/sql'
 
@@ -50,6 +50,7 @@ export interface BackupOptions {
 /** @throws BackupImpossible, StorageFull, StorageCorrupt, and what the file system says */
 export async function takeBackup({ data, to, progress }: BackupOptions): Promise<BackupSummary> {
   const [from, backup] = [layoutOf(data), layoutOf(to)]
+  await refuseElsewhere(from)
   const databases = await databasesIn(from)
   await emptyDirectory(to)
   for (const dir of [backup.databases, backup.spool, backup.blobs]) await mkdir(dir, { recursive: true, mode: 0o700 })
@@ -100,6 +101,18 @@ async function mailboxes(
       'message bytes came faster than they could be copied; take the backup on the same file system, or when there is less to do',
     )
   }
+}
+
+/** What servers keep is theirs to copy. */
+async function refuseElsewhere(layout: DataLayout): Promise<void> {
+  const locations = Object.values(await instanceSettings(layout)).flatMap((settings) =>
+    Object.entries(settings).filter(([name]) => name === 'SPOOL' || name === 'BLOBS' || name.endsWith('_DATABASE')),
+  )
+  const names = locations.filter(([, location]) => /^(s3|postgres|postgresql):/.test(location)).map(([name]) => name)
+  if (names.length === 0) return
+  throw new BackupImpossible(
+    `${[...new Set(names)].sort().join(', ')}: not in the data directory. Have PostgreSQL archive its log or pg_dump, and the bucket keep versions; see docs/operations.md`,
+  )
 }
 
 async function databasesIn({ databases, data }: DataLayout): Promise<Set<string>> {

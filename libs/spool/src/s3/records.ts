@@ -2,13 +2,11 @@
  * Records as objects: `records/<queueId>`, header and event first, so that a short read has the envelope. Ids begin with their
  * time: so a listing is in order.
  */
-import type { Bucket } from '@postbus/s3'
-import { NoSuchObject } from '@postbus/s3'
-import { QueueId } from '@postbus/contracts'
+import { type MailAccepted, QueueId } from '@postbus/contracts'
+import { type Bucket, NoSuchObject } from '@postbus/s3'
 
-import { HEADER_BYTES, decodeEvent, decodeHeader, type RecordHeader } from '../record.ts'
+import { decodeEvent, decodeHeader, HEADER_BYTES, type RecordHeader } from '../record.ts'
 import { CorruptRecord } from '../spool.ts'
-import type { MailAccepted } from '@postbus/contracts'
 
 export const RECORDS = 'records/'
 
