@@ -72,11 +72,12 @@ export class Bucket {
     })
   }
 
-  /** A new object in parts; see Upload. @throws S3Refused @throws S3Unavailable */
-  async upload(key: string): Promise<Upload> {
+  /** A new object in parts; see Upload. @param ownKey as in `create` @throws S3Refused @throws S3Unavailable */
+  async upload(key: string, { ownKey = false } = {}): Promise<Upload> {
     const madeBy = newName()
     return await Upload.begin(this.#requests, this.#prefix + key, described(madeBy), {
-      guarded: (work) => this.#guarded(key, false, work),
+      ownKey,
+      guarded: (work) => this.#guarded(key, ownKey, work),
       isDone: () => this.#isBy(key, madeBy),
     })
   }

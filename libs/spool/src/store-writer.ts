@@ -22,7 +22,12 @@ export interface RecordStore {
    */
   create(queueId: QueueId, accepted: MailAccepted, body: WholeBody, isOwn: boolean): Promise<boolean>
   /** As `create`, for a body that is longer; `false` where `create` says so. @throws whatever `body` throws; nothing is kept */
-  stream(queueId: QueueId, body: AsyncIterable<Uint8Array>, describe: Describe): Promise<MailAccepted | false>
+  stream(
+    queueId: QueueId,
+    body: AsyncIterable<Uint8Array>,
+    describe: Describe,
+    isOwn: boolean,
+  ): Promise<MailAccepted | false>
   /** The event of the record, if there is one. */
   accepted(queueId: QueueId): Promise<MailAccepted | null>
   /** Writes something of no importance. */
@@ -122,17 +127,17 @@ export class StoreWriter implements SpoolWriter {
         return isNew && accepted
       }
       if (body.size <= this.#store.holdMaxBytes) throw new SpoolFull('too much waits for the spool')
-      return await this.#stream(queueId, body.stream(), describe)
+      return await this.#stream(() => this.#store.stream(queueId, body.stream(), describe, isOwn))
     } finally {
       await body.leave()
     }
   }
 
-  async #stream(queueId: QueueId, body: AsyncIterable<Uint8Array>, describe: Describe): Promise<MailAccepted | false> {
+  async #stream<T>(work: () => Promise<T>): Promise<T> {
     if (this.#streams >= this.#limits.maxStreams) throw new SpoolFull('too many large messages at once')
     this.#streams++
     try {
-      return await this.#watched(() => this.#store.stream(queueId, body, describe))
+      return await this.#watched(work)
     } finally {
       this.#streams--
     }

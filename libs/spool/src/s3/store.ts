@@ -37,8 +37,9 @@ export class S3RecordStore implements RecordStore {
     queueId: QueueId,
     body: AsyncIterable<Uint8Array>,
     describe: (size: number) => MailAccepted,
+    isOwn: boolean,
   ): Promise<MailAccepted | false> {
-    const upload = await this.#bucket.upload(keyOf(queueId))
+    const upload = await this.#bucket.upload(keyOf(queueId), { ownKey: isOwn })
     try {
       const { first, size, crc } = await this.#sendBehindFirst(upload, body)
       const accepted = describe(size)
