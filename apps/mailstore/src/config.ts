@@ -1,6 +1,7 @@
 import { blobsDescription, bytesSettings } from '@postbus/blobs'
 import { commonConfig } from '@postbus/service'
 import { spoolDescription } from '@postbus/spool'
+import { databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
 import { creatableUses, INBOX, normalizeName } from './mailbox/names.ts'
@@ -10,11 +11,14 @@ const MIB = 1024 ** 2
 
 export const MailstoreConfig = z.object({
   ...commonConfig,
+  ...databaseSettings,
   MAILSTORE_DATABASE: z
     .string()
     .min(1)
     .default('mailstore.sqlite')
-    .describe('File of the mailboxes; several mailstore processes of one machine may share it.'),
+    .describe(
+      'File of the mailboxes, which several mailstore processes of one machine may share; or postgres://user:password@host:port/database, for those of many.',
+    ),
   SPOOL: z.string().min(1).default('spool').describe(spoolDescription),
   BLOBS: z
     .string()
@@ -35,7 +39,7 @@ export const MailstoreConfig = z.object({
   MAILSTORE_CACHE_BYTES: positive
     .min(MIB)
     .default(32 * MIB)
-    .describe('Page cache of each storage thread (bytes).'),
+    .describe('SQLite: page cache of each storage thread (bytes).'),
   MAILSTORE_DEFAULT_MAILBOXES: z
     .string()
     .default('Sent=\\Sent,Drafts=\\Drafts,Trash=\\Trash,Junk=\\Junk,Archive=\\Archive')

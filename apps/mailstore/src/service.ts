@@ -3,7 +3,7 @@ import { statusWriter } from '@postbus/bus'
 import { MailLocal, MailStatus } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
-import { whenRestored } from '@postbus/sql'
+import { databaseOptions, whenRestored } from '@postbus/sql'
 
 import { accountsOf } from './adapters/accounts.ts'
 import { changeHints } from './adapters/changes.ts'
@@ -12,7 +12,7 @@ import { deliveryGroups } from './adapters/deliveries.ts'
 import { keepHouse } from './adapters/housekeeping.ts'
 import { spoolContents } from './adapters/spool-contents.ts'
 import { stagedContents } from './adapters/staged-contents.ts'
-import { openSqliteStorage } from './adapters/storage/sqlite-storage.ts'
+import { openStorage } from './adapters/storage/open-storage.ts'
 import { sessionTokens } from './adapters/tokens.ts'
 import { MailstoreConfig } from './config.ts'
 import { answerChanges } from './handlers/changes.ts'
@@ -32,11 +32,12 @@ export const mailstoreService = defineService({
 
   async start({ config, log, bus, metrics: registry, defer, readiness, signal }) {
     const metrics = mailstoreMetrics(registry)
-    const opened = await openSqliteStorage({
-      path: config.MAILSTORE_DATABASE,
+    const opened = await openStorage({
+      database: config.MAILSTORE_DATABASE,
       blobs: { location: config.BLOBS, settings: config },
       readThreads: config.MAILSTORE_READ_THREADS,
       cacheBytes: config.MAILSTORE_CACHE_BYTES,
+      server: databaseOptions(config),
       limits: {
         maxMailboxes: config.MAILSTORE_MAX_MAILBOXES,
         maxSubscriptions: config.MAILSTORE_MAX_SUBSCRIPTIONS,

@@ -45,7 +45,13 @@ export interface Around {
   send(text: string | Uint8Array, ...to: AccountId[]): Promise<MailLocal[]>
 }
 
-export async function around(t: TestContext, { ackWaitMs = 30_000 } = {}): Promise<Around> {
+interface Options {
+  ackWaitMs?: number
+  /** Absent: a file. */
+  database?: string
+}
+
+export async function around(t: TestContext, { ackWaitMs = 30_000, database }: Options = {}): Promise<Around> {
   const directory = mkdtempSync(join(tmpdir(), 'postbus-mailstore-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const nats = await startNatsServer(t)
@@ -101,7 +107,7 @@ export async function around(t: TestContext, { ackWaitMs = 30_000 } = {}): Promi
       NATS_NKEY_FILE: nkeyFile,
       HEALTH_PORT: '0',
       LOG_LEVEL: process.env['POSTBUS_TEST_LOG'] ?? 'fatal',
-      MAILSTORE_DATABASE: join(directory, 'db', 'mailstore.sqlite'),
+      MAILSTORE_DATABASE: database ?? join(directory, 'db', 'mailstore.sqlite'),
       SPOOL: spoolDir,
       BLOBS: join(directory, 'blobs'),
     },

@@ -12,6 +12,7 @@ export { localBlobs } from './local-blobs.ts'
 export {
   type BlobsAt,
   blobsDescription,
+  bytesDatabase,
   type BytesSettings,
   bytesSettings,
   bytesSettingsIn,

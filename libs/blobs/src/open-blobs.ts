@@ -1,6 +1,6 @@
 /** One setting says where bytes are kept: a directory, a bucket, or a database. */
-import { isS3, s3Options, s3Settings, type S3Settings } from '@postbus/s3'
-import { databaseOptions, databaseSettings, type DatabaseSettings, isPostgres } from '@postbus/sql'
+import { isS3, s3Options, s3Settings } from '@postbus/s3'
+import { databaseOptions, databaseSettings, isPostgres } from '@postbus/sql'
 
 import { z } from 'zod'
 
@@ -14,9 +14,26 @@ export const blobsDescription =
   'Where large message bytes are, the same for mailstore, imap and pop3: a directory that all of a machine share, s3://bucket/prefix, or postgres://user:password@host:port/database.'
 
 /** Settings of every service that reads or writes bytes of messages; it spreads these into its own schema. */
-export const bytesSettings = { ...s3Settings, ...databaseSettings }
+export const bytesSettings = {
+  ...s3Settings,
+  ...databaseSettings,
+  BYTES_CONNECTIONS: z.coerce
+    .number()
+    .int()
+    .min(2)
+    .max(1000)
+    .default(4)
+    .describe(
+      'Connections at most to the PostgreSQL that SPOOL or BLOBS names, for each of them; a mailstore opens BLOBS in every thread.',
+    ),
+}
 
-export type BytesSettings = S3Settings & DatabaseSettings
+export type BytesSettings = z.infer<z.ZodObject<typeof bytesSettings>>
+
+export const bytesDatabase = (settings: BytesSettings): ReturnType<typeof databaseOptions> => ({
+  ...databaseOptions(settings),
+  connections: settings.BYTES_CONNECTIONS,
+})
 
 /** For programs that are no service. @throws ZodError */
 export const bytesSettingsIn = (env: Record<string, string | undefined>): BytesSettings =>
@@ -33,5 +50,5 @@ export interface BlobsAt {
 export function openBlobs(location: string, settings?: BytesSettings): BlobStore {
   if (!isS3(location) && !isPostgres(location)) return localBlobs(location)
   if (!settings) throw new TypeError('blobs in S3 or PostgreSQL need settings')
-  return isS3(location) ? s3Blobs(location, s3Options(settings)) : postgresBlobs(location, databaseOptions(settings))
+  return isS3(location) ? s3Blobs(location, s3Options(settings)) : postgresBlobs(location, bytesDatabase(settings))
 }

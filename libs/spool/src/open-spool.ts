@@ -1,7 +1,7 @@
 /** One setting says where the spool is: a directory all processes of a machine share, a bucket, or a database. */
-import type { BytesSettings } from '@postbus/blobs'
+import { bytesDatabase, type BytesSettings } from '@postbus/blobs'
 import { isS3, s3Options } from '@postbus/s3'
-import { databaseOptions, isPostgres } from '@postbus/sql'
+import { isPostgres } from '@postbus/sql'
 
 import { openLocalKeeper, type LocalKeeperOptions } from './keeper.ts'
 import { postgresKeeper } from './postgres/keeper.ts'
@@ -39,14 +39,14 @@ export async function openSpoolWriter(location: string, options: SpoolWriterOpti
   if (!isPostgres(location)) return await openLocalWriter(location, options)
   const { onFlush } = options
   return new StoreWriter(
-    new PostgresRecordStore(location, databaseOptions(settingsOf(options)), { now, ...(onFlush && { onFlush }) }),
+    new PostgresRecordStore(location, bytesDatabase(settingsOf(options)), { now, ...(onFlush && { onFlush }) }),
   )
 }
 
 /** @param location as the writer's; a directory need not be there yet */
 export function openSpoolReader(location: string, options: SpoolReaderOptions = {}): SpoolReader {
   if (isS3(location)) return s3Reader(location, s3Options(settingsOf(options)))
-  if (isPostgres(location)) return postgresReader(location, databaseOptions(settingsOf(options)))
+  if (isPostgres(location)) return postgresReader(location, bytesDatabase(settingsOf(options)))
   return openLocalReader(location, options)
 }
 
@@ -54,7 +54,7 @@ export function openSpoolReader(location: string, options: SpoolReaderOptions = 
 export async function openSpoolKeeper(location: string, options: SpoolKeeperOptions = {}): Promise<SpoolKeeper> {
   const { onDamage = () => {} } = options
   if (isS3(location)) return s3Keeper(location, s3Options(settingsOf(options)), onDamage)
-  if (isPostgres(location)) return postgresKeeper(location, databaseOptions(settingsOf(options)), onDamage)
+  if (isPostgres(location)) return postgresKeeper(location, bytesDatabase(settingsOf(options)), onDamage)
   return await openLocalKeeper(location, options)
 }
 
