@@ -7,7 +7,8 @@
 import { atMost } from '@postbus/batch'
 import { Bucket, inParts, NoSuchObject, type S3Options, type Upload } from '@postbus/s3'
 
-import { BlobExists, type BlobStore, BlobTooLarge, NoSuchBlob } from './blobs.ts'
+import { BlobExists, type BlobStore, NoSuchBlob } from './blobs.ts'
+import { CountedBody } from './counted-body.ts'
 import { keyPath, prefixPath } from './key-path.ts'
 
 /** Longer blobs take one of the places for those that are sent in parts. */
@@ -42,7 +43,7 @@ export function s3Blobs(location: string, options: S3Options): BlobStore {
   return {
     async put(key, body, { maxBytes = Infinity } = {}) {
       keyPath(key)
-      const counted = new Counted(body, maxBytes)
+      const counted = new CountedBody(body, maxBytes)
       const created = await counted.whole(
         SHORT_BYTES,
         (bytes) => bucket.create(key, bytes),
@@ -82,53 +83,6 @@ export function s3Blobs(location: string, options: S3Options): BlobStore {
     sweep: (olderThan) => bucket.abandonUploads(olderThan),
     close: () => bucket.close(),
   }
-}
-
-/** A body, and how long it has been so far. */
-class Counted {
-  readonly #body: AsyncIterable<Uint8Array>
-  readonly #maxBytes: number
-  size = 0
-
-  constructor(body: AsyncIterable<Uint8Array>, maxBytes: number) {
-    this.#body = body
-    this.#maxBytes = maxBytes
-  }
-
-  /** Hands on a short body in one piece, a longer one as it comes. */
-  async whole<T>(
-    shortBytes: number,
-    short: (bytes: Buffer) => Promise<T>,
-    long: (pieces: AsyncIterable<Uint8Array>) => Promise<T>,
-  ): Promise<T> {
-    const pieces = this.#counted()
-    try {
-      const held: Uint8Array[] = []
-      for (let heldBytes = 0; heldBytes <= shortBytes;) {
-        const { value, done } = await pieces.next()
-        if (done) return await short(Buffer.concat(held))
-        held.push(value)
-        heldBytes += value.length
-      }
-      return await long(first(held, pieces))
-    } finally {
-      await pieces.return(undefined)
-    }
-  }
-
-  async *#counted(): AsyncGenerator<Uint8Array, undefined> {
-    for await (const piece of this.#body) {
-      this.size += piece.length
-      if (this.size > this.#maxBytes) throw new BlobTooLarge(`more than ${this.#maxBytes} octets`)
-      yield piece
-    }
-    return undefined
-  }
-}
-
-async function* first(held: Uint8Array[], then: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* held.splice(0)
-  yield* then
 }
 
 async function sizeOf(bucket: Bucket, key: string): Promise<number> {

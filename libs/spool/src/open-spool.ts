@@ -34,13 +34,13 @@ export type SpoolKeeperOptions = Settings & LocalKeeperOptions
  * @throws TypeError
  */
 export async function openSpoolWriter(location: string, options: SpoolWriterOptions): Promise<SpoolWriter> {
-  const { now = Date.now } = options
-  if (isS3(location)) return new StoreWriter(new S3RecordStore(location, s3Options(settingsOf(options)), now))
-  if (!isPostgres(location)) return await openLocalWriter(location, options)
-  const { onFlush } = options
-  return new StoreWriter(
-    new PostgresRecordStore(location, bytesDatabase(settingsOf(options)), { now, ...(onFlush && { onFlush }) }),
-  )
+  const { now = Date.now, onFlush } = options
+  const ports = { now, ...(onFlush && { onFlush }) }
+  if (isS3(location)) return new StoreWriter(new S3RecordStore(location, s3Options(settingsOf(options)), ports))
+  if (isPostgres(location)) {
+    return new StoreWriter(new PostgresRecordStore(location, bytesDatabase(settingsOf(options)), ports))
+  }
+  return await openLocalWriter(location, options)
 }
 
 /** @param location as the writer's; a directory need not be there yet */

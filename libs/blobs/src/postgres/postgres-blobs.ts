@@ -4,9 +4,10 @@
 import { ConstraintViolated, type Database, migrate, openPostgres, type PostgresOptions } from '@postbus/sql'
 import { sql } from 'kysely'
 
-import { BlobExists, type BlobStore, BlobTooLarge, type ChunksPlace, NoSuchBlob } from '../blobs.ts'
+import { BlobExists, type BlobStore, type ChunksPlace, NoSuchBlob } from '../blobs.ts'
+import { CountedBody } from '../counted-body.ts'
 import { keyPath, prefixPath } from '../key-path.ts'
-import { BESIDE_OTHERS, Chunks, serverOf } from './chunks.ts'
+import { BESIDE_OTHERS, CHUNK_BYTES, Chunks, serverOf } from './chunks.ts'
 import { type BlobTables, migrations } from './migrations.ts'
 
 export const BLOBS_SCHEMA = 'blobs'
@@ -38,13 +39,15 @@ class PostgresBlobs implements BlobStore {
   ): Promise<{ size: number }> {
     keyPath(key)
     await this.#ready()
-    const content = await this.#chunks.begin()
+    const counted = new CountedBody(body, maxBytes)
     try {
-      const written = await this.#chunks.write(content, limited(body, maxBytes))
-      await this.#name(key, content, written, null)
-      return { size: written.size }
+      await counted.whole(
+        CHUNK_BYTES,
+        (bytes) => this.#putShort(key, bytes),
+        (pieces) => this.#putLong(key, pieces),
+      )
+      return { size: counted.size }
     } catch (cause) {
-      await this.#chunks.abandon(content)
       throw taken(cause) ? new BlobExists(`${key} exists`, { cause }) : cause
     }
   }
@@ -139,15 +142,30 @@ class PostgresBlobs implements BlobStore {
     await this.#db.close()
   }
 
-  async #name(
-    key: string,
-    content: number,
-    written: { size: number; chunks: number },
-    source: string | null,
-  ): Promise<void> {
+  async #putShort(key: string, bytes: Buffer): Promise<void> {
+    await this.#db.transaction(async (transaction) => {
+      const content = await this.#chunks.beginIn(transaction)
+      const { query } = transaction
+      if (bytes.length > 0) await query.insertInto('chunk').values({ content, number: 0, bytes }).execute()
+      const row = { key, content, size: bytes.length, made_at: Date.now(), source: null }
+      await query.insertInto('blob').values(row).execute()
+    }, BESIDE_OTHERS)
+  }
+
+  async #putLong(key: string, body: AsyncIterable<Uint8Array>): Promise<void> {
+    const content = await this.#chunks.begin()
+    try {
+      await this.#name(key, content, await this.#chunks.write(content, body))
+    } catch (cause) {
+      await this.#chunks.abandon(content)
+      throw cause
+    }
+  }
+
+  async #name(key: string, content: number, written: { size: number; chunks: number }): Promise<void> {
     await this.#db.transaction(async (transaction) => {
       await this.#chunks.assertWhole(transaction, content, written)
-      const row = { key, content, size: written.size, made_at: Date.now(), source }
+      const row = { key, content, size: written.size, made_at: Date.now(), source: null }
       await transaction.query.insertInto('blob').values(row).execute()
     }, BESIDE_OTHERS)
   }
@@ -193,12 +211,3 @@ class PostgresBlobs implements BlobStore {
 
 const taken = (cause: unknown): boolean => cause instanceof ConstraintViolated && cause.constraint === 'unique'
 const isMissing = (cause: unknown): boolean => cause instanceof ConstraintViolated && cause.constraint === 'foreignKey'
-
-async function* limited(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
-  let size = 0
-  for await (const piece of body) {
-    size += piece.length
-    if (size > maxBytes) throw new BlobTooLarge(`more than ${maxBytes} octets`)
-    yield piece
-  }
-}

@@ -46,7 +46,7 @@ async function spoolOf(t: TestContext): Promise<Spool> {
 const writerTo = (
   { location, options }: Spool,
   changed: Partial<S3Options> & Partial<StoreWriterLimits> = {},
-): SpoolWriter => new StoreWriter(new S3RecordStore(location, { ...options, ...changed }, Date.now), changed)
+): SpoolWriter => new StoreWriter(new S3RecordStore(location, { ...options, ...changed }, { now: Date.now }), changed)
 
 const keeperOf = ({ location, options }: Spool, onDamage = (_: QueueId): void => {}): SpoolKeeper =>
   s3Keeper(location, options, onDamage)

@@ -10,6 +10,7 @@ import { Bucket, inParts, type S3Options, S3Refused, S3Unavailable, type Upload 
 
 import type { RecordStore, WholeBody } from '../store-writer.ts'
 import { recordFront } from '../stored-record.ts'
+import type { LocalWriterOptions } from '../writer-options.ts'
 import { keyOf, readBeginning } from './records.ts'
 
 /** Read in the hope that it is header and event. */
@@ -19,18 +20,27 @@ export class S3RecordStore implements RecordStore {
   readonly holdMaxBytes: number
   readonly #bucket: Bucket
   readonly #now: () => number
+  readonly #onFlush: NonNullable<LocalWriterOptions['onFlush']>
   readonly #writer = randomBytes(8).toString('hex')
 
   /** @param location `s3://bucket/prefix` */
-  constructor(location: string, options: S3Options, now: () => number) {
+  constructor(
+    location: string,
+    options: S3Options,
+    { now, onFlush = () => {} }: { now: () => number } & Pick<LocalWriterOptions, 'onFlush'>,
+  ) {
     this.holdMaxBytes = options.partBytes
     this.#bucket = new Bucket(location, options)
     this.#now = now
+    this.#onFlush = onFlush
   }
 
   async create(queueId: QueueId, accepted: MailAccepted, body: WholeBody, isOwn: boolean): Promise<boolean> {
     const object = Buffer.concat([...this.#front(queueId, accepted, body), ...body.pieces])
-    return await this.#bucket.create(keyOf(queueId), object, { ownKey: isOwn })
+    const begun = performance.now()
+    const isNew = await this.#bucket.create(keyOf(queueId), object, { ownKey: isOwn })
+    this.#onFlush({ records: 1, bytes: object.length, seconds: (performance.now() - begun) / 1000 })
+    return isNew
   }
 
   async stream(
