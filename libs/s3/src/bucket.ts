@@ -46,13 +46,16 @@ export class Bucket {
   /** Keys that are being written, on a server that does not keep writers apart. */
   readonly #writing = new Map<string, Promise<boolean>>()
 
-  /** @param location `s3://bucket/prefix` @throws TypeError */
-  constructor(location: string, options: S3Options) {
+  /**
+   * @param location `s3://bucket/prefix`
+   * @param onFailure told of every try that failed and will perhaps be made up for @throws TypeError
+   */
+  constructor(location: string, options: S3Options, onFailure: () => void = () => {}) {
     const { bucket, prefix } = s3Location(location)
     this.#endpoint = options.endpoint
     this.#bucket = bucket
     this.#prefix = prefix
-    this.#requests = new Requests(options, bucket)
+    this.#requests = new Requests(options, bucket, onFailure)
   }
 
   /**

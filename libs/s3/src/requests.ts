@@ -52,10 +52,13 @@ export class Requests {
   readonly #host: string
   readonly #before: string
   readonly #credentials: aws4.Credentials
+  readonly #onFailure: () => void
 
-  constructor(options: S3Options, bucket: string) {
+  /** @param onFailure told of every try that failed and may go better next time */
+  constructor(options: S3Options, bucket: string, onFailure: () => void) {
     const url = new URL(options.endpoint)
     this.#options = options
+    this.#onFailure = onFailure
     this.#host = options.bucketIn === 'host' ? `${bucket}.${url.host}` : url.host
     this.#before = `${url.pathname.replace(/\/+$/, '')}/${options.bucketIn === 'host' ? '' : bucket}`
     this.#credentials = {
@@ -134,6 +137,7 @@ export class Requests {
         return await run(tries)
       } catch (cause) {
         if (cause instanceof S3Refused || cause instanceof NoSuchObject) throw cause
+        this.#onFailure()
         const pause = Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tries)
         if (performance.now() + pause >= deadline) throw asUnavailable(cause)
         await sleep(pause)

@@ -40,7 +40,7 @@ export const s3Settings = {
     .describe('Connections of one process to S3 at most.'),
   S3_TRY_MS: ms.default(5000).describe('A request to S3 that gets no further for so long is tried again (ms).'),
   S3_DEADLINE_MS: ms
-    .default(20_000)
+    .default(60_000)
     .describe('After so long a request to S3 is no longer tried again, and has failed (ms).'),
 }
 

@@ -32,6 +32,8 @@ export interface RecordStore {
   accepted(queueId: QueueId): Promise<MailAccepted | null>
   /** Writes something of no importance. */
   tryToWrite(): Promise<unknown>
+  /** Told of every try that failed, while others may still succeed. */
+  onFailure: () => void
   /** Whether it was the store that failed, and not what it was given. */
   failedBy(cause: unknown): boolean
   close(): Promise<void>
@@ -75,6 +77,7 @@ export class StoreWriter implements SpoolWriter {
     }
     this.#held = new HeldBytes(this.#limits.heldMaxBytes)
     this.#gate = new StoreGate(() => store.tryToWrite())
+    store.onFailure = () => this.#gate.failed()
   }
 
   hasRoom(): boolean {

@@ -12,15 +12,15 @@ import { StoreWriter } from '../store-writer.ts'
 import { postgresKeeper } from './keeper.ts'
 import type { SpoolDatabaseOptions } from './open.ts'
 import { postgresReader } from './reader.ts'
-import { PostgresRecordStore } from './store.ts'
+import { PostgresRecordStore, type PostgresStorePorts } from './store.ts'
 
 const few = { connections: 4 }
 
 const writerTo = (
   url: string,
   options: SpoolDatabaseOptions = {},
-  onFlush = (_: { records: number }): void => {},
-): SpoolWriter => new StoreWriter(new PostgresRecordStore(url, { ...few, ...options }, { now: Date.now, onFlush }))
+  ports: Partial<PostgresStorePorts> = {},
+): SpoolWriter => new StoreWriter(new PostgresRecordStore(url, { ...few, ...options }, { now: Date.now, ...ports }))
 
 spoolContract('PostgreSQL', async (t) => {
   const { url } = await startPostgres(t)
@@ -44,16 +44,13 @@ interface Opened {
 async function open(
   t: TestContext,
   {
-    onFlush,
+    ports = {},
     onDamage = () => {},
     ...options
-  }: SpoolDatabaseOptions & {
-    onFlush?: (flush: { records: number }) => void
-    onDamage?: (queueId: QueueId) => void
-  } = {},
+  }: SpoolDatabaseOptions & { ports?: Partial<PostgresStorePorts>; onDamage?: (queueId: QueueId) => void } = {},
 ): Promise<Opened> {
   const server = await startPostgres(t)
-  const writer = writerTo(server.url, options, onFlush)
+  const writer = writerTo(server.url, options, ports)
   const [reader, keeper] = [postgresReader(server.url, few), postgresKeeper(server.url, few, onDamage)]
   t.after(() => Promise.all([writer.close(), reader.close(), keeper.close()]))
   const next = queueIds()
@@ -77,7 +74,7 @@ const LARGE = 1_500_000
 
 test('messages that come together share their transactions', async (t) => {
   const flushes: number[] = []
-  const { put } = await open(t, { onFlush: ({ records }) => flushes.push(records) })
+  const { put } = await open(t, { ports: { onFlush: ({ records }) => flushes.push(records) } })
   await put(10)
   await Promise.all(Array.from({ length: 100 }, () => put(4000)))
   assert.equal(
@@ -106,8 +103,8 @@ test('a long message that is freed gives its rows back, and what a crash left of
   assert.equal(await keeper.sweep(new Date(2)), 1)
 })
 
-test('a server that fails closes the door after a few messages, and what was taken is there when it is back', async (t) => {
-  const { server, writer, put, read } = await open(t, { busyTimeoutMs: 100 })
+test('a server that fails closes the door after a few tries, and what was taken is there when it is back', async (t) => {
+  const { server, writer, put, read } = await open(t, { busyTimeoutMs: 100, ports: { putAgainMs: 0 } })
   const [small, large] = [await put(100), await put(LARGE)]
   await server.stop('crash')
   for (let n = 0; n < 3; n++) await assert.rejects(put(100))
@@ -118,6 +115,21 @@ test('a server that fails closes the door after a few messages, and what was tak
   await read(small, 100)
   await read(large, LARGE)
   await read(await put(LARGE), LARGE)
+})
+
+test('a server that crashes under puts and comes back has every record that was put, once, and no sender is told to come again', async (t) => {
+  const { server, put, listed } = await open(t, { busyTimeoutMs: 100 })
+  const putting = Array.from({ length: 5 }, async () => {
+    const queueIds: QueueId[] = []
+    for (let n = 0; n < 20; n++) queueIds.push(await put(4000))
+    return queueIds
+  })
+  for (let crashes = 0; crashes < 2; crashes++) {
+    await server.stop('crash')
+    await server.start()
+  }
+  const queueIds = (await Promise.all(putting)).flat()
+  assert.deepEqual((await listed()).sort(), queueIds.sort())
 })
 
 test('a server that crashes while a long message comes leaves nothing of it', async (t) => {

@@ -142,11 +142,8 @@ test('a put that fails for good leaves nothing that is read or listed, and what 
 test('a store that fails closes the door after a few messages, and opens it by itself when it takes some again', async (t) => {
   const { proxy, put, writer } = await open(t, { tryMs: 100, deadlineMs: 100 })
   proxy.fault = () => 503
-  for (let n = 0; n < 3; n++) {
-    assert.equal(writer.hasRoom(), true)
-    await assert.rejects(put(100), S3Unavailable)
-  }
-  assert.equal(writer.hasRoom(), false)
+  assert.equal(writer.hasRoom(), true)
+  while (writer.hasRoom()) await assert.rejects(put(100), S3Unavailable)
   await assert.rejects(put(100), SpoolFull)
   proxy.fault = () => null
   while (!writer.hasRoom()) await sleep(20)

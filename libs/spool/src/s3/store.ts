@@ -18,6 +18,7 @@ const FIRST_BYTES = 8 * 1024
 
 export class S3RecordStore implements RecordStore {
   readonly holdMaxBytes: number
+  onFailure = (): void => {}
   readonly #bucket: Bucket
   readonly #now: () => number
   readonly #onFlush: NonNullable<LocalWriterOptions['onFlush']>
@@ -30,7 +31,7 @@ export class S3RecordStore implements RecordStore {
     { now, onFlush = () => {} }: { now: () => number } & Pick<LocalWriterOptions, 'onFlush'>,
   ) {
     this.holdMaxBytes = options.partBytes
-    this.#bucket = new Bucket(location, options)
+    this.#bucket = new Bucket(location, options, () => this.onFailure())
     this.#now = now
     this.#onFlush = onFlush
   }

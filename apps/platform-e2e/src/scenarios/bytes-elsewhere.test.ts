@@ -1,0 +1,54 @@
+/** The spool and large bytes in PostgreSQL, and in S3, whose server is gone for a while: nothing is missing, nothing stands twice. */
+import { test } from 'node:test'
+
+import { startPostgres, startS3 } from '@postbus/testkit'
+
+import { isEmbeddedOnly, until } from '../platform.ts'
+import { type Fault, keepPromises, type Load, long, platformUnderLoad } from '../under-load.ts'
+
+const NOTICED_MS = 60_000
+
+interface Server {
+  stop(): Promise<void>
+  start(): Promise<void>
+}
+
+/** Until senders are told that there is no room: from then on nobody waits for it. */
+const goneForAWhile =
+  ({ stop, start }: Server): Fault =>
+  async (_, load) => {
+    const before = refused(load)
+    await stop()
+    await until(
+      () => refused(load) > before || load.over(),
+      NOTICED_MS,
+      () => 'nobody was refused without the spool',
+    )
+    await start()
+  }
+
+const refused = (load: Load): number => [...load.refusals().values()].reduce((sum, count) => sum + count, 0)
+
+test('bytes in PostgreSQL, which goes under load: nothing is missing, nothing stands twice', async (t) => {
+  if (isEmbeddedOnly(t, 'the scale-out profile has a PostgreSQL of its own')) return
+  const server = await startPostgres(t)
+  const it = await platformUnderLoad(t, { SPOOL: server.url, BLOBS: server.url })
+  const gone = goneForAWhile({ stop: () => server.stop('crash'), start: () => server.start() })
+  await keepPromises(t, it, { faults: long ? [gone, gone, gone] : [gone], messages: long ? 3000 : 200 })
+})
+
+test(
+  'bytes in S3, whose server goes under load: nothing is missing, nothing stands twice',
+  { skip: !long },
+  async (t) => {
+    if (isEmbeddedOnly(t, 'the scale-out profile has an S3 server of its own')) return
+    const server = await startS3(t)
+    const bucket = `s3://${server.bucket}`
+    const it = await platformUnderLoad(t, {
+      ...{ SPOOL: `${bucket}/spool`, BLOBS: `${bucket}/blobs`, S3_ENDPOINT: server.endpoint },
+      ...{ S3_ACCESS_KEY_ID: server.accessKeyId, S3_SECRET_ACCESS_KEY: server.secretAccessKey },
+    })
+    const gone = goneForAWhile({ stop: () => server.kill(), start: () => server.start() })
+    await keepPromises(t, it, { faults: [gone, gone], messages: 600 })
+  },
+)
