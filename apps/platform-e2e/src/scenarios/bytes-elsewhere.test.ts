@@ -1,5 +1,5 @@
 /** The spool and large bytes in PostgreSQL, and in S3, whose server is gone for a while: nothing is missing, nothing stands twice. */
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 
 import { startPostgres, startS3 } from '@postbus/testkit'
 
@@ -37,18 +37,16 @@ test('bytes in PostgreSQL, which goes under load: nothing is missing, nothing st
   await keepPromises(t, it, { faults: long ? [gone, gone, gone] : [gone], messages: long ? 3000 : 200 })
 })
 
-test(
-  'bytes in S3, whose server goes under load: nothing is missing, nothing stands twice',
-  { skip: !long },
-  async (t) => {
-    if (isEmbeddedOnly(t, 'the scale-out profile has an S3 server of its own')) return
-    const server = await startS3(t)
-    const bucket = `s3://${server.bucket}`
-    const it = await platformUnderLoad(t, {
-      ...{ SPOOL: `${bucket}/spool`, BLOBS: `${bucket}/blobs`, S3_ENDPOINT: server.endpoint },
-      ...{ S3_ACCESS_KEY_ID: server.accessKeyId, S3_SECRET_ACCESS_KEY: server.secretAccessKey },
-    })
-    const gone = goneForAWhile({ stop: () => server.kill(), start: () => server.start() })
-    await keepPromises(t, it, { faults: [gone, gone], messages: 600 })
-  },
-)
+if (long) test('bytes in S3, whose server goes under load: nothing is missing, nothing stands twice', inS3)
+
+async function inS3(t: TestContext): Promise<void> {
+  if (isEmbeddedOnly(t, 'the scale-out profile has an S3 server of its own')) return
+  const server = await startS3(t)
+  const bucket = `s3://${server.bucket}`
+  const it = await platformUnderLoad(t, {
+    ...{ SPOOL: `${bucket}/spool`, BLOBS: `${bucket}/blobs`, S3_ENDPOINT: server.endpoint },
+    ...{ S3_ACCESS_KEY_ID: server.accessKeyId, S3_SECRET_ACCESS_KEY: server.secretAccessKey },
+  })
+  const gone = goneForAWhile({ stop: () => server.kill(), start: () => server.start() })
+  await keepPromises(t, it, { faults: [gone, gone], messages: 600 })
+}
