@@ -244,6 +244,6 @@ test('what servers keep is theirs to copy: a backup without it is refused, and s
   await writeFile(it.layout.settings, JSON.stringify({ 'mailstore-1': kept }))
   await assert.rejects(
     takeBackup({ data: it.data, to: join(await temporary(t), 'backup'), progress: silently }),
-    /^BackupImpossible: BLOBS, MAILSTORE_DATABASE: not in the data directory/,
+    /^BackupImpossible: BLOBS, MAILSTORE_DATABASE: in PostgreSQL or S3/,
   )
 })

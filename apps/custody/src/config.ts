@@ -1,6 +1,7 @@
 import { bytesSettings } from '@postbus/blobs'
 import { commonConfig } from '@postbus/service'
 import { spoolDescription } from '@postbus/spool'
+import { databaseLocation, databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
 const positive = z.coerce.number().int().positive()
@@ -15,9 +16,10 @@ const limitOf = (limit: string): [stream: string, octets: number] => {
 
 export const CustodyConfig = z.object({
   ...commonConfig,
-  CUSTODY_DATABASE: z.string().min(1).default('data/db/custody.sqlite').describe('File of the books.'),
+  CUSTODY_DATABASE: databaseLocation('data/db/custody.sqlite', 'The books'),
   SPOOL: z.string().min(1).default('data/spool').describe(spoolDescription),
   ...bytesSettings,
+  ...databaseSettings,
   MAIL_HOSTNAME: z.string().min(1).describe('Our domain name in reports to senders.'),
   CUSTODY_PROVISIONER_NKEY_FILE: z
     .string()

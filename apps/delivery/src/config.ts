@@ -2,6 +2,7 @@ import { bytesSettings } from '@postbus/blobs'
 import { dnsSettings } from '@postbus/dns'
 import { commonConfig } from '@postbus/service'
 import { spoolDescription } from '@postbus/spool'
+import { databaseLocation, databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
 import { parseSourcePools } from './adapters/source-pools.ts'
@@ -18,9 +19,10 @@ const list = z.string().transform((text) =>
 
 export const DeliveryConfig = z.object({
   ...commonConfig,
-  DELIVERY_DATABASE: z.string().default('data/db/delivery.sqlite').describe('File of the attempt ledger.'),
+  DELIVERY_DATABASE: databaseLocation('data/db/delivery.sqlite', 'The attempt ledger, which all replicas share'),
   SPOOL: z.string().default('data/spool').describe(spoolDescription),
   ...bytesSettings,
+  ...databaseSettings,
   MAIL_HOSTNAME: z.string().default('localhost').describe('Our name in EHLO.'),
   DELIVERY_OURSELVES: list
     .default([])

@@ -24,11 +24,12 @@ import { answerOperators } from './handlers/operators.ts'
 import { answerSelected } from './handlers/selected.ts'
 import { sessions } from './handlers/sessions.ts'
 import { appendMessages } from './mailbox/append.ts'
-import { measured, mailstoreMetrics } from './metrics.ts'
+import { measured, mailstoreMetrics, mailstoreTable } from './metrics.ts'
 
 export const mailstoreService = defineService({
   name: 'mailstore',
   config: MailstoreConfig,
+  metrics: [mailstoreTable],
 
   async start({ config, log, bus, metrics: registry, defer, readiness, signal }) {
     const metrics = mailstoreMetrics(registry)
@@ -37,7 +38,7 @@ export const mailstoreService = defineService({
       blobs: { location: config.BLOBS, settings: config },
       readThreads: config.MAILSTORE_READ_THREADS,
       cacheBytes: config.MAILSTORE_CACHE_BYTES,
-      server: databaseOptions(config),
+      server: databaseOptions(config, log),
       limits: {
         maxMailboxes: config.MAILSTORE_MAX_MAILBOXES,
         maxSubscriptions: config.MAILSTORE_MAX_SUBSCRIPTIONS,
@@ -48,7 +49,7 @@ export const mailstoreService = defineService({
     })
     defer(() => opened.close())
     const storage = measured(opened, metrics)
-    await whenRestored(config.MAILSTORE_DATABASE, async () => {
+    await whenRestored({ location: config.MAILSTORE_DATABASE, schema: 'mailstore' }, async () => {
       const outcome = await storage.write('renewUidValidities', null)
       log.warn(
         { mailboxes: outcome.kind === 'ok' ? outcome.value : 0 },

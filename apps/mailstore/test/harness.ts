@@ -21,7 +21,7 @@ import { openSpoolWriter, type SpoolWriter } from '@postbus/spool'
 import { type NatsServer, startNatsServer } from '@postbus/testkit'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type Logger, pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { MailstoreConfig } from '../src/config.ts'
 import { mailstoreService } from '../src/service.ts'

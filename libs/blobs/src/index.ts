@@ -16,6 +16,7 @@ export {
   type BytesSettings,
   bytesSettings,
   bytesSettingsIn,
+  isPath,
   openBlobs,
 } from './open-blobs.ts'
 export { blobFiles } from './blob-files.ts'

@@ -1,7 +1,6 @@
 /** One setting says where bytes are kept: a directory, a bucket, or a database. */
 import { isS3, s3Options, s3Settings } from '@postbus/s3'
-import { databaseOptions, databaseSettings, isPostgres } from '@postbus/sql'
-
+import { databaseSettings, isPostgres, type PostgresOptions } from '@postbus/sql'
 import { z } from 'zod'
 
 import type { BlobStore } from './blobs.ts'
@@ -30,9 +29,11 @@ export const bytesSettings = {
 
 export type BytesSettings = z.infer<z.ZodObject<typeof bytesSettings>>
 
-export const bytesDatabase = (settings: BytesSettings): ReturnType<typeof databaseOptions> => ({
-  ...databaseOptions(settings),
+export const bytesDatabase = (settings: BytesSettings): Omit<PostgresOptions, 'schema'> => ({
   connections: settings.BYTES_CONNECTIONS,
+  busyTimeoutMs: settings.DATABASE_BUSY_TIMEOUT_MS,
+  connectTimeoutMs: settings.DATABASE_CONNECT_TIMEOUT_MS,
+  statementTimeoutMs: settings.DATABASE_STATEMENT_TIMEOUT_MS,
 })
 
 /** For programs that are no service. @throws ZodError */
@@ -46,9 +47,12 @@ export interface BlobsAt {
   settings?: BytesSettings
 }
 
+/** Whether a setting names something of this machine's files, and no server. */
+export const isPath = (location: string): boolean => !isS3(location) && !isPostgres(location)
+
 /** @param location a directory, `s3://bucket/prefix`, or `postgres://user:password@host:port/database` @throws TypeError */
 export function openBlobs(location: string, settings?: BytesSettings): BlobStore {
-  if (!isS3(location) && !isPostgres(location)) return localBlobs(location)
+  if (isPath(location)) return localBlobs(location)
   if (!settings) throw new TypeError('blobs in S3 or PostgreSQL need settings')
   return isS3(location) ? s3Blobs(location, s3Options(settings)) : postgresBlobs(location, bytesDatabase(settings))
 }

@@ -14,10 +14,10 @@
  * The bus is not copied: custody publishes again what is open in the books or found in the spool. Mail accepted while the backup is
  * taken may be in it or not.
  */
-import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { blobFiles } from '@postbus/blobs'
+import { blobFiles, isPath } from '@postbus/blobs'
 import { failedWith } from '@postbus/blobs/files'
 import { type DataLayout, databasePath, instanceSettings, layoutOf } from '@postbus/profile'
 import { spoolFiles, withoutFreeing } from '@postbus/spool'
@@ -108,10 +108,10 @@ async function refuseElsewhere(layout: DataLayout): Promise<void> {
   const locations = Object.values(await instanceSettings(layout)).flatMap((settings) =>
     Object.entries(settings).filter(([name]) => name === 'SPOOL' || name === 'BLOBS' || name.endsWith('_DATABASE')),
   )
-  const names = locations.filter(([, location]) => /^(s3|postgres|postgresql):/.test(location)).map(([name]) => name)
+  const names = locations.filter(([, location]) => !isPath(location)).map(([name]) => name)
   if (names.length === 0) return
   throw new BackupImpossible(
-    `${[...new Set(names)].sort().join(', ')}: not in the data directory. Have PostgreSQL archive its log or pg_dump, and the bucket keep versions; see docs/operations.md`,
+    `${[...new Set(names)].sort().join(', ')}: in PostgreSQL or S3, whose own tools back it up; see "Back up" in docs/operations.md`,
   )
 }
 
