@@ -19,3 +19,5 @@ export { startDnsServer, type DnsFault, type DnsQuestion, type DnsServer, type D
 export { between, type Draw, seeded } from './seeded.ts'
 export { searchCorpus, type SearchCorpus } from './search-corpus.ts'
 export { scramClient, type ScramClient, type ScramClientOptions } from './scram-client.ts'
+export { type OtlpReceiver, startOtlpReceiver } from './otlp/receiver.ts'
+export type { AttributeValue, ReceivedSpan } from './otlp/read-spans.ts'
