@@ -10,7 +10,7 @@ export function schemaFiles(): [string, string][] {
   return contracts.map((contract) => {
     const { name, purpose } = contract
     const schemas =
-      contract.kind === 'request'
+      contract.kind === 'request' || contract.kind === 'survey'
         ? { request: jsonSchema(contract.input), answer: jsonSchema(contract.output) }
         : contract.kind === 'rows'
           ? { request: jsonSchema(contract.input), row: jsonSchema(contract.row) }

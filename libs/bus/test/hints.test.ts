@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { DirectoryChanged, MailAccepted, MailboxChanged } from '@postbus/contracts'
+import { currentTrace, inTrace } from '@postbus/tracing'
 import { Registry } from 'prom-client'
 
-import { currentTrace, inTrace } from '../src/index.ts'
 import { accepted, platform, queueIdOf, until } from './harness.ts'
 
 test('a hint reaches those who listen, narrowed by its tokens', async (t) => {

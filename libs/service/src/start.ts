@@ -4,12 +4,20 @@
  * The health port is there first and goes last, so that an orchestrator sees why a service is not ready. Whatever a service
  * opened is closed in reverse order, inside the drain deadline.
  */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+
 import { connectBus, type ConnectedBus } from '@postbus/bus'
-import type { Logger } from 'pino'
+import { serviceNames, type ServiceStatus } from '@postbus/contracts'
+import { openTracing } from '@postbus/tracing'
 import { Registry } from 'prom-client'
 
+import manifest from '../package.json' with { type: 'json' }
+import { answerStatus } from './answer-status.ts'
 import type { ServiceDefinition } from './define.ts'
 import { serveHealth } from './health.ts'
+import type { ServiceLog } from './log.ts'
+import { keepProbing } from './probe.ts'
 import type { CommonConfig } from './settings.ts'
 
 export interface RunningService {
@@ -32,8 +40,13 @@ export async function startService<Config>(
   definition: ServiceDefinition<Config>,
   config: Config,
   common: CommonConfig,
-  log: Logger,
+  serviceLog: ServiceLog,
 ): Promise<RunningService> {
+  const { log } = serviceLog
+  const { name } = definition
+  const instance = `${hostname()}-${randomUUID().slice(0, 8)}`
+  const { version } = manifest
+  const startedAt = new Date()
   const stopping = new AbortController()
   const metrics = new Registry()
   const closes: Close[] = []
@@ -41,22 +54,28 @@ export async function startService<Config>(
   let phase: 'starting' | 'running' | 'stopping' = 'starting'
   let bus: ConnectedBus | undefined
 
-  const health = await serveHealth({
-    host: common.HEALTH_HOST,
-    port: common.HEALTH_PORT,
-    metrics,
-    reasons: () => [
-      ...(phase === 'running' ? [] : [phase]),
-      ...(bus?.connected ? [] : ['not connected to the bus']),
-      ...checks.map((check) => check()).filter((reason) => reason !== null),
-    ],
-  })
+  const reasons = (): string[] => [
+    ...(phase === 'running' ? [] : [phase]),
+    ...(bus?.connected ? [] : ['not connected to the bus']),
+    ...checks.map((check) => check()).filter((reason) => reason !== null),
+  ]
+  const health = await serveHealth({ host: common.HEALTH_HOST, port: common.HEALTH_PORT, metrics, reasons })
   closes.push(() => health.close())
-  log.info({ healthPort: health.port, pid: process.pid }, 'starting')
+  log.info({ healthPort: health.port, pid: process.pid, instance, version }, 'starting')
 
   const failure = Promise.withResolvers<unknown>()
 
   async function start(): Promise<void> {
+    const tracing = await openTracing(
+      common,
+      { service: name, instance, version },
+      {
+        failing: (err) => log.warn({ err }, 'the collector does not take spans; they are dropped until it does'),
+        recovered: () => log.info('the collector takes spans again'),
+      },
+    )
+    closes.push(() => tracing.close())
+    const { tracer } = tracing
     const connected = await connectBus({
       servers: common.NATS_URL.split(',').map((server) => server.trim()),
       party: definition.name,
@@ -66,6 +85,7 @@ export async function startService<Config>(
       }),
       log,
       metrics,
+      tracer,
       shards: common.MAIL_OUT_SHARDS,
       drainDeadlineMs: common.DRAIN_DEADLINE_MS * SHARE_FOR_HANDLERS,
       signal: stopping.signal,
@@ -73,13 +93,23 @@ export async function startService<Config>(
     bus = connected
     closes.push(() => connected.close())
     void connected.closed.then((reason) => reason && failure.resolve(reason))
+    if (isServiceName(name)) {
+      const status = await answerStatus(connected, { service: name, instance, version, startedAt, reasons }, serviceLog)
+      closes.push(() => status.stop())
+    }
     await definition.start({
       config,
       log,
       bus: connected,
       metrics,
+      tracer,
       defer: (close) => void closes.push(close),
       readiness: (check) => void checks.push(check),
+      probe(what, check) {
+        const probe = keepProbing(what, check, { everyMs: common.HEALTH_PROBE_MS, signal: stopping.signal })
+        closes.push(() => probe.stop())
+        checks.push(() => probe.reason)
+      },
       signal: stopping.signal,
     })
     if (phase === 'starting') phase = 'running'
@@ -124,3 +154,5 @@ export async function startService<Config>(
     stop: () => (stopped ??= stop()),
   }
 }
+
+const isServiceName = (name: string): name is ServiceStatus['service'] => serviceNames.some((known) => known === name)

@@ -5,7 +5,9 @@ export const tracingConfig = {
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url({ protocol: /^https?$/ })
     .optional()
-    .describe('Collector that gets spans by OTLP over HTTP, e.g. http://127.0.0.1:4318; without it nothing is recorded.'),
+    .describe(
+      'Collector that gets spans by OTLP over HTTP, e.g. http://127.0.0.1:4318; without it nothing is recorded.',
+    ),
   OTEL_EXPORTER_OTLP_HEADERS: z
     .string()
     .optional()

@@ -72,7 +72,10 @@ test('a step that fails says so by the class of its error, never by its text', a
   const write = named(receiver, 'write')
   assert.equal(write.failed, true)
   assert.deepEqual(write.attributes, { 'error.type': 'RangeError' })
-  assert.doesNotMatch(JSON.stringify(receiver.spans, (_, value: unknown) => String(value)), /jones/)
+  assert.doesNotMatch(
+    JSON.stringify(receiver.spans, (_, value: unknown) => String(value)),
+    /jones/,
+  )
 })
 
 test('work shared by many is a step of the first and linked to the others', async (t) => {
