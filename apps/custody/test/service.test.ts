@@ -77,6 +77,8 @@ async function platform(t: TestContext) {
         ...{ log, metrics: new Registry(), bus: await bus('custody'), signal: stopping.signal },
         defer: (close) => void closes.push(close),
         readiness: () => {},
+        probe: () => {},
+        tracer: null,
       })
     },
   }

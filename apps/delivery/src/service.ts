@@ -16,11 +16,13 @@ import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
 import { defineService } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
 import { openSqlite } from '@postbus/sql'
+import { traced } from '@postbus/tracing'
 
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { queueOnBus } from './adapters/queue-on-bus.ts'
 import { signingKeysOver } from './adapters/signing-keys.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
+import { tracedTasks } from './adapters/traced-tasks.ts'
 import { keepTransports } from './adapters/transports.ts'
 import { attempt, groupOf, submitterOf } from './attempt/attempt.ts'
 import { classifier } from './attempt/classify.ts'
@@ -103,7 +105,7 @@ export const deliveryService = defineService<DeliveryConfig>({
     const lastResort = lastResortOf(config)
     const routes = (task: Routed): Route => routeOf(task, transports.current(), lastResort)
     const rules = destinationRules(config)
-    const destination = (way: NextHopWay) => destinationOf(way, dns, rules)
+    const destination = (way: NextHopWay) => traced('find hosts', {}, () => destinationOf(way, dns, rules))
 
     const schedule = retrySchedule(config)
     const attempts = {
@@ -122,11 +124,14 @@ export const deliveryService = defineService<DeliveryConfig>({
     const aliveMs = MISSED_HEARTBEATS * config.DELIVERY_HEARTBEAT_MS
     const replicas = new Replicas({ ...{ own: replica, lanes, aliveMs }, clock: systemClock })
     const hands = new Hands(config.DELIVERY_LANE_IN_FLIGHT)
+    const traces = tracedTasks()
     const sites = scheduler<MailOut, Outcome>(
       {
         async transact(tasks) {
           ledger.check()
-          return attemptEach(tasks, routes, (shared, route) => attempt(shared, route, attempts, schedule))
+          return attemptEach(tasks, routes, (shared, route) =>
+            traces.attempt(shared, () => attempt(shared, route, attempts, schedule)),
+          )
         },
         suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, attempts, schedule),
         policyOf(task) {
@@ -149,7 +154,10 @@ export const deliveryService = defineService<DeliveryConfig>({
     const writeStatuses = statusWriter(bus).write
     const handler = onMailOut({
       ...{ ledger, turns, writeStatuses },
-      attempt: sites.submit,
+      attempt(task, until) {
+        traces.note(task)
+        return sites.submit(task, until)
+      },
       publish: (contract, event, options) => bus.publish(contract, event, options),
       async clearHold(task) {
         const held = await queue.look('hold', task)

@@ -13,7 +13,7 @@ export const imapService = defineService({
   name: 'imap',
   config: ImapConfig,
 
-  async start({ config, log, bus, metrics, defer, readiness }) {
+  async start({ config, log, bus, metrics, tracer, defer, readiness }) {
     const { observe, ...counted } = counting(imapMetrics(metrics))
     const watch = new MailboxWatch(bus)
     defer(() => watch.close())
@@ -25,6 +25,7 @@ export const imapService = defineService({
       plaintextLogin: config.IMAP_PLAINTEXT_LOGIN,
       bearerLogin: config.OAUTH_ISSUER !== undefined,
       log,
+      tracer,
       ...counted,
     })
     const shared = {

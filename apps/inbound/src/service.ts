@@ -18,7 +18,7 @@ export const inboundService = defineService({
   name: 'inbound',
   config: InboundConfig,
 
-  async start({ config, log, bus, metrics: registry, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, tracer, defer, signal }) {
     await bus.provisioned([MailAccepted], signal)
     const intake = await openIntake({ name: 'inbound', config, bus, log, metrics: registry, defer })
     const directory = resolverOver(bus, resolverOptions(config))
@@ -38,6 +38,7 @@ export const inboundService = defineService({
       ...(config.TLS_CERT_FILE &&
         config.TLS_KEY_FILE && { tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE } }),
       metrics: smtpMetrics(registry, 'inbound'),
+      tracer,
       log,
     })
     defer(() => listener.close(config.DRAIN_DEADLINE_MS * SHARE_FOR_SESSIONS))

@@ -14,6 +14,7 @@ import { spoolContents } from './adapters/spool-contents.ts'
 import { stagedContents } from './adapters/staged-contents.ts'
 import { openSqliteStorage } from './adapters/storage/sqlite-storage.ts'
 import { sessionTokens } from './adapters/tokens.ts'
+import { tracedStorage } from './adapters/traced-storage.ts'
 import { MailstoreConfig } from './config.ts'
 import { answerChanges } from './handlers/changes.ts'
 import { answerDeliveries } from './handlers/deliveries.ts'
@@ -46,7 +47,7 @@ export const mailstoreService = defineService({
       },
     })
     defer(() => opened.close())
-    const storage = measured(opened, metrics)
+    const storage = tracedStorage(measured(opened, metrics), config.MAILSTORE_DATABASE)
     await whenRestored(config.MAILSTORE_DATABASE, async () => {
       const outcome = await storage.write('renewUidValidities', null)
       log.warn(

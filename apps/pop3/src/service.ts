@@ -16,7 +16,7 @@ const BUSY: Record<Overload, string> = {
 export const pop3Service = defineService<Pop3Config>({
   name: 'pop3',
   config: Pop3Config,
-  async start({ config, bus, log, metrics, defer, signal }) {
+  async start({ config, bus, log, metrics, tracer, defer, signal }) {
     const maildrops = new Maildrops(bus, localBlobs(config.BLOBS_DIR), { lockMs: config.POP3_LOCK_MS, signal })
     const session: ConnectionOptions = {
       plaintextLogin: config.POP3_PLAINTEXT_LOGIN,
@@ -28,6 +28,7 @@ export const pop3Service = defineService<Pop3Config>({
       openMaildrop: (granted) => maildrops.open(granted),
       metrics: pop3Metrics(metrics),
       log,
+      tracer,
     }
     const common: Omit<TcpListenOptions, 'port'> = {
       host: config.LISTEN_HOST,

@@ -19,7 +19,7 @@ export const submissionService = defineService({
   name: 'submission',
   config: SubmissionConfig,
 
-  async start({ config, log, bus, metrics: registry, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, tracer, defer, signal }) {
     await bus.provisioned([MailAccepted], signal)
     const intake = await openIntake({ name: 'submission', config, bus, log, metrics: registry, defer })
     const directory = resolverOver(bus, resolverOptions(config))
@@ -43,6 +43,7 @@ export const submissionService = defineService({
       authRequired: true,
       bearerLogin: config.OAUTH_ISSUER !== undefined,
       metrics: smtpMetrics(registry, 'submission'),
+      tracer,
       log,
     }
     const listeners = await Promise.all([

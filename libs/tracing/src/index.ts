@@ -8,8 +8,19 @@
  * STANDARDS  W3C Trace Context §3.2 (traceparent); OpenTelemetry semantic conventions for names and attributes
  */
 export { batched, type Gathered } from './batched.ts'
+export { onDatabase } from './database.ts'
 export { noTracing, openTracing, type Tracing, type TracingIdentity } from './open-tracing.ts'
 export { currentTrace, type Scope, scopeNow, traceparent } from './scope.ts'
 export { tracingConfig, type TracingConfig } from './settings.ts'
-export { beginTrace, childStep, inTrace, resumeTrace, Step, type StepOptions, traced, tracedIn } from './step.ts'
+export {
+  beginTrace,
+  childStep,
+  inTrace,
+  resumeTrace,
+  Step,
+  type StepOptions,
+  traced,
+  tracedIn,
+  tracedRoot,
+} from './step.ts'
 export { SpanKind, type Attributes, type Tracer } from '@opentelemetry/api'

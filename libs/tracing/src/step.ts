@@ -102,6 +102,18 @@ export function traced<T>(name: string, options: StepOptions, work: (step: Step)
   return tracedIn(step, () => work(step))
 }
 
+/** Does the work as the first step of a trace of its own; where none are recorded, just does it. */
+export function tracedRoot<T>(
+  tracer: Tracer | null,
+  name: string,
+  options: StepOptions,
+  work: (step: Step) => Promise<T>,
+): Promise<T> {
+  if (tracer === null) return work(nothing)
+  const step = beginTrace(tracer, name, options)
+  return tracedIn(step, () => work(step))
+}
+
 /** Does the work inside the step, and ends it. */
 export async function tracedIn<T>(step: Step, work: () => Promise<T>): Promise<T> {
   if (!step.recorded) return step.run(work)
