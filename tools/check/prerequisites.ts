@@ -20,6 +20,7 @@ const programs: Record<string, string> = {
   offlineimap: 'offlineimap3',
   opendkim: 'opendkim',
   openssl: 'openssl',
+  pg_ctlcluster: 'postgresql',
   postfix: 'postfix',
   python3: 'python3',
   script: 'bsdutils',

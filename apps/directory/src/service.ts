@@ -10,6 +10,7 @@ import { hashPassword } from './accounts/password.ts'
 import { keepSigningKeys } from './accounts/signing-keys.ts'
 import { Throttle } from './accounts/throttle.ts'
 import { Tokens } from './accounts/tokens.ts'
+import { verifyForeignHash } from './adapters/foreign-hashes.ts'
 import { bearerVerifier } from './adapters/issuer.ts'
 import { openStore } from './adapters/storage/sql-store.ts'
 import { DirectoryConfig } from './config.ts'
@@ -114,6 +115,7 @@ async function loginTools(config: DirectoryConfig, throttle: Throttle, hasher: H
     hasher,
     parameters,
     scramIterations: config.DIRECTORY_SCRAM_ITERATIONS,
+    verifyForeignHash,
     memory: new LoginMemory(remembered, monotonic),
     // Any hash will do: nobody is let in by it.
     dummyHash: await hashPassword('nobody has this', parameters),

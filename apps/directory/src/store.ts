@@ -50,10 +50,18 @@ export interface TransportRecord extends Transport {
 
 /** What is kept of a password. */
 export interface Credential {
-  /** PHC string. */
+  /** PHC string of ours, or the hash of another system until the first login. */
   passwordHash: string
-  /** RFC 5802 §3. */
-  scram: { salt: Uint8Array; iterations: number; storedKey: Uint8Array; serverKey: Uint8Array }
+  /** Null as long as the password itself was never seen. */
+  scram: ScramCredential | null
+}
+
+/** RFC 5802 §3. */
+export interface ScramCredential {
+  salt: Uint8Array
+  iterations: number
+  storedKey: Uint8Array
+  serverKey: Uint8Array
 }
 
 export interface DkimKeyName {

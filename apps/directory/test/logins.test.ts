@@ -189,3 +189,30 @@ test('without an issuer no token is any good; with one that cannot be asked nobo
   const away = await example(t, { ...settings, OAUTH_JWKS_URL: 'http://127.0.0.1:9/keys' })
   await assert.rejects(away.imap.request(authenticateBearer, asked), { name: 'BusUnavailable' })
 })
+
+test('an account taken over with its hash logs in with its password, by SCRAM from the second time on, and the hash is ours then', async (t) => {
+  const { imap, operator, log } = await example(t)
+  // `doveadm pw -s SHA512-CRYPT`
+  const passwordHash =
+    '{SHA512-CRYPT}$6$MXSJOHb2Y3ryvC6W$jwe3NCooZSXl9ug582haV9Stt2VJ25Tsx0dTdG919Dcse6WUPatadAZ5nYWB.zAfgoV7GTbna8yBpEqFx6RIJ0'
+  const login = { username: 'green@example.org', password: 'pāss wörd 7', ...client }
+  await operator.request(addAccount, { address: login.username, passwordHash })
+
+  assert.equal((await scram(imap, login.username, login.password)).answer.kind, 'refused')
+  assert.ok(log.some(({ msg, cause }) => msg === 'login refused' && cause === 'noScramKeys'))
+  assert.equal((await imap.request(authenticate, { ...login, password: 'pass word 7' })).kind, 'refused')
+  assert.equal((await imap.request(authenticate, login)).kind, 'accepted')
+
+  assert.equal((await scram(imap, login.username, login.password)).answer.kind, 'accepted')
+  assert.equal((await imap.request(authenticate, login)).kind, 'accepted')
+})
+
+test('a hash that no password can be tried on is refused when it is set, and so is one beside a password', async (t) => {
+  const { operator } = await example(t)
+  const address = 'smith@example.org'
+  for (const passwordHash of ['$y$j9T$abcdefgh$STO4XS12oXOZBSQ', '{PLAIN}secret']) {
+    await assert.rejects(operator.request(changeAccount, { address, passwordHash }), { code: 'invalid' })
+  }
+  const both = { address, password: PASSWORD, passwordHash: '{SSHA}M7uKDo65ohO8r0lQH0NXRSMQw+QlJRBp' }
+  await assert.rejects(operator.request(changeAccount, both), { code: 'invalid' })
+})

@@ -120,10 +120,11 @@ class Outlet {
   }
 
   async write(pieces: readonly Uint8Array[]): Promise<void> {
-    for (const piece of pieces) {
-      this.#pieces.push(piece)
-      this.#held += piece.length
-    }
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    // A record is not cut where it need not be: then its reader need not put it together.
+    if (this.#held > 0 && this.#held + length > FRAME_BYTES) await this.#send(this.#held)
+    this.#pieces.push(...pieces)
+    this.#held += length
     while (this.#held >= FRAME_BYTES) await this.#send(FRAME_BYTES)
     this.gone.throwIfAborted()
     // A producer that pauses lets its reader have what there is.

@@ -97,6 +97,8 @@ export const listDomains = defineRequest({
 const AccountSettings = z.object({
   name: z.string().max(200).optional(),
   password: z.string().min(1).max(1024).optional(),
+  /** Of another system: in a crypt format, or one of Dovecot's `{SCHEME}` ones. Ours takes its place at the first login. */
+  passwordHash: z.string().min(1).max(1024).optional(),
   enabled: z.boolean().optional(),
   quotaBytes: Account.shape.quotaBytes.optional(),
   recipientsPerHour: Account.shape.recipientsPerHour.optional(),

@@ -12,10 +12,10 @@ test('each message of a page has its own flags, values and octets again', () => 
   const flags = new FlagColumns()
   for (const set of [['\\Seen', 'Work'], undefined, ['\\Seen', 'Work'], []]) flags.add(set)
   const sections = new SectionColumns()
-  sections.add([inline, { kind: 'absent' }], [octets('one')])
-  sections.add([{ ...blob, lead: true }, inline], [octets('lead'), octets('')])
+  sections.add([inline, { kind: 'absent' }], [[octets('o'), octets('ne')]])
+  sections.add([{ ...blob, lead: true }, inline], [[octets('lead')], []])
   sections.add([blob, { kind: 'size', octets: 7 }], [])
-  sections.add([inline, inline], [octets('four'), octets('4')])
+  sections.add([inline, inline], [[octets('four')], [octets('4')]])
   const page = FetchedPage.parse({
     ...{ uids: [3, 5, 8, 9], modseqs: [10, 11, 12, 13], sizes: [1, 2, 3, 4] },
     ...flags.columns(),
@@ -54,7 +54,7 @@ test('each message of a page has its own flags, values and octets again', () => 
 
 test('a page of inline sections says nothing but their lengths', () => {
   const sections = new SectionColumns()
-  for (const text of ['a', 'bc', '']) sections.add([inline, inline], [octets(text), octets(text)])
+  for (const text of ['a', 'bc', '']) sections.add([inline, inline], [[octets(text)], [octets(text)]])
   const page = { uids: [1, 2, 3], modseqs: [1, 1, 1], ...sections.columns() }
   assert.deepEqual(sections.columns(), { lengths: [1, 1, 2, 2, 0, 0] })
   const texts = [...fetchedMessages(page, [sections.octets()])].map(({ sections: of = [] }) =>

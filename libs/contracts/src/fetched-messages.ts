@@ -92,14 +92,18 @@ export class SectionColumns {
     return this.#octetsHeld
   }
 
-  /** @param octets of those sections that are inline, and leads, in order */
-  add(sections: SectionBytes[], octets: readonly Uint8Array[]): void {
+  /** @param octets of those sections that are inline, and leads, in order: each in pieces */
+  add(sections: SectionBytes[], octets: readonly (readonly Uint8Array[])[]): void {
     this.#sections.push(sections)
     this.#allInline &&= sections.every(({ kind }) => kind === 'inline')
-    for (const bytes of octets) {
-      this.#lengths.push(bytes.length)
-      this.#octets.push(bytes)
-      this.#octetsHeld += bytes.length
+    for (const pieces of octets) {
+      let length = 0
+      for (const piece of pieces) {
+        this.#octets.push(piece)
+        length += piece.length
+      }
+      this.#lengths.push(length)
+      this.#octetsHeld += length
     }
   }
 

@@ -8,17 +8,17 @@ export class StorageFull extends Error {
   override readonly name = 'StorageFull'
 }
 
-/** Another process held the file for longer than we wait. Nothing of the transaction was stored. */
+/** Others held what we need for longer than we wait, or the server cannot be reached. Nothing of the transaction was stored. */
 export class StorageBusy extends Error {
   override readonly name = 'StorageBusy'
 }
 
-/** The file is damaged or is no database. Going on would make it worse. */
+/** The database is damaged or is none. Going on would make it worse. */
 export class StorageCorrupt extends Error {
   override readonly name = 'StorageCorrupt'
 }
 
-/** The disk or its permissions failed us. Whether a commit happened is not known. */
+/** The disk, the server or our rights failed us. Whether a commit happened is not known. */
 export class StorageFailed extends Error {
   override readonly name = 'StorageFailed'
 }
@@ -34,39 +34,4 @@ export class ConstraintViolated extends Error {
     super(message, options)
     this.constraint = constraint
   }
-}
-
-/** https://www.sqlite.org/rescode.html — the low byte is the primary code. */
-const kinds: Record<number, new (message: string, options: ErrorOptions) => Error> = {
-  5: StorageBusy, // SQLITE_BUSY
-  6: StorageBusy, // SQLITE_LOCKED
-  8: StorageFailed, // SQLITE_READONLY
-  10: StorageFailed, // SQLITE_IOERR
-  11: StorageCorrupt, // SQLITE_CORRUPT
-  13: StorageFull, // SQLITE_FULL
-  14: StorageFailed, // SQLITE_CANTOPEN
-  26: StorageCorrupt, // SQLITE_NOTADB
-}
-
-const SQLITE_CONSTRAINT = 19
-
-const constraints: Record<number, Constraint> = {
-  275: 'check',
-  787: 'foreignKey',
-  1299: 'notNull',
-  1555: 'unique', // primary key
-  2067: 'unique',
-  2579: 'unique', // rowid
-}
-
-/** The typed error for what node:sqlite threw; anything unknown is returned as it is. */
-export function storageError(error: unknown, path: string): unknown {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return error
-  const message = `${path}: ${error.message}`
-  const primary = error.errcode & 0xff
-  if (primary === SQLITE_CONSTRAINT) {
-    return new ConstraintViolated(constraints[error.errcode] ?? 'other', message, { cause: error })
-  }
-  const Kind = kinds[primary]
-  return Kind === undefined ? error : new Kind(message, { cause: error })
 }

@@ -1,14 +1,14 @@
 /**
- * @postbus/sql — a service's own tables: Kysely over SQLite, transactions that queue, migrations, typed failures.
+ * @postbus/sql — a service's own tables: Kysely over SQLite or PostgreSQL, transactions, migrations, typed failures.
  *
- *   const db = openSqlite<Tables>(path)
+ *   const db = openDatabase<Tables>(location, { schema: 'service', ...databaseOptions(config) })
  *   await migrate(db, migrations)
  *   await db.query.selectFrom('account').selectAll().execute()               reading: what is committed, at once
  *   await db.transaction(async (transaction) => { … transaction.query … })   writing: durable when it resolves
  *
  * Hot paths compile their statements once (`db.prepare`) and run them with `all`, `first`, `run`, `runEach`.
  */
-export type { Database, Reader, Transaction } from './database.ts'
+export type { Database, Reader, Transaction, TransactionOptions } from './database.ts'
 export {
   type Constraint,
   ConstraintViolated,
@@ -18,8 +18,12 @@ export {
   StorageFull,
 } from './errors.ts'
 export { migrate, type Migration, SchemaMismatch } from './migrate.ts'
+export { type DatabaseOptions, isPostgres, openDatabase } from './open-database.ts'
+export { openPostgres, type PostgresOptions } from './postgres/database.ts'
 export type { Param, Prepared } from './prepared.ts'
-export { copyDatabase, type DatabaseReport, examineDatabase } from './snapshot.ts'
 export { markRestored, whenRestored } from './restored.ts'
-export { openSqlite, type SqliteOptions } from './sqlite.ts'
+export type { Dialect } from './session.ts'
+export { databaseOptions, databaseSettings, type DatabaseSettings } from './settings.ts'
+export { openSqlite, type SqliteOptions } from './sqlite/database.ts'
+export { copyDatabase, type DatabaseReport, examineDatabase } from './sqlite/snapshot.ts'
 export { temporaryDatabase, temporaryFile } from './temporary.ts'

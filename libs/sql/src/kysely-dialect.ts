@@ -2,20 +2,19 @@
 import {
   type CompiledQuery,
   type DatabaseConnection,
-  type Dialect,
+  type Dialect as KyselyDialect,
   type Driver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
   type QueryResult,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
 
-import type { Executed } from './connection.ts'
-
-export interface Executor {
-  execute(sql: string, parameters: readonly unknown[]): Executed
-  iterate(sql: string, parameters: readonly unknown[]): Iterable<Record<string, unknown>>
-}
+import type { Dialect, Executor } from './session.ts'
 
 /** Kysely would queue every query behind an open stream; statements here never interleave. */
 class Adapter extends SqliteAdapter {
@@ -24,24 +23,33 @@ class Adapter extends SqliteAdapter {
   }
 }
 
-export function sqliteDialect(executor: Executor): Dialect {
-  return {
-    createDriver: () => driverOver(executor),
+const dialects: Record<Dialect, Omit<KyselyDialect, 'createDriver'>> = {
+  sqlite: {
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new Adapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
-  }
+  },
+  postgres: {
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+    createAdapter: () => new PostgresAdapter(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+  },
+}
+
+export function queriesOver<DB>(executor: Executor): Kysely<DB> {
+  return new Kysely<DB>({ dialect: { ...dialects[executor.dialect], createDriver: () => driverOver(executor) } })
 }
 
 function driverOver(executor: Executor): Driver {
   const connection: DatabaseConnection = {
     async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-      const { rows, changes, insertId } = executor.execute(sql, parameters)
+      const { rows, changes, insertId } = await executor.execute(sql, parameters, false)
       // Kysely's Row is what the query builder says of the SQL it wrote.
-      return { rows: rows as Row[], numAffectedRows: BigInt(changes), insertId: BigInt(insertId) }
+      const result = { rows: rows as Row[], numAffectedRows: BigInt(changes) }
+      return insertId === undefined ? result : { ...result, insertId: BigInt(insertId) }
     },
     async *streamQuery<Row>({ sql, parameters }: CompiledQuery): AsyncGenerator<QueryResult<Row>> {
-      for (const row of executor.iterate(sql, parameters)) yield { rows: [row as Row] }
+      for await (const row of executor.iterate(sql, parameters)) yield { rows: [row as Row] }
     },
   }
   const refuse = async (): Promise<never> => {

@@ -3,19 +3,25 @@
  * process at a time (the others wait, and find it done).
  *
  * The steps are the same for every dialect, in name and order; each says in the dialect's own SQL what it does, because
- * that is where databases differ most.
+ * that is where databases differ most. On PostgreSQL processes of the previous version go on working meanwhile: a step adds, and takes away
+ * or changes the meaning of nothing that version uses.
  */
 import type { Database, Transaction } from './database.ts'
 import { StorageBusy } from './errors.ts'
+import type { Dialect } from './session.ts'
+
+/** SQL, or a function where rows must be worked over; it knows the tables of its own time only. */
+export type Step = string | ((transaction: Transaction<unknown>) => Promise<void>)
 
 export interface Migration {
   /** `0001-what-it-does`; never changed after a release. */
   readonly name: string
-  /** SQL, or a function where rows must be worked over; it knows the tables of its own time only. */
-  readonly sqlite: string | ((transaction: Transaction<unknown>) => Promise<void>)
+  readonly sqlite: Step
+  /** Text columns say `collate "C"`: see database.ts. Absent: the service keeps these tables in SQLite only. */
+  readonly postgres?: Step
 }
 
-/** The file is newer than this program, or belongs to another one. */
+/** The database is newer than this program, or belongs to another one. */
 export class SchemaMismatch extends Error {
   override readonly name = 'SchemaMismatch'
 }
@@ -24,18 +30,34 @@ type VersionTable = {
   schema_version: { version: number; name: string; applied_at: string }
 }
 
-/** A step of another process may take this long. */
-const LOCK_WAIT_MS = 5 * 60_000
+const versionTable = (schema: string): Record<Dialect, string> => ({
+  sqlite:
+    'create table if not exists schema_version (version integer primary key, name text not null, applied_at text not null) strict',
+  // Asked first: whoever was only given a schema may not make one, not even one that exists.
+  postgres: `
+    do $$ begin
+      if to_regnamespace('${schema}') is null then create schema ${schema}; end if;
+      if to_regclass('${schema}.schema_version') is null then
+        create table ${schema}.schema_version
+          (version integer primary key, name text collate "C" not null, applied_at text collate "C" not null);
+      end if;
+    end $$`,
+})
+
+/** A step of another process may take this long, or a server to come up. */
+const WAIT_MS = 5 * 60_000
+/** Steps take turns; what other transactions do goes on. */
+const OPTIONS = { locks: ['schema_version'], statementTimeoutMs: 0 }
 
 /** @returns the names of the steps that were taken now */
 export async function migrate<DB>(db: Database<DB>, migrations: readonly Migration[]): Promise<string[]> {
   const taken: string[] = []
   // Whatever the service's tables are, this one is ours.
   const versioned = db as unknown as Database<VersionTable>
-  const deadline = performance.now() + LOCK_WAIT_MS
+  const deadline = performance.now() + WAIT_MS
   for (;;) {
     try {
-      const step = await versioned.transaction((transaction) => takeStep(transaction, migrations, db.name))
+      const step = await versioned.transaction((transaction) => takeStep(transaction, migrations, db), OPTIONS)
       if (step === null) return taken
       taken.push(step)
     } catch (error) {
@@ -48,11 +70,9 @@ export async function migrate<DB>(db: Database<DB>, migrations: readonly Migrati
 async function takeStep(
   transaction: Transaction<VersionTable>,
   migrations: readonly Migration[],
-  name: string,
+  { name, schema, dialect }: Pick<Database<unknown>, 'name' | 'schema' | 'dialect'>,
 ): Promise<string | null> {
-  await transaction.exec(
-    'create table if not exists schema_version (version integer primary key, name text not null, applied_at text not null) strict',
-  )
+  await transaction.exec(versionTable(schema)[dialect])
   const versions = transaction.query
   const done = await versions.selectFrom('schema_version').selectAll().orderBy('version').execute()
   if (done.length > migrations.length) {
@@ -64,8 +84,10 @@ async function takeStep(
   })
   const next = migrations[done.length]
   if (next === undefined) return null
-  if (typeof next.sqlite === 'string') await transaction.exec(next.sqlite)
-  else await next.sqlite(transaction as unknown as Transaction<unknown>)
+  const step = next[dialect]
+  if (step === undefined) throw new SchemaMismatch(`${name}: step '${next.name}' is for SQLite only`)
+  if (typeof step === 'string') await transaction.exec(step)
+  else await step(transaction as unknown as Transaction<unknown>)
   await versions
     .insertInto('schema_version')
     .values({ version: done.length + 1, name: next.name, applied_at: new Date().toISOString() })

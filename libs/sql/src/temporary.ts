@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import type { Database } from './database.ts'
 import { type Migration, migrate } from './migrate.ts'
-import { openSqlite } from './sqlite.ts'
+import { openSqlite } from './sqlite/database.ts'
 
 interface Test {
   after(clean: () => Promise<void> | void): void

@@ -35,14 +35,18 @@ export async function testCertificate(t: TestContext, options: CertificateOption
   const certFile = join(directory, 'cert.pem')
   const keyFile = join(directory, 'key.pem')
   const renew = async (): Promise<string> => {
-    const { cert, key } = await issue(options)
+    const { cert, key } = await issueCertificate(options)
     await Promise.all([writeFile(certFile, cert), writeFile(keyFile, key)])
     return cert
   }
   return { certFile, keyFile, ca: await renew(), renew }
 }
 
-async function issue({ name = 'localhost', expired }: CertificateOptions): Promise<{ cert: string; key: string }> {
+/** PEM, self-signed, for a day. */
+export async function issueCertificate({
+  name = 'localhost',
+  expired,
+}: CertificateOptions): Promise<{ cert: string; key: string }> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {

@@ -8,6 +8,10 @@ import { UsageError, textOption, type Command, type OptionValues } from './comma
 export const passwordOptions = {
   'password-stdin': { type: 'boolean', help: 'read the password from standard input' },
   'ask-password': { type: 'boolean', help: 'ask for it on the terminal, without echo' },
+  'password-hash-stdin': {
+    type: 'boolean',
+    help: 'read its hash by another system, as in a passwd file or of `doveadm pw`; it becomes ours at the first login',
+  },
   'generate-password': { type: 'boolean', help: 'make one and print it' },
   password: {
     type: 'string',
@@ -17,18 +21,21 @@ export const passwordOptions = {
 
 export interface Chosen {
   password: string | undefined
+  /** Of another system, in place of a password. */
+  passwordHash?: string
   /** To be shown, because nobody knows it yet. */
   generated: boolean
 }
 
 /** @param ask whether to ask on the terminal, if there is one, when no option says otherwise; an empty answer is none */
 export async function choosePassword(options: OptionValues, ask: boolean): Promise<Chosen> {
-  const ways = ['password-stdin', 'ask-password', 'generate-password', 'password'].filter(
+  const ways = ['password-stdin', 'password-hash-stdin', 'ask-password', 'generate-password', 'password'].filter(
     (name) => options[name] !== undefined,
   )
   if (ways.length > 1) throw new UsageError(`only one of --${ways.join(', --')}`)
   if (options['generate-password']) return { password: generatedPassword(), generated: true }
   if (options['password-stdin']) return { password: await firstLine(), generated: false }
+  if (options['password-hash-stdin']) return { password: undefined, passwordHash: await firstLine(), generated: false }
   const argument = textOption(options, 'password')
   const wanted = options['ask-password'] === true || (ask && process.stdin.isTTY)
   if (argument !== undefined || !wanted) return { password: argument, generated: false }

@@ -30,6 +30,7 @@ import { dkimCommands } from './commands/dkim.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { domainCommands } from './commands/domain.ts'
 import { mailboxCommands } from './commands/mailbox.ts'
+import { migrateCommands } from './commands/migrate.ts'
 import { queueCommands } from './commands/queue.ts'
 import { transportCommands } from './commands/transport.ts'
 import { whereCommand } from './commands/where.ts'
@@ -57,6 +58,7 @@ const commands: readonly (Command | LocalCommand)[] = [
   ...groupCommands,
   ...listCommands,
   ...mailboxCommands,
+  ...migrateCommands,
   ...queueCommands,
   ...transportCommands,
   ...deadCommands,

@@ -2,12 +2,19 @@
 import { invalid } from '../refusal.ts'
 import type { Credential } from '../store.ts'
 import type { Hasher } from './hasher.ts'
+import { foreignVerifier } from './foreign-hash.ts'
 import { type HashParameters, hashPassword, preparePassword, scramKeys } from './password.ts'
 
 export interface CredentialSettings {
   parameters: HashParameters
   scramIterations: number
   minLength: number
+}
+
+/** @param hash of another system; @throws Refusal where we could never tell whether a password fits it */
+export function takeOver(hash: string): Credential {
+  if (foreignVerifier(hash) === null) throw invalid('passwordHash', 'of a kind that is not known here, or too costly')
+  return { passwordHash: hash, scram: null }
 }
 
 export async function makeCredential(

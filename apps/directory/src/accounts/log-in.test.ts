@@ -42,6 +42,7 @@ async function directory(_: TestContext, over: { hash?: string; hasher?: Hasher 
     hasher,
     parameters: cheap,
     scramIterations: scram.iterations,
+    verifyForeignHash: async () => false,
     dummyHash: await hashPassword('nobody', cheap),
     throttle: new Throttle(settings, () => clock.now),
     memory: new LoginMemory({ forMs: 60_000, maxEntries: 100 }, () => clock.now),

@@ -9,6 +9,7 @@ import type { LoginMemory } from './login-memory.ts'
 import {
   type HashParameters,
   hashPassword,
+  isOurs,
   isOutdated,
   preparePassword,
   scramKeys,
@@ -29,6 +30,8 @@ export interface LoginTools {
   memory: LoginMemory
   parameters: HashParameters
   scramIterations: number
+  /** Whether a hash of another system is that of the password as typed. */
+  verifyForeignHash(password: string, stored: string): Promise<boolean>
   /** A hash of a password nobody has, for accounts that do not exist. */
   dummyHash: string
 }
@@ -37,6 +40,8 @@ export type LoginCause =
   | 'noSuchAccount'
   | 'disabled'
   | 'noPassword'
+  /** A hash of another system lets in whoever sends the password; SCRAM works after that. */
+  | 'noScramKeys'
   | 'wrongPassword'
   /** Of a SCRAM exchange: forged, or too old. */
   | 'challengeInvalid'
@@ -58,7 +63,7 @@ export async function logIn(
   tools: LoginTools,
 ): Promise<Login> {
   return attempted(username, clientAddress, ports, tools, (name) =>
-    checkPassword(name, preparePassword(password), ports, tools),
+    checkPassword(name, { typed: password, prepared: preparePassword(password) }, ports, tools),
   )
 }
 
@@ -94,12 +99,17 @@ export async function loginName(username: string, ports: Pick<LoginPorts, 'domai
   return domain?.kind === 'alias' && domain.target !== null ? { ...name, domain: domain.target } : name
 }
 
-/** @param password prepared; null where preparation prohibits it, so that nobody can have it */
+interface Password {
+  typed: string
+  /** Null where preparation prohibits it, so that nobody can have it. */
+  prepared: string | null
+}
+
 async function checkPassword(
   name: Name | null,
-  password: string | null,
+  { typed, prepared: password }: Password,
   ports: LoginPorts,
-  { memory, hasher, dummyHash, parameters, scramIterations }: LoginTools,
+  { memory, hasher, dummyHash, parameters, scramIterations, verifyForeignHash }: LoginTools,
 ): Promise<AccountRecord | LoginCause> {
   const account = name === null ? undefined : await ports.accountNamed(name)
   const credential = account?.enabled ? await ports.credential(account.account) : undefined
@@ -110,14 +120,17 @@ async function checkPassword(
     return password === null ? 'wrongPassword' : 'noPassword'
   }
   if (memory.knows(account.account, account.credentialVersion, password)) return account
-  const right = await hasher.run(() => verifyPassword(password, credential.passwordHash))
+  const { passwordHash, scram } = credential
+  const right = await hasher.run(() =>
+    isOurs(passwordHash) ? verifyPassword(password, passwordHash) : verifyForeignHash(typed, passwordHash),
+  )
   if (!right) return 'wrongPassword'
-  if (isOutdated(credential.passwordHash, parameters) || credential.scram.iterations !== scramIterations) {
+  if (isOutdated(passwordHash, parameters) || scram?.iterations !== scramIterations) {
     const renewed = await hasher.run(async () => ({
       passwordHash: await hashPassword(password, parameters),
       scram: await scramKeys(password, scramIterations),
     }))
-    await ports.renewCredential(account.account, credential.passwordHash, renewed)
+    await ports.renewCredential(account.account, passwordHash, renewed)
   }
   memory.remember(account.account, account.credentialVersion, password)
   return account

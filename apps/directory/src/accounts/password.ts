@@ -14,7 +14,7 @@ import { promisify } from 'node:util'
 import saslprep from '@mongodb-js/saslprep'
 import { scramKeysOf } from '@postbus/sasl'
 
-import type { Credential } from '../store.ts'
+import type { ScramCredential } from '../store.ts'
 
 const argon2Async = promisify(argon2)
 
@@ -50,14 +50,18 @@ export async function verifyPassword(password: string, phc: string): Promise<boo
   return timingSafeEqual(await argon2id(password, { ...parameters, tagBytes: hash.length }), hash)
 }
 
-/** Made under other parameters than are wanted now. */
-export function isOutdated(phc: string, { memoryKiB, passes }: HashParameters): boolean {
-  const parameters = parsePhc(phc)
+/** Or that of another system, which foreign-hash.ts knows. */
+export const isOurs = (hash: string): boolean => PHC.test(hash)
+
+/** Not made as it would be now. */
+export function isOutdated(hash: string, { memoryKiB, passes }: HashParameters): boolean {
+  if (!isOurs(hash)) return true
+  const parameters = parsePhc(hash)
   return parameters.memoryKiB !== memoryKiB || parameters.passes !== passes
 }
 
 /** RFC 5802 §3: what a server keeps. @param password prepared */
-export async function scramKeys(password: string, iterations: number): Promise<Credential['scram']> {
+export async function scramKeys(password: string, iterations: number): Promise<ScramCredential> {
   const salt = randomBytes(SALT_BYTES)
   return { salt, iterations, ...(await scramKeysOf(password, salt, iterations)) }
 }

@@ -87,6 +87,7 @@ async function checkProof(name: Name | null, messages: ScramProof, ports: LoginP
   if (account === undefined) return 'noSuchAccount' satisfies LoginCause
   if (!account.enabled) return 'disabled' satisfies LoginCause
   if (credential === undefined) return 'noPassword' satisfies LoginCause
+  if (credential.scram === null) return 'noScramKeys' satisfies LoginCause
   const signature = verifyScramProof(credential.scram, messages)
   return signature === null ? ('wrongPassword' satisfies LoginCause) : { account, signature }
 }

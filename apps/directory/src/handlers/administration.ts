@@ -2,8 +2,9 @@
 import type { Bus, Stoppable } from '@postbus/bus'
 import * as contracts from '@postbus/contracts'
 import type { Logger } from 'pino'
+import type { z } from 'zod'
 
-import { type CredentialSettings, makeCredential } from '../accounts/credentials.ts'
+import { type CredentialSettings, makeCredential, takeOver } from '../accounts/credentials.ts'
 import type { Hasher } from '../accounts/hasher.ts'
 import { deleteAccount, accountView, insertAccount, updateAccount } from '../administration/accounts.ts'
 import { aliasView, deleteAlias, insertAlias, updateAlias } from '../administration/aliases.ts'
@@ -12,6 +13,7 @@ import { deleteDomain, domainView, insertDomain, updateDomain } from '../adminis
 import { domainField, nameField } from '../administration/fields.ts'
 import { deleteTransport, insertTransport, transportView, updateTransport } from '../administration/transports.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
+import { invalid } from '../refusal.ts'
 import type { DirectoryStore, DirectoryWriter, DkimKeyName, Name } from '../store.ts'
 import type { Answer } from './answer.ts'
 
@@ -40,8 +42,11 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
     return result
   }
 
-  const credentialOf = async (password: string | undefined) =>
-    password === undefined ? null : makeCredential(password, credentials, hasher)
+  async function credentialOf({ password, passwordHash }: z.output<typeof contracts.changeAccount.input>) {
+    if (passwordHash === undefined) return password === undefined ? null : makeCredential(password, credentials, hasher)
+    if (password !== undefined) throw invalid('passwordHash', 'not beside a password')
+    return takeOver(passwordHash)
+  }
 
   const { addDomain, changeDomain, removeDomain, listDomains } = contracts
   const { addAccount, changeAccount, removeAccount, listAccounts } = contracts
@@ -69,12 +74,12 @@ export function answerAdministration(answer: Answer, tools: Tools): Promise<Stop
     }),
 
     answer(addAccount, async (input, { log }) => {
-      const credential = await credentialOf(input.password)
+      const credential = await credentialOf(input)
       const { address } = input
       return changed(addAccount, log, { address }, (writer) => insertAccount(input, credential, writer, new Date()))
     }),
     answer(changeAccount, async (input, { log }) => {
-      const credential = await credentialOf(input.password)
+      const credential = await credentialOf(input)
       const { address } = input
       return changed(changeAccount, log, { address }, (writer) => updateAccount(input, credential, writer))
     }),

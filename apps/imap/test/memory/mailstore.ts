@@ -198,7 +198,10 @@ export class MemoryMailstore {
           if (marks) store.#changed(mailbox)
           flags.add(want.flags || marks ? message.flags : undefined)
           const { answers, strings } = cut(message, want.sections)
-          sections.add(answers, strings)
+          sections.add(
+            answers,
+            strings.map((string) => [string]),
+          )
         }
         const page = {
           uids: messages.map(({ uid }) => uid),

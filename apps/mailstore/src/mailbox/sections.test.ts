@@ -35,7 +35,7 @@ async function text(content: HeldContent, ...sections: Section[]): Promise<(stri
   const cut = await cutSections(content, sections)
   let next = 0
   return cut.sections.map(({ kind }) =>
-    kind === 'inline' ? Buffer.from(cut.bytes[next++] ?? []).toString('latin1') : null,
+    kind === 'inline' ? Buffer.concat(cut.bytes[next++] ?? []).toString('latin1') : null,
   )
 }
 
@@ -117,7 +117,7 @@ test('what is long comes from the blob, led by what the blob does not have', asy
     { kind: 'inline' },
   ])
   assert.deepEqual(
-    bytes.map((part) => Buffer.from(part).toString()),
+    bytes.map((pieces) => Buffer.concat(pieces).toString()),
     [PREFIX, PREFIX.slice(10), PREFIX + HEADER, 'xxxxx'.repeat(2)],
   )
 })

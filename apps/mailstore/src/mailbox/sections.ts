@@ -26,7 +26,7 @@ export interface HeldContent {
   /** As much of the header as is held beside the structure. */
   header: Uint8Array
   blob: { key: string; offset: number } | null
-  /** Octets `[start, end)` of the content. */
+  /** Octets `[start, end)` of the content; perhaps a view of what is held. */
   read(start: number, end: number): Promise<Uint8Array>
   /** All of it, for one pass. */
   octets(): AsyncIterable<Uint8Array>
@@ -37,7 +37,8 @@ export const MAX_HEADER_BYTES = 1024 * 1024
 
 interface Cut {
   sections: SectionBytes[]
-  bytes: Uint8Array[]
+  /** Of each section that is inline and each lead, in order: its octets, in pieces. */
+  bytes: (readonly Uint8Array[])[]
 }
 
 /** Whether a section needs more than the message's own header. */
@@ -93,7 +94,7 @@ async function addRange(cut: Cut, content: HeldContent, range: Range): Promise<v
   const { blob, prefix } = content
   if (blob === null || length <= MAX_INLINE_BYTES) {
     cut.sections.push({ kind: 'inline' })
-    cut.bytes.push(await readRange(content, range))
+    cut.bytes.push(await readPieces(content, range))
     return
   }
   const lead = prefix.subarray(range.start, range.end)
@@ -104,7 +105,7 @@ async function addRange(cut: Cut, content: HeldContent, range: Range): Promise<v
     return
   }
   cut.sections.push({ kind: 'blob', ...bytes, lead: true })
-  cut.bytes.push(lead)
+  cut.bytes.push([lead])
 }
 
 type Decoding = 'base64' | 'quoted-printable'
@@ -153,7 +154,7 @@ async function addDecoded(
   const { blob, prefix } = content
   if (blob === null || from + length <= decoded.start.length) {
     cut.sections.push({ kind: 'inline' })
-    cut.bytes.push(decoded.start.subarray(from, from + length))
+    cut.bytes.push([decoded.start.subarray(from, from + length)])
     return
   }
   cut.sections.push({
@@ -201,17 +202,20 @@ async function addFields(cut: Cut, content: HeldContent, section: Section, range
   const fields = selectFields(header, section.fields ?? [], section.kind === 'fieldsNot')
   const { start, end } = partOf({ start: 0, end: fields.length }, section.partial)
   cut.sections.push({ kind: 'inline' })
-  cut.bytes.push(fields.subarray(start, end))
+  cut.bytes.push([fields.subarray(start, end)])
 }
 
-/** `[start, end)` of the message; perhaps a view of what is held. */
-export async function readRange({ prefix, header, read }: HeldContent, { start, end }: Range): Promise<Uint8Array> {
+/** `[start, end)` of the message, as far as possible in views of what is held. */
+async function readPieces({ prefix, header, read }: HeldContent, { start, end }: Range): Promise<Uint8Array[]> {
   const from = Math.max(start - prefix.length, 0)
   const to = Math.max(end - prefix.length, 0)
-  const rest = to <= header.length ? header.subarray(from, to) : await read(from, to)
-  if (start >= prefix.length) return rest
-  const bytes = new Uint8Array(end - start)
-  bytes.set(prefix.subarray(start, end))
-  bytes.set(rest, Math.min(prefix.length, end) - start)
-  return bytes
+  const pieces = [prefix.subarray(start, end), header.subarray(from, to)].filter(({ length }) => length > 0)
+  if (to > header.length) pieces.push(await read(Math.max(from, header.length), to))
+  return pieces
+}
+
+async function readRange(content: HeldContent, range: Range): Promise<Uint8Array> {
+  const pieces = await readPieces(content, range)
+  const [first, ...others] = pieces
+  return first !== undefined && others.length === 0 ? first : Buffer.concat(pieces)
 }

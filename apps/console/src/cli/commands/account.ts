@@ -44,8 +44,9 @@ export const accountCommands: Command[] = [
     options: { ...passwordOptions, ...settingOptions },
     async run({ bus, args, options }) {
       const [address] = take(args, '<address>')
-      const { password, generated } = await choosePassword(options, true)
-      const account = await bus.request(addAccount, { address, ...given({ password }), ...settings(options) })
+      const { password, passwordHash, generated } = await choosePassword(options, true)
+      const secret = given({ password, passwordHash })
+      const account = await bus.request(addAccount, { address, ...secret, ...settings(options) })
       return shown(account, generated ? password : undefined)
     },
   },
@@ -98,10 +99,10 @@ export const accountCommands: Command[] = [
       const [address] = take(args, '<address>')
       if (options['enable'] && options['disable']) throw new UsageError('--enable or --disable, not both')
       const enabled = options['enable'] ? true : options['disable'] ? false : undefined
-      const { password, generated } = await choosePassword(options, false)
+      const { password, passwordHash, generated } = await choosePassword(options, false)
       const account = await bus.request(changeAccount, {
         address,
-        ...given({ password, enabled }),
+        ...given({ password, passwordHash, enabled }),
         ...settings(options),
       })
       return shown(account, generated ? password : undefined)

@@ -1,9 +1,6 @@
 /** postbus mailbox …: an account's mail, listed, in and out, checked, and back from where it was expunged to. */
-import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 
 import { localBlobs } from '@postbus/blobs'
 import { type ExpungedMessage, type Fault, MAX_RESTORED } from '@postbus/contracts'
@@ -12,8 +9,7 @@ import { layoutOf } from '@postbus/profile'
 import { connectImapSource, parseImapUrl } from '../../adapters/imap-client.ts'
 import { Mailboxes } from '../../adapters/mailboxes.ts'
 import { exportMail } from '../../mailbox/export-mail.ts'
-import { type Imported, importMail } from '../../mailbox/import-mail.ts'
-import { Journal } from '../../mailbox/journal.ts'
+import type { Imported } from '../../mailbox/import-mail.ts'
 import type { MailSource } from '../../mailbox/mail.ts'
 import { maildirSink } from '../../mailbox/maildir-sink.ts'
 import { maildirSource } from '../../mailbox/maildir-source.ts'
@@ -30,6 +26,7 @@ import {
   UsageError,
 } from '../command.ts'
 import { dataDirectory } from '../connect.ts'
+import { importFrom } from '../import.ts'
 import { knownPassword } from '../password.ts'
 import { bar } from '../status-line.ts'
 import { bytes, facts, span, table } from '../table.ts'
@@ -113,29 +110,15 @@ export const mailboxCommands: Command[] = [
       ca: { type: 'string', help: 'of the other server: PEM file of who signed its certificate' },
     },
     async run(context) {
-      const { args, options, status, env } = context
+      const { args, options } = context
       const [, from] = take(args, '<address>', '<source>')
       const account = await opened(context)
-      const source = await sourceOf(from, options)
-      const dryRun = options['dry-run'] === true
-      try {
-        const of = { source: source.id, account: account.account }
-        const path = textOption(options, 'journal') ?? journalPath(of, env)
-        const journal = dryRun && !existsSync(path) ? null : await Journal.open(path, of)
-        try {
-          const value = await importMail(source, account, journal, {
-            ...{ only: listOption(options, 'mailbox') ?? [], into: textOption(options, 'into') ?? null, dryRun },
-            onProgress: ({ mailbox, done, total, bytes: octets }) =>
-              status(`${bar(done, total)}  ${bytes(octets)}  ${mailbox}`),
-          })
-          status(null)
-          return imported(value, path)
-        } finally {
-          await journal?.close()
-        }
-      } finally {
-        await source.close()
+      const journal = textOption(options, 'journal')
+      const call = {
+        ...{ only: listOption(options, 'mailbox') ?? [], into: textOption(options, 'into') ?? null },
+        ...{ dryRun: options['dry-run'] === true, ...(journal !== undefined && { journal }) },
       }
+      return imported(await importFrom(await sourceOf(from, options), account, call, context))
     },
   },
   {
@@ -216,8 +199,9 @@ export const mailboxCommands: Command[] = [
 ]
 
 /** Large messages lie beside the bus, where mailstore and its front ends have them. */
-async function opened({ bus, args, options, env, by }: CommandContext): Promise<Mailboxes> {
-  const [address = ''] = args
+const opened = (context: CommandContext): Promise<Mailboxes> => openedAt(context.args[0] ?? '', context)
+
+export async function openedAt(address: string, { bus, options, env, by }: CommandContext): Promise<Mailboxes> {
   const blobs = env['BLOBS_DIR'] ?? layoutOf(dataDirectory(textOption(options, 'data'))).blobs
   return Mailboxes.open(bus, localBlobs(blobs), { address, by })
 }
@@ -241,21 +225,15 @@ async function sourceOf(from: string, options: OptionValues): Promise<MailSource
   })
 }
 
-/** One that does not change as long as source and account do not. */
-function journalPath({ source, account }: { source: string; account: string }, env: NodeJS.ProcessEnv): string {
-  const state = env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? homedir(), '.local', 'state')
-  const name = createHash('sha256').update(`${account}\0${source}`).digest('hex').slice(0, 16)
-  return join(state, 'postbus', `import-${name}.jsonl`)
-}
-
-function imported(value: Imported, journal: string): Answer {
+function imported(value: Imported & { journal: string }): Answer {
+  const { journal } = value
   const rows = value.mailboxes.map(({ from, to, messages, bytes: octets, taken }) => [
     ...[from, from === to ? '' : to, messages, bytes(octets), taken],
   ])
   const failed = value.failed.slice(0, MAX_NAMED).map(({ mailbox, key, reason }) => [mailbox, key, reason])
   const more = value.failed.length > MAX_NAMED ? [`… and ${value.failed.length - MAX_NAMED} more`] : []
   return {
-    value: { ...value, journal },
+    value,
     text: [
       table(['mailbox', 'as', 'messages', 'size', 'were taken'], rows),
       ...(failed.length > 0 ? [`not taken:\n${table(['mailbox', 'message', 'reason'], failed)}`] : []),

@@ -11,9 +11,10 @@ import type {
   DomainRecord,
   Name,
   NameRecord,
+  ScramCredential,
   TransportRecord,
 } from '../../store.ts'
-import type { Tables } from './tables.ts'
+import { NO_SCRAM, type Tables } from './tables.ts'
 
 type DomainRow = Omit<Tables['domain'], 'id'>
 type AccountRow = Omit<Tables['account'], 'id'> & { domain: string; local_part: string }
@@ -116,12 +117,7 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
       return (
         row && {
           passwordHash: row.password_hash,
-          scram: {
-            salt: row.scram_salt,
-            iterations: row.scram_iterations,
-            storedKey: row.scram_stored_key,
-            serverKey: row.scram_server_key,
-          },
+          scram: scramOf(row),
         }
       )
     },
@@ -256,6 +252,16 @@ function accountOf(row: AccountRow): AccountRecord {
     messagesPerHour: row.messages_per_hour,
     credentialVersion: row.credential_version,
     createdAt: row.created_at,
+  }
+}
+
+function scramOf(row: Tables['credential']): ScramCredential | null {
+  if (row.scram_iterations === NO_SCRAM) return null
+  return {
+    salt: row.scram_salt,
+    iterations: row.scram_iterations,
+    storedKey: row.scram_stored_key,
+    serverKey: row.scram_server_key,
   }
 }
 

@@ -1,6 +1,9 @@
 /** The rows as they stand in migrations.ts. */
 import type { Generated } from 'kysely'
 
+/** As `scram_iterations`: there are no SCRAM keys. */
+export const NO_SCRAM = 0
+
 export type Tables = {
   domain: {
     id: Generated<number>

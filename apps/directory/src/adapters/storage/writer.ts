@@ -11,7 +11,7 @@ import type {
   TransportRecord,
 } from '../../store.ts'
 import { type Reads, readerOver } from './reader.ts'
-import type { Tables } from './tables.ts'
+import { NO_SCRAM, type Tables } from './tables.ts'
 
 export function writerOver(transaction: Transaction<Tables>, reads: Reads): DirectoryWriter {
   const { query } = transaction
@@ -175,10 +175,12 @@ function transportRow({ name, match, action, policy, createdAt }: TransportRecor
   }
 }
 
+const NOTHING = new Uint8Array()
+
 export const credentialRow = ({ passwordHash, scram }: Credential) => ({
   password_hash: passwordHash,
-  scram_salt: scram.salt,
-  scram_iterations: scram.iterations,
-  scram_stored_key: scram.storedKey,
-  scram_server_key: scram.serverKey,
+  scram_salt: scram?.salt ?? NOTHING,
+  scram_iterations: scram?.iterations ?? NO_SCRAM,
+  scram_stored_key: scram?.storedKey ?? NOTHING,
+  scram_server_key: scram?.serverKey ?? NOTHING,
 })

@@ -35,8 +35,13 @@ const weights: Partial<Record<keyof Writes, number>> = {
   repair: 40,
 }
 
-/** One at a time: the connection is in one read transaction or in none. */
 export function readingFrom(db: MailDatabase, operations: ReadOperations): Reading {
+  const atOneMoment = snapshots(db)
+  return (kind, input) => atOneMoment(() => operations[kind](db, input))
+}
+
+/** One at a time: the connection is in one read transaction or in none. */
+export function snapshots(db: MailDatabase): <R>(work: () => Promise<R>) => Promise<R> {
   const begin = db.prepare((query) => sql`begin`.compile(query))
   const commit = db.prepare((query) => sql`commit`.compile(query))
   const snapshot = async <R>(work: () => Promise<R>): Promise<R> => {
@@ -48,8 +53,8 @@ export function readingFrom(db: MailDatabase, operations: ReadOperations): Readi
     }
   }
   let last: Promise<unknown> = Promise.resolve()
-  return (kind, input) => {
-    const result = last.then(() => snapshot(() => operations[kind](db, input))).catch(asUnavailable)
+  return (work) => {
+    const result = last.then(() => snapshot(work)).catch(asUnavailable)
     last = result.catch(() => {})
     return result
   }

@@ -1,12 +1,14 @@
 /**
  * A SQLite file (WAL, synchronous=FULL) behind the storage port: one thread writes, several read, and one fills
  * the text index. A search never stalls a
- * delivery, and neither of them stalls the event loop. Several processes may use one file.
+ * delivery, and neither of them stalls the event loop. One message is read right here: waking a thread takes longer.
+ * Several processes may use one file.
  */
 import { migrate, openSqlite } from '@postbus/sql'
 
 import type { MailStorage, Outcome, Reads, Writes } from '../../mailbox/storage.ts'
 import { migrations } from './migrations.ts'
+import { nearReader } from './near-reader.ts'
 import { defaultLimits, type StorageLimits } from './operation.ts'
 import type { Indexed } from './text-index/indexing.ts'
 import { createTextIndex, textIndexPath } from './text-index/schema.ts'
@@ -38,6 +40,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   const data = { path, index, blobs, cacheBytes, limits: { ...defaultLimits, ...options.limits } }
   const writer = new StorageThread({ ...data, role: 'write' })
   const indexer = new StorageThread({ ...data, role: 'index' })
+  const near = nearReader(path, blobs)
   const readers = Array.from({ length: readThreads }, () => new StorageThread({ ...data, role: 'read' }))
 
   // Searches and checks keep to the last thread: whoever else reads, deliveries first of all, must not find every thread searching.
@@ -49,8 +52,8 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   }
   return {
     async read<Kind extends keyof Reads>(kind: Kind, input: Reads[Kind]['input']) {
-      // The far end is thread.ts, with the types of the port.
-      return (await readerFor(kind).call(kind, input)) as Reads[Kind]['output']
+      // The far end is thread.ts, with the types of the port; so is the near one.
+      return (await (near.read(kind, input) ?? readerFor(kind).call(kind, input))) as Reads[Kind]['output']
     },
     async write<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']) {
       return (await writer.call(kind, input)) as Outcome<Writes[Kind]['output']>
@@ -61,7 +64,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
       return step
     },
     async close() {
-      await Promise.all([writer, indexer, ...readers].map((thread) => thread.close()))
+      await Promise.all([near, writer, indexer, ...readers].map((one) => one.close()))
     },
   }
 }

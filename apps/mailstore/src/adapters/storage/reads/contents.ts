@@ -138,8 +138,12 @@ function opener(db: MailDatabase, blobs: Blobs) {
       if (body === undefined) throw new Error(`content ${row.content} has no body`)
       return body
     }
-    const read = async (start: number, end: number) =>
-      end <= headerSize ? header.slice(start, end) : join(header, await whole(), headerSize, start, end)
+    const read = async (start: number, end: number) => {
+      if (end <= headerSize) return header.subarray(start, end)
+      const rest = await whole()
+      if (start >= headerSize) return rest.subarray(start - headerSize, end - headerSize)
+      return Buffer.concat([header.subarray(start), rest.subarray(0, end - headerSize)])
+    }
     const octets = async function* () {
       yield header
       yield await whole()
@@ -147,17 +151,6 @@ function opener(db: MailDatabase, blobs: Blobs) {
     return { ...common, blob: null, read, octets }
   }
   return { open, bodyOf }
-}
-
-/** `[start, end)` of header and body, as bytes of their own. */
-function join(header: Uint8Array, body: Uint8Array, headerSize: number, start: number, end: number): Uint8Array {
-  const bytes = new Uint8Array(end - start)
-  if (start < headerSize) bytes.set(header.subarray(start, Math.min(end, headerSize)))
-  if (end > headerSize) {
-    const from = Math.max(start - headerSize, 0)
-    bytes.set(body.subarray(from, end - headerSize), from + headerSize - start)
-  }
-  return bytes
 }
 
 async function readBlob(blobs: Blobs, key: string, offset: number, length: number): Promise<Uint8Array> {

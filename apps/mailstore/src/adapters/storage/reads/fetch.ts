@@ -18,8 +18,10 @@ import type { Tables } from '../schema.ts'
 import { numbers } from '../tables.ts'
 import { contentsOf } from './contents.ts'
 
-/** Rows of one page with envelopes, structures or bytes: some milliseconds. */
+/** Rows of one page with envelopes, structures or headers: some milliseconds. */
 const MAX_ROWS_WITH_TEXT = 500
+/** With whole messages a page is full of octets long before; what is read beyond that is read again. */
+const MAX_ROWS_WITH_BODY = 100
 /** A page ends when its texts or its bytes reach this; what waits for a slow reader is at most a page or two. */
 const MAX_PAGE_BYTES = 192 * 1024
 
@@ -38,7 +40,11 @@ export function fetch(db: MailDatabase, blobs: Blobs): ReadOperation<'fetch'> {
   return async (reader, { uids, want, changedSince, ...of }) => {
     const wantsTexts = want.envelope || want.structure || want.basicStructure
     const wantsContents = want.preview || want.sections.length > 0
-    const limit = wantsTexts || wantsContents ? MAX_ROWS_WITH_TEXT : MAX_FETCHED_IN_ROW
+    const limit = needsBody(want)
+      ? MAX_ROWS_WITH_BODY
+      : wantsTexts || wantsContents
+        ? MAX_ROWS_WITH_TEXT
+        : MAX_FETCHED_IN_ROW
     const flagsOnly = !(wantsTexts || wantsContents || want.internalDate || want.saveDate || want.size || want.emailId)
     const found = await rowsOf(reader, of, { uids, limit, changedSince, flagsOnly })
     if (found === null) return null

@@ -3,7 +3,7 @@ import { closeSync, openSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 
-import { storageError } from './errors.ts'
+import { sqliteError } from './errors.ts'
 
 const MAX_PROBLEMS = 20
 const WAIT_MS = 10_000
@@ -50,7 +50,7 @@ function withDatabase<R>(path: string, work: (db: DatabaseSync) => R): R {
     db = new DatabaseSync(path, { readOnly: true, timeout: WAIT_MS })
     return work(db)
   } catch (error) {
-    throw storageError(error, path)
+    throw sqliteError(error, path)
   } finally {
     db?.close()
   }

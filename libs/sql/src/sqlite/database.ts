@@ -2,20 +2,20 @@
  * A SQLite file as a Database: one connection that writes, one that reads. A reader sees what is committed and never
  * waits; writers take turns (BEGIN IMMEDIATE), so none ever finds at its commit that another one was faster.
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 
+import type { Database, Transaction } from '../database.ts'
+import { StorageBusy } from '../errors.ts'
+import { queriesOver } from '../kysely-dialect.ts'
+import { Nesting } from '../nesting.ts'
+import { prepare, type Prepared } from '../prepared.ts'
+import { completeTransaction } from '../transaction.ts'
+import { takeTurn } from '../turns.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
-import type { Database, Transaction } from './database.ts'
-import { StorageBusy } from './errors.ts'
-import { sqliteDialect } from './kysely-dialect.ts'
-import { prepare, type Prepared } from './prepared.ts'
-import { SqliteTransaction } from './sqlite-transaction.ts'
-import { takeTurn } from './turns.ts'
 
 export interface SqliteOptions {
   /** Only read; `transaction` is refused. For worker threads beside the one that writes. */
@@ -40,12 +40,13 @@ export function openSqlite<DB>(path: string, options: SqliteOptions = {}): Datab
 
 class SqliteDatabase<DB> implements Database<DB> {
   readonly dialect = 'sqlite'
+  readonly schema = 'main'
   readonly name: string
   readonly query: Kysely<DB>
   readonly #reader: Connection
   readonly #writer: Connection | null
   readonly #busyTimeoutMs: number
-  readonly #inside = new AsyncLocalStorage<{ running: boolean }>()
+  readonly #nesting: Nesting
   #closed = false
 
   constructor(path: string, options: SqliteOptions) {
@@ -57,7 +58,8 @@ class SqliteDatabase<DB> implements Database<DB> {
     this.#reader = new Connection(path, { ...common, readOnly: true })
     this.#busyTimeoutMs = busyTimeoutMs
     this.name = realpathSync(path)
-    this.query = new Kysely<DB>({ dialect: sqliteDialect(this.#reader) })
+    this.#nesting = new Nesting(this.name)
+    this.query = queriesOver<DB>(this.#reader)
   }
 
   prepare: Database<DB>['prepare'] = (build) => prepare(this.query, build)
@@ -74,15 +76,12 @@ class SqliteDatabase<DB> implements Database<DB> {
     const writer = this.#writer
     if (writer === null) throw new Error(`${this.name}: opened for reading only`)
     if (this.#closed) throw new Error(`${this.name}: closed`)
-    // It would wait for itself for ever.
-    if (this.#inside.getStore()?.running) throw new Error(`${this.name}: a transaction inside a transaction`)
+    this.#nesting.refuse()
     const done = await takeTurn(this.name)
-    const mark = { running: true }
     try {
       await this.#begin(writer)
-      return await this.#inside.run(mark, () => complete(writer, work))
+      return await this.#nesting.run(() => completeTransaction(writer, work))
     } finally {
-      mark.running = false
       done()
     }
   }
@@ -128,21 +127,5 @@ function syncDirectory(path: string): void {
     fsyncSync(directory)
   } finally {
     closeSync(directory)
-  }
-}
-
-async function complete<DB, R>(writer: Connection, work: (transaction: Transaction<DB>) => Promise<R>): Promise<R> {
-  const transaction = new SqliteTransaction<DB>(writer)
-  try {
-    const result = await work(transaction)
-    const failure = transaction.end()
-    if (failure !== undefined) throw failure
-    writer.exec('COMMIT')
-    return result
-  } catch (error) {
-    transaction.end()
-    // A full disk or an I/O error has rolled back already.
-    if (writer.inTransaction) writer.exec('ROLLBACK')
-    throw error
   }
 }

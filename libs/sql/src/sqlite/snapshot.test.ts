@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 
-import { copyDatabase, examineDatabase, openSqlite, temporaryFile } from './index.ts'
+import { copyDatabase, examineDatabase, openSqlite, temporaryFile } from '../index.ts'
 
 interface Tables {
   entry: { id: number; text: string }

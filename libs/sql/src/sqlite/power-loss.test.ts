@@ -4,8 +4,8 @@ import { test } from 'node:test'
 
 import { isAvailable, keptAfterPowerLoss } from '@postbus/testkit/power-loss'
 
-import { migrate } from './migrate.ts'
-import { openSqlite } from './sqlite.ts'
+import { migrate } from '../migrate.ts'
+import { openSqlite } from './database.ts'
 
 interface Tables {
   item: { id: number; bytes: Uint8Array }

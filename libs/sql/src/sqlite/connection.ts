@@ -6,13 +6,9 @@
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 
-import { StorageBusy, storageError } from './errors.ts'
-
-export interface Executed {
-  rows: Record<string, unknown>[]
-  changes: number
-  insertId: number
-}
+import { StorageBusy } from '../errors.ts'
+import type { Executed, Session } from '../session.ts'
+import { sqliteError } from './errors.ts'
 
 export interface ConnectionOptions {
   readOnly: boolean
@@ -42,7 +38,8 @@ const JOURNAL_BYTES = 64 * 1024 * 1024
 
 const NO_ROWS: Record<string, unknown>[] = []
 
-export class Connection {
+export class Connection implements Session {
+  readonly dialect = 'sqlite'
   readonly path: string
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, Prepared>()
@@ -86,6 +83,12 @@ export class Connection {
     })
   }
 
+  executeEach(sql: string, lists: readonly (readonly unknown[])[]): number {
+    let changes = 0
+    for (const parameters of lists) changes += this.execute(sql, parameters).changes
+    return changes
+  }
+
   /** Rows one at a time. Holds its snapshot, and the log, until it ends. */
   *iterate(sql: string, parameters: readonly unknown[]): Generator<Record<string, unknown>> {
     // Not from the cache: another run of the same statement would start this one over.
@@ -96,6 +99,15 @@ export class Connection {
       if (next.done === true) return
       yield objectOf(columns ?? [], next.value)
     }
+  }
+
+  commit(): void {
+    this.exec('COMMIT')
+  }
+
+  rollback(): void {
+    // A full disk or an I/O error has rolled back already.
+    if (this.inTransaction) this.exec('ROLLBACK')
   }
 
   close(): void {
@@ -135,7 +147,7 @@ export class Connection {
     try {
       return work()
     } catch (error) {
-      throw storageError(error, this.path)
+      throw sqliteError(error, this.path)
     }
   }
 }

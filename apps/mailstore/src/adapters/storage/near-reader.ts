@@ -1,0 +1,44 @@
+/**
+ * Reads one message without a thread: the statements take some ten microseconds, to wake a thread and be woken by it takes
+ * a hundred. Whatever may take longer is left to the threads.
+ */
+import { localBlobs } from '@postbus/blobs'
+import { openSqlite } from '@postbus/sql'
+
+import type { FetchPageOf, Reads } from '../../mailbox/storage.ts'
+import { fetch } from './reads/fetch.ts'
+import type { Tables } from './schema.ts'
+import { snapshots } from './sql-storage.ts'
+
+const CACHE_BYTES = 8 * 1024 * 1024
+
+export interface NearReader {
+  /** Undefined: not done here. */
+  read(kind: keyof Reads, input: unknown): Promise<Reads['fetch']['output']> | undefined
+  close(): Promise<void>
+}
+
+export function nearReader(path: string, blobs: string): NearReader {
+  const db = openSqlite<Tables>(path, { readOnly: true, cacheBytes: CACHE_BYTES })
+  const atOneMoment = snapshots(db)
+  const fetchFrom = fetch(db, localBlobs(blobs))
+  let reading = 0
+  return {
+    read(kind, input) {
+      // Who waits for a blob keeps the connection; others need not wait for that.
+      if (reading > 0 || !isOfOneMessage(kind, input)) return undefined
+      reading++
+      return atOneMoment(() => fetchFrom(db, input)).finally(() => reading--)
+    },
+    close: () => db.close(),
+  }
+}
+
+/** One message, and nothing that takes long to work out of it. */
+function isOfOneMessage(kind: keyof Reads, input: unknown): input is FetchPageOf {
+  if (kind !== 'fetch') return false
+  const { uids, want, changedSince } = input as FetchPageOf // the kind says so
+  const [range, ...others] = uids
+  const one = range !== undefined && others.length === 0 && range[0] === range[1]
+  return one && changedSince === null && want.sections.length <= 1 && !want.preview
+}
