@@ -30,7 +30,7 @@ import { custodyMetrics } from './metrics.ts'
 export const custodyService = defineService<CustodyConfig>({
   name: 'custody',
   config: CustodyConfig,
-  async start({ config, log, bus, metrics: registry, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, defer, probe, signal }) {
     // Before anything else, here and everywhere: nobody can work without the streams. Harmless when several do it.
     if (config.CUSTODY_PROVISIONER_NKEY_FILE) {
       const provisioner = await keepProvisioned({
@@ -59,6 +59,7 @@ export const custodyService = defineService<CustodyConfig>({
       historyKept: config.CUSTODY_HISTORY_STATUSES,
       now: () => Date.now(),
     })
+    probe('database', () => books.knownStreams())
     const metrics = custodyMetrics(registry, books)
     const reader = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => reader.close())

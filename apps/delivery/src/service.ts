@@ -4,16 +4,18 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Bus, statusWriter } from '@postbus/bus'
 import {
   actOnTasks,
+  directoryReady,
   laneOf,
   LANES,
   MailHold,
   type MailOut,
   MailOut as Task,
   MailStatus,
+  QueueId,
   shardOf,
 } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
-import { defineService } from '@postbus/service'
+import { defineService, LastFailure, serves } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
 import { openSqlite } from '@postbus/sql'
 import { traced } from '@postbus/tracing'
@@ -68,21 +70,33 @@ const KEYS_REMEMBERED = 10_000
 /** Hints may be lost; three in a row hardly are. */
 const MISSED_HEARTBEATS = 3
 
+/** No task: to see whether the ledger answers. */
+const NOBODY = { queueId: QueueId.parse('0'.repeat(26)), n: '0'.repeat(16) }
+
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
-  async start({ config, log, bus, metrics: registry, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, defer, readiness, probe, signal }) {
     const classify = classifier(await replyRules(config))
     await bus.provisioned([Task, MailStatus, MailHold], signal)
     const metrics = deliveryMetrics(registry)
 
+    const waitsForLedger = new LastFailure('ledger', { holdsMs: Infinity })
     const ledger = patientLedger(await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE)), {
       sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
-      waiting: (err) =>
-        log.error({ err }, 'outcomes cannot be written to the ledger; nothing is attempted until they are'),
-      recovered: () => log.info('the ledger takes outcomes again'),
+      waiting(err) {
+        waitsForLedger.failed(err)
+        log.error({ err }, 'outcomes cannot be written to the ledger; nothing is attempted until they are')
+      },
+      recovered() {
+        waitsForLedger.worked()
+        log.info('the ledger takes outcomes again')
+      },
     })
     defer(() => ledger.close())
+    readiness(() => waitsForLedger.reason())
+    probe('database', () => ledger.find(NOBODY))
+    probe('directory', serves(bus, directoryReady))
     const pruning = setInterval(() => {
       const before = new Date(Date.now() - config.DELIVERY_LEDGER_DAYS * DAY_MS)
       ledger.prune(before, PRUNE_AT_ONCE).catch((err: unknown) => log.error({ err }, 'cannot prune the ledger'))

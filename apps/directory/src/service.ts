@@ -24,9 +24,10 @@ import { sendingCounter } from './sending/spend.ts'
 export const directoryService = defineService<DirectoryConfig>({
   name: 'directory',
   config: DirectoryConfig,
-  async start({ config, bus, log, metrics: registry, defer }: ServiceContext<DirectoryConfig>) {
+  async start({ config, bus, log, metrics: registry, defer, probe }: ServiceContext<DirectoryConfig>) {
     const store = await openStore(config.DIRECTORY_DATABASE)
     defer(() => store.close())
+    probe('database', () => store.revision())
 
     const limited = boundedHasher({
       concurrency: config.DIRECTORY_HASH_CONCURRENCY,

@@ -1,11 +1,11 @@
 /** inbound's wiring: spool and intake behind the listener, the directory beside it. */
 import { Resolver } from 'node:dns/promises'
 
-import { MailAccepted } from '@postbus/contracts'
+import { directoryReady, MailAccepted } from '@postbus/contracts'
 import { findRecipient, resolverOptions, resolverOver } from '@postbus/directory-client'
 import { openIntake } from '@postbus/intake'
 import { listenSmtp, smtpMetrics, smtpOptions } from '@postbus/listener'
-import { defineService } from '@postbus/service'
+import { defineService, serves } from '@postbus/service'
 
 import { type ReverseName, reverseNames } from './adapters/reverse-name.ts'
 import { InboundConfig } from './config.ts'
@@ -18,11 +18,13 @@ export const inboundService = defineService({
   name: 'inbound',
   config: InboundConfig,
 
-  async start({ config, log, bus, metrics: registry, tracer, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, tracer, defer, readiness, probe, signal }) {
     await bus.provisioned([MailAccepted], signal)
     const intake = await openIntake({ name: 'inbound', config, bus, log, metrics: registry, defer })
     const directory = resolverOver(bus, resolverOptions(config))
     defer(() => directory.close())
+    readiness(() => (intake.gate() === null ? null : 'takes no mail now: the spool or the bus is full'))
+    probe('directory', serves(bus, directoryReady))
 
     const handlers = inboundHandlers(
       {

@@ -1,7 +1,7 @@
 import { localBlobs } from '@postbus/blobs'
 import { statusWriter } from '@postbus/bus'
-import { MailLocal, MailStatus } from '@postbus/contracts'
-import { defineService } from '@postbus/service'
+import { directoryReady, MailLocal, MailStatus, QueueId } from '@postbus/contracts'
+import { defineService, LastFailure, serves } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
 import { whenRestored } from '@postbus/sql'
 
@@ -27,11 +27,14 @@ import { sessions } from './handlers/sessions.ts'
 import { appendMessages } from './mailbox/append.ts'
 import { measured, mailstoreMetrics } from './metrics.ts'
 
+/** No delivery: to see whether the database answers. */
+const NOBODY = { queueId: QueueId.parse('0'.repeat(26)), account: '00000000' }
+
 export const mailstoreService = defineService({
   name: 'mailstore',
   config: MailstoreConfig,
 
-  async start({ config, log, bus, metrics: registry, defer, readiness, signal }) {
+  async start({ config, log, bus, metrics: registry, defer, readiness, probe, signal }) {
     const metrics = mailstoreMetrics(registry)
     const opened = await openSqliteStorage({
       path: config.MAILSTORE_DATABASE,
@@ -47,7 +50,11 @@ export const mailstoreService = defineService({
       },
     })
     defer(() => opened.close())
-    const storage = tracedStorage(measured(opened, metrics), config.MAILSTORE_DATABASE)
+    const writes = new LastFailure('database')
+    const storage = tracedStorage(measured(opened, metrics), config.MAILSTORE_DATABASE, writes)
+    readiness(() => writes.reason())
+    probe('database', () => opened.read('known', [NOBODY]))
+    probe('directory', serves(bus, directoryReady))
     await whenRestored(config.MAILSTORE_DATABASE, async () => {
       const outcome = await storage.write('renewUidValidities', null)
       log.warn(
@@ -99,7 +106,6 @@ export const mailstoreService = defineService({
 
     const house = keepHouse({ storage, blobs, log, metrics }, housekeeping(config), signal)
     defer(() => house)
-    readiness(() => (bus.connected ? null : 'no connection to the bus'))
   },
 })
 

@@ -1,7 +1,8 @@
 import { localBlobs } from '@postbus/blobs'
+import { directoryReady, mailstoreReady } from '@postbus/contracts'
 import { directoryLogins } from '@postbus/directory-client'
 import { connectionMetrics, listenTcp, type Overload, type TcpListenOptions } from '@postbus/listener'
-import { defineService } from '@postbus/service'
+import { defineService, serves } from '@postbus/service'
 
 import { Maildrops } from './adapters/maildrops.ts'
 import { Pop3Config } from './config.ts'
@@ -16,7 +17,9 @@ const BUSY: Record<Overload, string> = {
 export const pop3Service = defineService<Pop3Config>({
   name: 'pop3',
   config: Pop3Config,
-  async start({ config, bus, log, metrics, tracer, defer, signal }) {
+  async start({ config, bus, log, metrics, tracer, defer, probe, signal }) {
+    probe('directory', serves(bus, directoryReady))
+    probe('mailstore', serves(bus, mailstoreReady))
     const maildrops = new Maildrops(bus, localBlobs(config.BLOBS_DIR), { lockMs: config.POP3_LOCK_MS, signal })
     const session: ConnectionOptions = {
       plaintextLogin: config.POP3_PLAINTEXT_LOGIN,

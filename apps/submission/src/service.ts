@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 
-import { MailAccepted } from '@postbus/contracts'
+import { directoryReady, MailAccepted } from '@postbus/contracts'
 import { findRecipient, resolverOptions, resolverOver } from '@postbus/directory-client'
 import { openIntake } from '@postbus/intake'
 import { listenSmtp, smtpMetrics, smtpOptions, type SmtpListenOptions } from '@postbus/listener'
-import { defineService } from '@postbus/service'
+import { defineService, serves } from '@postbus/service'
 
 import { directoryOver } from './adapters/directory.ts'
 import { SubmissionConfig } from './config.ts'
@@ -19,11 +19,13 @@ export const submissionService = defineService({
   name: 'submission',
   config: SubmissionConfig,
 
-  async start({ config, log, bus, metrics: registry, tracer, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, tracer, defer, readiness, probe, signal }) {
     await bus.provisioned([MailAccepted], signal)
     const intake = await openIntake({ name: 'submission', config, bus, log, metrics: registry, defer })
     const directory = resolverOver(bus, resolverOptions(config))
     defer(() => directory.close())
+    readiness(() => (intake.gate() === null ? null : 'takes no mail now: the spool or the bus is full'))
+    probe('directory', serves(bus, directoryReady))
 
     const handlers = submissionHandlers(
       {

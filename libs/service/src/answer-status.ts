@@ -16,6 +16,7 @@ import type { ServiceLog } from './log.ts'
 import type { LogLevel } from './settings.ts'
 
 const RECENT_MINUTES = 5
+const RESOLUTION_MS = 20
 const NANOS_PER_MS = 1_000_000
 /** Event loop delay is told of the last so many milliseconds, at least. */
 const DELAY_WINDOW_MS = 60_000
@@ -87,12 +88,13 @@ let ofProcess: { histogram: ReturnType<typeof monitorEventLoopDelay>; since: num
 /** Of the process, so watched once however many services share it. */
 function eventLoopDelayMs(): number {
   if (!ofProcess) {
-    ofProcess = { histogram: monitorEventLoopDelay({ resolution: 20 }), since: performance.now() }
+    ofProcess = { histogram: monitorEventLoopDelay({ resolution: RESOLUTION_MS }), since: performance.now() }
     ofProcess.histogram.enable()
     return 0
   }
   const { histogram, since } = ofProcess
-  const delayMs = histogram.percentile(99) / NANOS_PER_MS
+  // What is measured is the time between two looks.
+  const delayMs = Math.max(0, histogram.percentile(99) / NANOS_PER_MS - RESOLUTION_MS)
   if (performance.now() - since > DELAY_WINDOW_MS) {
     histogram.reset()
     ofProcess.since = performance.now()
