@@ -1,12 +1,15 @@
-/** The embedded profile's nats-server: found or fetched, configured from the contracts, watched like every other process. */
-import { statfs, writeFile } from 'node:fs/promises'
+/** The nats-servers of a profile: found or fetched, configured from the contracts, watched like every other process. */
+import { mkdir, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { serverConfig, type Identity } from '@postbus/contracts'
+import { serverConfig, type Identity, type ServerConfigOptions } from '@postbus/contracts'
 
 import { findNatsServer } from '../nats/find-server.mjs'
 import { watchBrokerDisk } from './broker-disk.ts'
+import type { Certificates } from './certificates.ts'
+import { guarded } from './guarded.ts'
 import type { Key } from './keys.ts'
+import { LOOPBACK, LOOPBACK_NAME, type Broker, type Plan } from './plan.ts'
 import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
 
 const GIB = 1024 ** 3
@@ -18,83 +21,62 @@ const MOST_BYTES = 64 * GIB
 const STOP_MS = 20_000
 /** Garbage it lets gather, in percent of what it needs; Go's own is 100. A long queue is memory there, and the laptop has other uses for it. */
 const GARBAGE_PERCENT = '70'
-
-/**
- * The server must not outlive us and cannot notice our end by itself, so a shell holds our pipe for it: its end stops the
- * server. Killed alone, the server ends the shell and is started again like everybody.
- */
-const GUARDED = 'exec 3<&0; "$@" & server=$!; (read -r _ <&3; kill "$server" 2>/dev/null) & wait "$server"'
+const CLUSTER = 'postbus'
 
 export interface BrokerOptions {
-  host: string
-  port: number
+  plan: Pick<Plan, 'brokers' | 'shards' | 'profile'>
   data: string
   keys: Record<Identity, Key>
-  shards: number
-  /** What everything on the bus may occupy (octets). Null: a share of the free disk. */
+  /** In a cluster: of an authority that signs nothing but these servers. */
+  tls: Certificates | null
+  /** What everything on the bus may occupy on each server (octets). Null: a share of the free disk. */
   maxBytes: number | null
   administrators: readonly string[]
   events: SupervisorEvents
 }
 
-export async function startBroker({
-  host,
-  port,
-  data,
-  keys,
-  shards,
-  maxBytes,
-  administrators,
-  events,
-}: BrokerOptions): Promise<Supervised> {
-  const { bavail, bsize } = await statfs(data)
-  const config = join(data, 'run', 'nats.conf')
-  const pidFile = join(data, 'run', 'nats.pid')
+export async function startBrokers(options: BrokerOptions): Promise<Supervised[]> {
+  const command = await findNatsServer({ log: (line) => process.stderr.write(`${line}\n`) })
+  return Promise.all(options.plan.brokers.map((broker) => startBroker(broker, command, options)))
+}
+
+async function startBroker(broker: Broker, command: string, options: BrokerOptions): Promise<Supervised> {
+  const { plan, data, keys, administrators, events } = options
+  const { name, port } = broker
+  const config = join(data, 'run', `${name}.conf`)
+  const pidFile = join(data, 'run', `${name}.pid`)
+  const logFile = join(data, 'logs', `${name}.log`)
+  const storeDir = plan.profile === 'embedded' ? join(data, 'nats') : join(data, 'nats', name)
+  await mkdir(storeDir, { recursive: true })
   await writeFile(
     config,
     serverConfig({
-      host,
-      port,
-      storeDir: join(data, 'nats'),
+      ...{ host: LOOPBACK, port, storeDir, pidFile, administrators },
+      shards: plan.shards,
       users: Object.fromEntries(Object.entries(keys).map(([identity, { publicKey }]) => [identity, publicKey])),
-      ...{ shards, administrators },
-      maxFileBytes:
-        maxBytes ?? Math.round(Math.min(Math.max(bavail * bsize * SHARE_OF_FREE_DISK, LEAST_BYTES), MOST_BYTES)),
-      pidFile,
+      maxFileBytes: options.maxBytes ?? (await shareOfDisk(data, plan.brokers.length)),
+      ...clustered(broker, options),
     }),
     { mode: 0o600 },
   )
-  const logFile = join(data, 'logs', 'nats.log')
   const server = supervise(
     {
-      name: 'nats',
-      command: '/bin/sh',
-      args: [
-        '-c',
-        GUARDED,
-        'sh',
-        await findNatsServer({ log: (line) => process.stderr.write(`${line}\n`) }),
-        '--config',
-        config,
-      ],
+      name,
+      ...guarded(command, ['--config', config], 'TERM'),
       env: { GOGC: process.env['GOGC'] ?? GARBAGE_PERCENT },
-      logFile,
-      lifeline: 'stdin',
-      pidFile,
-      stopMs: STOP_MS,
+      ...{ logFile, pidFile, stopMs: STOP_MS },
     },
     events,
   )
   const watching = watchBrokerDisk({
-    logFile,
-    storeDir: join(data, 'nats'),
+    ...{ logFile, storeDir },
     end() {
-      process.stderr.write(`nats could not write while its disk was full, and is started anew; see ${logFile}\n`)
+      process.stderr.write(`${name} could not write while its disk was full, and is started anew; see ${logFile}\n`)
       if (server.pid !== null) process.kill(server.pid, 'SIGTERM')
     },
   })
   return {
-    name: server.name,
+    name,
     get pid() {
       return server.pid
     },
@@ -103,4 +85,28 @@ export async function startBroker({
       return server.stop()
     },
   }
+}
+
+function clustered(
+  { name, routePort, monitoringPort }: Broker,
+  { plan, tls }: BrokerOptions,
+): Partial<ServerConfigOptions> {
+  if (tls === null) return {}
+  const { ca: caFile, cert: certFile, key: keyFile } = tls
+  return {
+    tls: { certFile, keyFile },
+    syncAlways: true,
+    monitoring: { host: LOOPBACK, port: monitoringPort },
+    cluster: {
+      ...{ serverName: name, name: CLUSTER, host: LOOPBACK, port: routePort },
+      routes: plan.brokers.map((other) => `tls://${LOOPBACK_NAME}:${other.routePort}`),
+      tls: { certFile, keyFile, caFile },
+    },
+  }
+}
+
+async function shareOfDisk(data: string, servers: number): Promise<number> {
+  const { bavail, bsize } = await statfs(data)
+  const share = (bavail * bsize * SHARE_OF_FREE_DISK) / servers
+  return Math.round(Math.min(Math.max(share, LEAST_BYTES), MOST_BYTES))
 }

@@ -29,12 +29,21 @@ export interface Certificates {
   key: string
 }
 
+export interface CertificateOptions {
+  /** It is also shown to other servers, as their client. */
+  client?: boolean
+}
+
 /** @param names host names and addresses the server certificate is for. Returns the paths of PEM files. */
-export async function certificates(dir: string, names: readonly string[]): Promise<Certificates> {
+export async function certificates(
+  dir: string,
+  names: readonly string[],
+  { client = false }: CertificateOptions = {},
+): Promise<Certificates> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const paths = { ca: join(dir, 'ca.pem'), cert: join(dir, 'server.pem'), key: join(dir, 'server-key.pem') }
   const authority = await loadAuthority(paths.ca, join(dir, 'ca-key.pem'))
-  if (!(await stillGood(paths.cert, names))) await issue(authority, names, paths)
+  if (!(await stillGood(paths.cert, names))) await issue(authority, names, paths, client)
   return paths
 }
 
@@ -83,7 +92,13 @@ async function stillGood(certPath: string, names: readonly string[]): Promise<bo
   return untilMs > RENEW_DAYS * DAY_MS && names.every((name) => named?.includes(name))
 }
 
-async function issue(authority: Authority, names: readonly string[], paths: Certificates): Promise<void> {
+async function issue(
+  authority: Authority,
+  names: readonly string[],
+  paths: Certificates,
+  client: boolean,
+): Promise<void> {
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
@@ -97,7 +112,7 @@ async function issue(authority: Authority, names: readonly string[], paths: Cert
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.ExtendedKeyUsageExtension(client ? [serverAuth, clientAuth] : [serverAuth]),
       new x509.SubjectAlternativeNameExtension(
         names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
       ),

@@ -1,21 +1,33 @@
-/** npm start — the embedded profile: nats-server and every service on loopback ports, with a data directory that stays. */
+/** npm start — a whole platform on this machine's ports, with a data directory that stays; and `npm start -- scale` while it runs. */
 import { join } from 'node:path'
 
-import { startOptions, usage, UsageError, type StartOptions } from './options.ts'
+import { layoutOf } from '@postbus/profile'
+
+import { give } from './control.ts'
+import { parseCommand, usage, UsageError, type Command, type ScaleOptions } from './options.ts'
 import { startPlatform } from './platform.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
-let options: StartOptions | null
+let command: Command
 try {
-  options = startOptions(process.argv.slice(2), root)
+  command = parseCommand(process.argv.slice(2), root)
 } catch (error) {
   if (!(error instanceof UsageError)) throw error
   process.stderr.write(`${error.message}\n\n${usage}`)
   process.exit(64)
 }
-if (options === null) {
-  process.stdout.write(usage)
-  process.exit(0)
+if (command.kind === 'help') process.stdout.write(usage)
+else process.exitCode = await (command.kind === 'start' ? startPlatform(command.options, root) : scale(command.options))
+
+async function scale({ data, replicas }: ScaleOptions): Promise<number> {
+  try {
+    const answer = await give(layoutOf(data).control, { scale: replicas })
+    if ('refused' in answer) throw new Error(answer.refused)
+    process.stdout.write(`${answer.done}\n`)
+    return 0
+  } catch (error) {
+    process.stderr.write(`not scaled: ${error instanceof Error ? error.message : String(error)}\n`)
+    return 1
+  }
 }
-process.exitCode = await startPlatform(options, root)

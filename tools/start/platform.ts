@@ -1,29 +1,29 @@
-/** Starts the embedded profile, watches over it, and stops it in order: intake first, the broker last. */
+/** Starts a profile, watches over it, and stops it in order: intake first, brokers and stores last. */
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { makeDirectory, syncDirectory } from '@postbus/blobs/files'
 import { connectBus } from '@postbus/bus'
-import { DataDirectoryInUse, type DataLayout, layoutOf, lockDataDirectory } from '@postbus/profile'
+import { DataDirectoryInUse, type DataLayout, layoutOf, lockDataDirectory, OperatorAccess } from '@postbus/profile'
 import { pino } from 'pino'
 
-import { startBroker } from './broker.ts'
+import { startBrokers } from './broker.ts'
 import { certificates } from './certificates.ts'
+import { Children } from './children.ts'
+import { type Answer, listenForOrders, type Order } from './control.ts'
 import { DEMO_ALIAS_DOMAIN, DEMO_DOMAIN, demoAccounts } from './demo.ts'
 import { keysOf } from './keys.ts'
-import type { StartOptions } from './options.ts'
-import { LOOPBACK, plan, settings, stopWaves, type Instance, type Plan, type Surroundings } from './plan.ts'
+import type { Replicas, StartOptions } from './options.ts'
+import { Missing } from './missing.ts'
+import { LOOPBACK, LOOPBACK_NAME, natsUrl, plan, type Instance, type Plan, type Surroundings } from './plan.ts'
 import { welcome } from './print.ts'
 import { ReadyFile, type Ready } from './ready-file.ts'
 import { untilReady } from './readiness.ts'
-import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
+import { startStores } from './stores.ts'
+import type { Supervised, SupervisorEvents } from './supervisor.ts'
 
-/** MAIL_OUT streams; one machine has one disk to share. */
-const SHARDS = 1
-/** What a service may take to drain before it is killed; its own deadline is shorter. */
-const STOP_MS = 30_000
 /** Longer than the slowest recovery of a broker with a large queue. */
 const READY_MS = 120_000
 /** How soon a replaced process is told of. */
@@ -36,10 +36,11 @@ const SAME_SIGNAL_MS = 1000
 export async function startPlatform(options: StartOptions, root: string): Promise<number> {
   const startedAt = Date.now()
   const stopping = stopSignal()
-  const { data, host } = options
+  const { data, host, profile } = options
   const dirs = layoutOf(data)
-  if (existsSync(dirs.restoring)) {
-    process.stderr.write(`${data} holds a restore that was not finished; run postbus restore again\n`)
+  const unusable = await whyUnusable(dirs, profile)
+  if (unusable !== null) {
+    process.stderr.write(`${unusable}\n`)
     return EX_UNAVAILABLE
   }
   await makeDataDirectory(dirs)
@@ -52,33 +53,30 @@ export async function startPlatform(options: StartOptions, root: string): Promis
     return EX_UNAVAILABLE
   }
 
-  const layout = plan(options)
+  let layout = plan(options)
   const keys = await keysOf(dirs.keys)
   const tls = await certificates(dirs.tls, ['localhost', DEMO_DOMAIN, `mail.${DEMO_DOMAIN}`, '127.0.0.1', '::1'])
-  const natsUrl = `nats://${LOOPBACK}:${layout.ports.nats}`
-  const around: Surroundings = {
-    data,
-    host,
-    natsUrl,
-    seedFile: (party) => join(dirs.keys, `${party}.nk`),
-    certificates: tls,
-    hostname: DEMO_DOMAIN,
-    set: options.set,
+  // An authority of the bus' own: whoever had a certificate of it could join the cluster.
+  const busTls =
+    profile === 'embedded' ? null : await certificates(dirs.busTls, [LOOPBACK_NAME, LOOPBACK], { client: true })
+  const access: OperatorAccess = {
+    ...{ natsUrl: natsUrl(layout), operatorNkeyFile: keys.operator.seedFile, shards: layout.shards, profile },
+    ca: (busTls ?? tls).ca,
   }
-  await writeFile(
-    dirs.operator,
-    `${JSON.stringify({ natsUrl, operatorNkeyFile: keys.operator.seedFile, ca: tls.ca }, null, 2)}\n`,
-  )
+  await writeFile(dirs.operator, `${JSON.stringify(access, null, 2)}\n`)
 
-  const running: Supervised[] = []
+  /** Brokers and stores. */
+  const servers: Supervised[] = []
+  let children: Children | undefined
   let ready: Omit<Ready, 'pids'> | undefined
   const readyFile = options.readyFile === null ? null : new ReadyFile(options.readyFile)
+  const running = (): Supervised[] => [...servers, ...(children?.all ?? [])]
   const announce = async (): Promise<void> => {
+    if (ready === undefined) return
+    while (running().some(({ pid }) => pid === null) && !stopping.signal.aborted) await pause(POLL_MS)
     const known = ready
-    if (known === undefined) return
-    while (running.some(({ pid }) => pid === null) && !stopping.signal.aborted) await pause(POLL_MS)
     if (stopping.signal.aborted) return
-    await readyFile?.write(() => ({ ...known, pids: pidsOf(layout, running) }))
+    await readyFile?.write(() => ({ ...known, pids: pidsOf(servers, children) }))
   }
   const events: SupervisorEvents = {
     restarted(name, how) {
@@ -89,73 +87,77 @@ export async function startPlatform(options: StartOptions, root: string): Promis
       stopping.stop(`${name} refused its settings; see ${join(dirs.logs, `${name}.log`)}`)
     },
   }
+  let closeControl: (() => Promise<void>) | undefined
 
   try {
-    running.push(
-      await startBroker({
-        ...{ host: LOOPBACK, port: layout.ports.nats, data, keys, shards: SHARDS, events },
-        maxBytes: options.busBytes,
-        administrators: options.busAdministrators,
-      }),
-    )
-    const settingsFile = dirs.settings
-    const instances = layout.processes.flatMap((process) => process.instances)
-    await writeFile(
-      settingsFile,
-      JSON.stringify(Object.fromEntries(instances.map((instance) => [instance.name, settings(instance, around)]))),
-      { mode: 0o600 },
-    )
-    for (const { name, instances } of layout.processes) {
-      if (instances.length === 0) continue
-      running.push(
-        supervise(
-          {
-            name,
-            command: process.execPath,
-            args: [join(root, 'tools', 'run', 'main.ts'), ...instances.map((instance) => instance.name)],
-            env: { POSTBUS_SETTINGS: settingsFile },
-            logFile: join(dirs.logs, `${name}.log`),
-            lifeline: 'ipc',
-            stopMs: STOP_MS,
-          },
-          events,
-        ),
-      )
+    const brokers = await startBrokers({
+      ...{ plan: layout, data, keys, events, tls: busTls },
+      maxBytes: options.busBytes,
+      administrators: options.busAdministrators,
+    })
+    servers.push(...brokers)
+    const stores = await startStores(options, layout, { dirs, events, started: (server) => void servers.push(server) })
+    const around: Surroundings = {
+      ...{ data, host, stores, busCa: busTls?.ca ?? null },
+      seedFile: (party) => join(dirs.keys, `${party}.nk`),
+      certificates: tls,
+      hostname: DEMO_DOMAIN,
+      set: options.set,
     }
-    const notReady = await untilReady(LOOPBACK, instances, READY_MS, stopping.signal)
+    const services = new Children(layout, { root, dirs, around, events })
+    children = services
+    await services.become(layout)
+    const notReady = await untilReady(LOOPBACK, services.instances, READY_MS, stopping.signal)
     if (notReady !== null) stopping.stop(notReady)
     if (!stopping.signal.aborted) {
       const accounts = await demoAccounts(data, () =>
         connectBus({
-          servers: natsUrl,
-          party: 'operator',
-          nkeyFile: keys.operator.seedFile,
+          ...{ servers: access.natsUrl, party: 'operator', nkeyFile: keys.operator.seedFile },
+          ...(busTls && { tls: { caFile: busTls.ca } }),
           log: pino({ level: 'silent' }),
         }),
       )
-      ready = {
-        host,
-        ports: { ...layout.ports, ...replicaPorts(instances) },
-        metrics: Object.fromEntries(instances.map(({ name, healthPort }) => [name, healthPort])),
+      const announced = {
+        ...{ host, accounts, data, profile, ca: tls.ca },
+        bus: { url: access.natsUrl, ca: busTls?.ca ?? null },
         domains: [DEMO_DOMAIN, DEMO_ALIAS_DOMAIN],
-        accounts,
-        ca: tls.ca,
-        data,
       }
+      ready = { ...announced, ...portsOf(layout, services.instances) }
+      closeControl = await listenForOrders(dirs.control, async ({ scale }: Order): Promise<Answer> => {
+        if (!options.processes) return { refused: 'services share processes here: start with --processes' }
+        options.replicas = { ...options.replicas, ...scale }
+        layout = plan(options)
+        await services.become(layout)
+        ready = { ...announced, ...portsOf(layout, services.instances) }
+        await announce()
+        const waitsFor = await untilReady(LOOPBACK, services.instances, READY_MS, stopping.signal)
+        return waitsFor === null ? { done: counted(options.replicas) } : { refused: waitsFor }
+      })
       await announce()
       process.stdout.write(welcome(ready, Date.now() - startedAt, 'node_modules/.bin/postbus'))
     }
     await stopping.done
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error
+    stopping.stop(error.message)
   } finally {
     process.stdout.write('stopping …\n')
     await readyFile?.remove()
-    for (const wave of stopWaves(layout)) {
-      await Promise.all(running.filter(({ name }) => wave.includes(name)).map((process) => process.stop()))
-    }
+    await closeControl?.()
+    await children?.stop()
+    await Promise.all(servers.map((server) => server.stop()))
     await unlock()
   }
   process.stdout.write(`stopped${stopping.reason === null ? '' : `: ${stopping.reason}`}\n`)
   return stopping.reason === null ? 0 : 1
+}
+
+async function whyUnusable({ data, restoring, operator }: DataLayout, profile: string): Promise<string | null> {
+  if (existsSync(restoring)) return `${data} holds a restore that was not finished; run postbus restore again`
+  if (!existsSync(operator)) return null
+  const held = OperatorAccess.safeParse(JSON.parse(await readFile(operator, 'utf8'))).data?.profile
+  if (held === undefined || held === profile) return null
+  return `${data} holds the ${held} profile, which is moved, not started, as ${profile}: see postbus migrate`
 }
 
 /** Mail that is flushed into a directory whose own name is not may go with that name. */
@@ -166,16 +168,22 @@ async function makeDataDirectory({ data, databases, spool, blobs, nats, logs, ru
   await syncDirectory(dirname(data))
 }
 
-function pidsOf(layout: Plan, running: readonly Supervised[]): Record<string, number> {
-  const pids = new Map(running.map(({ name, pid }) => [name, pid]))
-  const entries = layout.processes.flatMap(({ name, instances }) =>
-    instances.map((instance): [string, number | null | undefined] => [instance.name, pids.get(name)]),
-  )
-  return Object.fromEntries(
-    [...entries, ['nats', pids.get('nats')] as const].filter(
-      (entry): entry is [string, number] => typeof entry[1] === 'number',
-    ),
-  )
+function pidsOf(servers: readonly Supervised[], children: Children | undefined): Record<string, number> {
+  const own = servers.flatMap(({ name, pid }): [string, number][] => (pid === null ? [] : [[name, pid]]))
+  return Object.fromEntries([...(children?.pids() ?? []), ...own])
+}
+
+function portsOf({ ports, brokers, profile }: Plan, instances: readonly Instance[]): Pick<Ready, 'ports' | 'metrics'> {
+  const monitoring = profile === 'embedded' ? [] : brokers
+  return {
+    ports: {
+      ...ports,
+      ...Object.fromEntries(brokers.map(({ name, port }) => [name, port])),
+      ...Object.fromEntries(monitoring.map(({ name, monitoringPort }) => [`${name}-monitoring`, monitoringPort])),
+      ...replicaPorts(instances),
+    },
+    metrics: Object.fromEntries(instances.map(({ name, healthPort }) => [name, healthPort])),
+  }
 }
 
 function replicaPorts(instances: readonly Instance[]): Record<string, number> {
@@ -187,6 +195,11 @@ function replicaPorts(instances: readonly Instance[]): Record<string, number> {
       ),
   )
 }
+
+const counted = (replicas: Replicas): string =>
+  Object.entries(replicas)
+    .map(([service, count]) => `${service} ${count}`)
+    .join(', ')
 
 /** Resolves at SIGINT or SIGTERM, or when something inside asks to stop. A second signal, later, ends at once. */
 function stopSignal() {

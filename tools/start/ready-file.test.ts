@@ -8,6 +8,8 @@ import { test } from 'node:test'
 import { ReadyFile, type Ready } from './ready-file.ts'
 
 const ready = (router: number): Ready => ({
+  profile: 'embedded',
+  bus: { url: 'nats://127.0.0.1:9', ca: null },
   ...{ host: '127.0.0.1', metrics: {}, domains: [], accounts: [], ca: 'ca.pem', data: 'data', pids: { router } },
   ports: { mx: 1, submission: 2, submissions: 3, imap: 4, imaps: 5, pop3: 6, pop3s: 7, console: 8, nats: 9 },
 })

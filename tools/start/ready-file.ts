@@ -1,9 +1,11 @@
 /** What scripts and tests read: where everything listens, which process is whose. Replaced whole, never half written. */
 import { rename, rm, writeFile } from 'node:fs/promises'
 
+import type { ProfileName } from './options.ts'
 import type { PortName } from './plan.ts'
 
 export interface Ready {
+  profile: ProfileName
   host: string
   /** By name; `submission-2` and so on for further replicas. Ports nobody listens on yet are given too. */
   ports: Record<PortName, number> & Record<string, number>
@@ -14,7 +16,9 @@ export interface Ready {
   /** Path of the authority's certificate. */
   ca: string
   data: string
-  /** By instance, and `nats`. Without --processes a service's pid is its process's. */
+  /** How clients reach the bus; `ca`: PEM file it is verified with, where it speaks TLS. */
+  bus: { url: string; ca: string | null }
+  /** By instance, and `nats`, `nats-2`, `postgres`. Without --processes a service's pid is its process's. */
   pids: Record<string, number>
 }
 

@@ -14,11 +14,11 @@ import {
   QueueId,
   shardOf,
 } from '@postbus/contracts'
-import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
+import { dnsMetrics, dnsOptions, dnsResolver, dnsTable } from '@postbus/dns'
 import { defineService, LastFailure, serves } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
-import { openSqlite } from '@postbus/sql'
-import { traced } from '@postbus/tracing'
+import { databaseOptions, openDatabase } from '@postbus/sql'
+import { currentTrace, traced } from '@postbus/tracing'
 
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { queueOnBus } from './adapters/queue-on-bus.ts'
@@ -45,7 +45,7 @@ import { Hands } from './lanes/hands.ts'
 import { ownLanes, type WorkedLane } from './lanes/own-lanes.ts'
 import { Replicas } from './lanes/replicas.ts'
 import { scheduler } from './lanes/scheduler.ts'
-import { type DeliveryMetrics, deliveryMetrics } from './metrics.ts'
+import { type DeliveryMetrics, deliveryMetrics, deliveryTable } from './metrics.ts'
 import {
   clientOptions,
   destinationRules,
@@ -76,13 +76,15 @@ const NOBODY = { queueId: QueueId.parse('0'.repeat(26)), n: '0'.repeat(16) }
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
+  metrics: [deliveryTable, dnsTable],
   async start({ config, log, bus, metrics: registry, defer, readiness, probe, signal }) {
     const classify = classifier(await replyRules(config))
     await bus.provisioned([Task, MailStatus, MailHold], signal)
     const metrics = deliveryMetrics(registry)
 
     const waitsForLedger = new LastFailure('ledger', { holdsMs: Infinity })
-    const ledger = patientLedger(await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE)), {
+    const options = { schema: 'delivery', ...databaseOptions(config, log) }
+    const ledger = patientLedger(await sqlLedger(openDatabase<Tables>(config.DELIVERY_DATABASE, options)), {
       sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
       waiting(err) {
         waitsForLedger.failed(err)
@@ -104,9 +106,13 @@ export const deliveryService = defineService<DeliveryConfig>({
     defer(() => clearInterval(pruning))
     const spool = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => spool.close())
-    const client = new SmtpClient(await clientOptions(config))
+    const client = new SmtpClient({
+      ...(await clientOptions(config)),
+      opened: metrics.session,
+      failed: metrics.sessionFailed,
+    })
     defer(() => client.close())
-    const dns = dnsResolver({ ...dnsOptions(config), ...dnsMetrics(registry, 'delivery') })
+    const dns = dnsResolver({ ...dnsOptions(config), ...dnsMetrics(registry) })
     defer(() => dns.close())
     const { sign, close: closeSigning } = signing(config, bus, metrics)
     defer(closeSigning)
@@ -126,6 +132,7 @@ export const deliveryService = defineService<DeliveryConfig>({
       ledger,
       deliver: transactions({
         ...{ spool, client, sign, classify, destination },
+        transacting: metrics.transacting,
         hostname: config.MAIL_HOSTNAME,
         connectTotalMs: config.DELIVERY_CONNECT_TOTAL_MS,
       }),
@@ -143,6 +150,7 @@ export const deliveryService = defineService<DeliveryConfig>({
       {
         async transact(tasks) {
           ledger.check()
+          metrics.begun(tasks)
           return attemptEach(tasks, routes, (shared, route) =>
             traces.attempt(shared, () => attempt(shared, route, attempts, schedule)),
           )
@@ -161,7 +169,11 @@ export const deliveryService = defineService<DeliveryConfig>({
       },
       schedulerOptions(config),
     )
-    metrics.watch({ scheduler: () => sites.state, replicas: () => replicas.live })
+    metrics.watch({
+      scheduler: () => sites.state,
+      replicas: () => replicas.live,
+      slots: schedulerOptions(config).transactions,
+    })
 
     const turns = new Turns()
     const queue = queueOnBus(bus)
@@ -177,7 +189,7 @@ export const deliveryService = defineService<DeliveryConfig>({
         const held = await queue.look('hold', task)
         if (held !== null && held.task.attempt < task.attempt) await queue.removeHeld(held)
       },
-      counted: metrics.counted,
+      counted: (task, outcome) => metrics.counted(task, outcome, currentTrace()?.traceId),
     })
     const acts = {
       ...{ ledger, turns, queue, writeStatuses, now: attempts.now },

@@ -1,6 +1,6 @@
 import { localBlobs } from '@postbus/blobs'
 import { directoryReady, mailstoreReady } from '@postbus/contracts'
-import { connectionMetrics, listenTcp } from '@postbus/listener'
+import { connectionMetrics, connectionTable, listenTcp } from '@postbus/listener'
 import { defineService, serves } from '@postbus/service'
 
 import { AccountSessions } from './adapters/account-sessions.ts'
@@ -8,11 +8,12 @@ import { MailboxWatch } from './adapters/mailbox-watch.ts'
 import { serving } from './adapters/serve.ts'
 import { ImapConfig } from './config.ts'
 import { connectionLimits } from './limits.ts'
-import { counting, imapMetrics } from './metrics.ts'
+import { counting, imapMetrics, imapTable } from './metrics.ts'
 
 export const imapService = defineService({
   name: 'imap',
   config: ImapConfig,
+  metrics: [connectionTable, imapTable],
 
   async start({ config, log, bus, metrics, tracer, defer, probe }) {
     const { observe, ...counted } = counting(imapMetrics(metrics))
@@ -36,7 +37,7 @@ export const imapService = defineService({
       maxConnections: config.IMAP_MAX_CONNECTIONS,
       maxConnectionsPerClient: config.IMAP_MAX_CONNECTIONS_PER_ADDRESS,
       refusal: () => '* BYE [UNAVAILABLE] Too many connections, try again later\r\n',
-      metrics: connectionMetrics(metrics, 'imap'),
+      metrics: connectionMetrics(metrics),
       log,
     }
     const listeners = await Promise.all([

@@ -1,21 +1,36 @@
 /** A whole platform for one scenario: real processes on free ports in a directory of its own, stopped with the test. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { promisify } from 'node:util'
 
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
+const run = promisify(execFile)
 const START_MS = 120_000
 const POLL_MS = 25
 
+export type Profile = 'embedded' | 'scale-out'
+
+/** Every scenario's, unless it says another: POSTBUS_TEST_PROFILE. */
+export const PROFILE: Profile = process.env['POSTBUS_TEST_PROFILE'] === 'scale-out' ? 'scale-out' : 'embedded'
+
+/** For a scenario about what only the embedded profile has: on another it is skipped. @returns whether it is */
+export function isEmbeddedOnly(t: TestContext, why: string): boolean {
+  if (PROFILE === 'embedded') return false
+  t.skip(`embedded only: ${why}`)
+  return true
+}
+
 export interface Ready {
+  profile: Profile
   host: string
   ports: Record<string, number>
   metrics: Record<string, number>
@@ -23,6 +38,8 @@ export interface Ready {
   accounts: { address: string; password: string }[]
   ca: string
   data: string
+  /** How clients reach the bus; `ca`: what it is verified with, where it speaks TLS. */
+  bus: { url: string; ca: string | null }
   pids: Record<string, number>
 }
 
@@ -37,9 +54,11 @@ export interface Platform {
   terminate(instance: string): Promise<void>
   /** Until every instance answers /readyz. */
   untilReady(): Promise<void>
-  /** SIGSTOP: connections stay open and nothing answers. */
-  freeze(instance: string): void
-  thaw(instance: string): void
+  /** So many replicas of some services from now on. Resolves when those that are new answer /readyz. */
+  scale(replicas: Readonly<Record<string, number>>): Promise<void>
+  /** SIGSTOP to all replicas of a service: connections stay open and nothing answers. */
+  freeze(service: string): void
+  thaw(service: string): void
   /** Octets in memory of every process, by the instance it runs. */
   memory(): Promise<Record<string, number>>
   /** A disk of its own for a part of the data directory, as `disks` named it. */
@@ -51,6 +70,7 @@ export interface Platform {
 
 export interface PlatformOptions {
   args?: string[]
+  profile?: Profile
   /** A directory to start on again; it is kept. */
   data?: string
   /** Parts of the data directory that are disks of their own, with their size in octets. */
@@ -63,7 +83,11 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
   const data = options.data ?? join(dir, 'data')
   const readyFile = join(dir, 'ready.json')
   const basePort = await freeBasePort()
-  const args = ['--data', data, '--base-port', String(basePort), '--ready-file', readyFile, ...(options.args ?? [])]
+  const profile = options.profile ?? PROFILE
+  const own = ['--profile', profile, '--data', data, '--base-port', String(basePort), '--ready-file', readyFile]
+  // A database server under root runs as somebody else, who must be able to get there.
+  if (profile === 'scale-out') for (const path of [dir, dirname(data)]) await chmod(path, 0o711)
+  const args = [...own, ...(options.args ?? [])]
   const disks = new Map<string, SmallDisk>()
   for (const [path, bytes] of Object.entries(options.disks ?? {})) {
     disks.set(path, await mountSmallDisk(join(data, path), bytes))
@@ -104,6 +128,11 @@ function attach(
     if (pid === undefined) throw new Error(`${instance} has no process now`)
     return pid
   }
+  function signalAll(service: string, signal: NodeJS.Signals): void {
+    const replicas = Object.entries(ready().pids).filter(([name]) => serviceOf(name) === service)
+    if (replicas.length === 0) throw new Error(`${service} has no process now`)
+    for (const [, pid] of replicas) process.kill(pid, signal)
+  }
   async function replaced(instance: string, signal: NodeJS.Signals, withinMs: number): Promise<void> {
     const pid = pidOf(instance)
     process.kill(pid, signal)
@@ -118,8 +147,12 @@ function attach(
     ...{ process: child, ready, output },
     kill: (instance) => replaced(instance, 'SIGKILL', 30_000),
     terminate: (instance) => replaced(instance, 'SIGTERM', 60_000),
-    freeze: (instance) => void process.kill(pidOf(instance), 'SIGSTOP'),
-    thaw: (instance) => void process.kill(pidOf(instance), 'SIGCONT'),
+    async scale(replicas) {
+      const counts = Object.entries(replicas).map(([service, count]) => `${service}=${count}`)
+      await run(process.execPath, [join(root, 'tools/start/main.ts'), 'scale', ...counts, '--data', ready().data])
+    },
+    freeze: (service) => signalAll(service, 'SIGSTOP'),
+    thaw: (service) => signalAll(service, 'SIGCONT'),
     async memory() {
       const entries = Object.entries(ready().pids).map(async ([instance, pid]) => [instance, await residentBytes(pid)])
       return Object.fromEntries(await Promise.all(entries)) as Record<string, number> // Object.fromEntries forgets the values.
@@ -164,11 +197,25 @@ async function isReady(host: string, port: number): Promise<boolean> {
   }
 }
 
-/** The sum of a counter or gauge of one instance, over those of its series that have these labels; 0 when it has none. */
-export async function metric({ host, metrics }: Ready, instance: string, name: string, labels = ''): Promise<number> {
-  const page = await (await fetch(`http://${host}:${metrics[instance]}/metrics`)).text()
-  const series = page.split('\n').filter((line) => new RegExp(`^${name}[{ ]`).test(line) && line.includes(labels))
-  return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+/** The sum of a counter or gauge of a service, over its replicas and those of its series that have these labels; 0 when it has none. */
+export const metric = (ready: Ready, service: string, name: string, labels = ''): Promise<number> =>
+  metricOfAll(ready, service, (page) => {
+    const series = page.split('\n').filter((line) => new RegExp(`^${name}[{ ]`).test(line) && line.includes(labels))
+    return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+  })
+
+/** `router` of `router-2`. */
+const serviceOf = (instance: string): string => instance.replace(/-\d+$/, '')
+
+/** What is read off the metrics pages of all replicas of a service, together. */
+export async function metricOfAll(
+  { host, metrics }: Ready,
+  service: string,
+  read: (page: string) => number,
+): Promise<number> {
+  const ports = Object.entries(metrics).filter(([name]) => serviceOf(name) === service)
+  const pages = await Promise.all(ports.map(async ([, port]) => (await fetch(`http://${host}:${port}/metrics`)).text()))
+  return pages.reduce((sum, page) => sum + read(page), 0)
 }
 
 /** Waits for a fact, looking often; a fact that does not come true in time fails with what is known. */
@@ -187,11 +234,37 @@ export async function until(
   }
 }
 
+/** Of a base port: the bus' further servers and routes, the stores, further replicas. */
+const SCALE_OUT = [
+  4223,
+  4224,
+  5222,
+  5223,
+  5224,
+  5432,
+  8222,
+  8223,
+  8224,
+  9000,
+  ...Array.from({ length: 20 }, (_, index) => 7000 + index),
+]
+
 /** A base port whose mail, bus and health ports are all free now. */
 async function freeBasePort(): Promise<number> {
   for (let tries = 0; tries < 50; tries++) {
     const base = 10_000 + Math.floor(Math.random() * 300) * 100
-    const wanted = [25, 587, 465, 143, 993, 110, 995, 4222, ...Array.from({ length: 20 }, (_, index) => 6000 + index)]
+    const wanted = [
+      25,
+      587,
+      465,
+      143,
+      993,
+      110,
+      995,
+      4222,
+      ...Array.from({ length: 20 }, (_, index) => 6000 + index),
+      ...SCALE_OUT,
+    ]
     const free = await Promise.all(wanted.map((port) => isFree(base + port)))
     if (free.every(Boolean)) return base
   }

@@ -15,9 +15,10 @@ export function administrator(): Administrator {
   const key: KeyPair = createUser()
   return {
     args: ['--bus-admin', key.getPublicKey()],
-    connect: ({ ports }) =>
+    connect: ({ bus }) =>
       connect({
-        servers: `nats://127.0.0.1:${ports['nats']}`,
+        servers: bus.url.split(','),
+        ...(bus.ca !== null && { tls: { caFile: bus.ca } }),
         authenticator: nkeyAuthenticator(key.getSeed()),
         maxReconnectAttempts: -1,
       }),

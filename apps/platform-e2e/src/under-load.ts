@@ -16,12 +16,16 @@ import type { TestContext } from 'node:test'
 import { between, seeded, smtpLoad, startSmtpSink, type SmtpSink } from '@postbus/testkit'
 
 import { compare, loadIds } from './mailboxes.ts'
-import { startPlatform, until, type Platform, type PlatformOptions } from './platform.ts'
+import { metricOfAll, startPlatform, until, type Platform, type PlatformOptions, type Ready } from './platform.ts'
 
 export const long = process.env['POSTBUS_TEST_LONG'] === '1'
 export const SEED = Number(process.env['POSTBUS_TEST_SEED'] ?? 20261124)
 const LOAD_MS = 600_000
 const FAR_AWAY = ['far.test']
+/** At each door. */
+const SESSIONS = 6
+/** Enough for what is offered while nothing is answered for some seconds. */
+const PACED_SESSIONS = 200
 /** Remote recipients whose first attempt is deferred. */
 const GREYLISTED = 30
 const SETTLE_MS = 300_000
@@ -88,12 +92,19 @@ export const settingsUnderLoad = (settings: Settings): string[] =>
 export async function platformUnderLoad(
   t: TestContext,
   settings: Settings | ((sink: SmtpSink) => Settings) = {},
-  { args = [], ...options }: Pick<PlatformOptions, 'args' | 'disks' | 'env'> = {},
+  {
+    args = [],
+    processes = true,
+    ...options
+  }: Pick<PlatformOptions, 'args' | 'disks' | 'env' | 'profile'> & { processes?: boolean } = {},
 ): Promise<UnderLoad> {
   const sink = await startSmtpSink(t)
   const own = typeof settings === 'function' ? settings(sink) : settings
   const set = settingsUnderLoad({ DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`, ...own })
-  return { platform: await startPlatform(t, { ...options, args: ['--processes', ...set, ...args] }), sink }
+  return {
+    platform: await startPlatform(t, { ...options, args: [...(processes ? ['--processes'] : []), ...set, ...args] }),
+    sink,
+  }
 }
 
 export interface Promises {
@@ -103,6 +114,8 @@ export interface Promises {
   before?: number
   /** Of the remote recipients, in turn. */
   domains?: readonly string[]
+  /** Offered so many, whatever becomes of those before; without it as fast as it goes. */
+  perSecond?: number
   /** How many faults there were, where a list does not say it. */
   injected?: () => number
 }
@@ -113,13 +126,13 @@ export interface Promises {
 export async function keepPromises(
   t: TestContext,
   { platform, sink }: UnderLoad,
-  { faults, messages, before = messages - 1, injected = () => faults.length, domains = FAR_AWAY }: Promises,
+  { faults, messages, before = messages - 1, injected = () => faults.length, domains = FAR_AWAY, perSecond }: Promises,
 ): Promise<Facts> {
   const draw = seeded(SEED)
   const moments = faults.map(() => between(draw, 1, before - 1)).sort((a, b) => a - b)
   const over = new AbortController()
   t.after(() => over.abort())
-  const load = startLoad(platform, messages, over.signal, domains)
+  const load = startLoad(platform, messages, over.signal, { domains, ...(perSecond !== undefined && { perSecond }) })
   let lastFaultAt = performance.now()
   const injecting = (async () => {
     for (const [index, moment] of moments.entries()) {
@@ -192,22 +205,30 @@ export async function republished(platform: Platform): Promise<number> {
   return metric(platform, 'custody', 'mail_custody_overdue_total{finding="republished"}')
 }
 
-/** The value of one series on an instance's metrics page; 0 where it is not there yet. */
-export async function metric(platform: Platform, instance: string, series: string): Promise<number> {
-  const { host, metrics } = platform.ready()
-  const page = await (await fetch(`http://${host}:${metrics[instance]}/metrics`)).text()
-  const line = page.split('\n').find((candidate) => candidate.startsWith(`${series} `))
-  return Number(line?.slice(series.length) ?? 0)
-}
+/** The value of one series on the metrics pages of a service, over all its replicas; 0 where it is not there yet. */
+export const metric = (platform: Platform, service: string, series: string): Promise<number> =>
+  metricOfAll(platform.ready(), service, (page) => {
+    const line = page.split('\n').find((candidate) => candidate.startsWith(`${series} `))
+    return Number(line?.slice(series.length) ?? 0)
+  })
+
+/** Where every replica of a service listens under this name. */
+const portsOf = ({ ports }: Ready, name: string): number[] =>
+  Object.entries(ports)
+    .filter(([candidate]) => candidate.replace(/-\d+$/, '') === name)
+    .map(([, port]) => port)
 
 /** Half to the MX, half submitted; of the latter two thirds go to the domains, in turn. */
 export function startLoad(
   platform: Platform,
   messages: number,
   signal: AbortSignal,
-  domains: readonly string[] = FAR_AWAY,
+  { domains = FAR_AWAY, perSecond }: Pick<Promises, 'domains' | 'perSecond'> = {},
 ) {
-  const { host, ports, accounts, data, ca } = platform.ready()
+  const sessions = perSecond === undefined ? SESSIONS : PACED_SESSIONS
+  const paced = perSecond === undefined ? {} : { perSecond: perSecond / 2 }
+  const ready = platform.ready()
+  const { host, accounts, data, ca } = ready
   const [sender] = accounts
   if (sender === undefined) assert.fail('no account')
   const local = accounts.map(({ address }) => address)
@@ -220,22 +241,24 @@ export function startLoad(
   const done = (async () =>
     Promise.all([
       smtpLoad({
-        ...{ host, recipients: local, bytes: 2000, sessions: 6, signal, onRefused },
-        port: ports['mx'] ?? 0,
+        ...{ host, recipients: local, bytes: 2000, sessions, signal, onRefused },
+        port: portsOf(ready, 'mx'),
         messages: messages - submitted,
+        ...paced,
         ledger: ledgers.mx,
         onAccepted: (count) => (accepted.mx = count),
       }),
       smtpLoad({
-        ...{ host, bytes: 2000, sessions: 6, signal, onRefused },
+        ...{ host, bytes: 2000, sessions, signal, onRefused },
         recipients: Array.from({ length: GREYLISTED }, (_, index) => [
           ...local.slice(index % local.length, (index % local.length) + 1),
           ...[`user${index}@${domain(index)}`, `greylist${index}@${domain(index)}`],
         ]).flat(),
-        port: ports['submissions'] ?? 0,
+        port: portsOf(ready, 'submissions'),
         login: { user: sender.address, password: sender.password, ca: await readFile(ca, 'utf8') },
         prefix: 'submitted',
         messages: submitted,
+        ...paced,
         ledger: ledgers.submission,
         onAccepted: (count) => (accepted.submission = count),
       }),

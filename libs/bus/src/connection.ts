@@ -15,7 +15,7 @@ import { BusUnavailable, type Stoppable } from './bus.ts'
 import { pause } from './pause.ts'
 
 export interface ConnectionOptions {
-  /** One or several; `nats://host:port` or `tls://host:port`. */
+  /** One or several, also in one string with commas; `nats://host:port` or `tls://host:port`. */
   servers: string | readonly string[]
   party: Identity
   /** The secret nkey itself, or the file it is in; read again at each login, so that it can be exchanged. */
@@ -76,7 +76,7 @@ export class Connection {
       signal?.throwIfAborted()
       try {
         const nats = await connect({
-          servers: [servers].flat(),
+          servers: [servers].flat().flatMap((list) => list.split(',').map((server) => server.trim())),
           name: party,
           inboxPrefix: inboxPrefix(party),
           ...((options.nkeyFile ?? options.nkeySeed) && { authenticator: nkeyAuthenticator(() => seed()) }),

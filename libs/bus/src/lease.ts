@@ -5,12 +5,16 @@
  * monotonic clock, its holder is gone and a compare-and-set takes it over. The holder renews at thirds and gives up by its own
  * clock, counted from before the last renewal that was confirmed, so it stops before any watcher can begin.
  *
- * The bucket is in memory on the bus and may vanish with its server. A holder renews at every reconnect, so it learns at once
- * that its entry is gone, and has then lost the lease.
+ * The bucket is in memory on the bus: it may vanish with its server, and a cluster that was down as a whole has it again, empty and
+ * under the same date. A holder renews at every reconnect, so it learns at once that its entry is gone, and has then lost the lease.
  *
- * The revision is what writes are fenced by. It must grow even when the bucket was made anew and counts from 1 again, so the
- * bucket's time of creation is its upper part: milliseconds times 1024, plus the entry's number in the bucket. It stays a safe
- * integer until the year 2248, and grows as long as the bucket takes fewer than a million writes a second.
+ * In a cluster any copy of the bucket answers a look, and may be behind. A look therefore never decides that a lease is ours: only a
+ * compare-and-set does, which the bucket's leader judges.
+ *
+ * The revision is what writes are fenced by. It must grow even when the bucket lost what it had and counts from its beginning again,
+ * so an entry of its own, made by whoever finds none, says since when its content is whole: by the bus' clock, in milliseconds, times
+ * 1024, plus the entry's number in the bucket. It stays a safe integer until the year 2110, and grows as long as the bucket takes
+ * fewer than a million writes a second.
  */
 import { randomUUID } from 'node:crypto'
 
@@ -27,8 +31,8 @@ const WRITES_PER_MS = 1024
 const RENEWALS_PER_TTL = 3
 /** How often somebody who waits for a lease looks. */
 const LOOK_MS = { min: 100, max: 1_000 }
-const ASK_TIMEOUT_MS = 5_000
 const FREE = 'free'
+const MARKER = 'whole-since'
 
 export interface LeaseOptions {
   connection: Connection
@@ -55,11 +59,11 @@ export async function acquireLease({ patienceMs = 0, ...options }: LeaseOptions)
       const revision = entry?.revision ?? 0
       if (seen?.revision !== revision) seen = { revision, since: performance.now() }
       if (performance.now() - seen.since >= patienceMs + (isFree(entry) ? 0 : ttlMs)) {
-        const created = await createdMs(connection)
+        const whole = await wholeSince(bucket, connection.party)
         const asked = performance.now()
         const taken = await take(bucket, key, holder, entry)
         if (taken !== undefined) {
-          const fence = created * WRITES_PER_MS + taken
+          const fence = whole * WRITES_PER_MS + taken
           log.info({ lease: name, revision: fence }, 'took a lease')
           return new Held({ ...options, bucket, key, holder, revision: fence, entryRevision: taken, asked })
         }
@@ -93,12 +97,17 @@ const isWrongRevision = (error: unknown): boolean =>
   (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
     error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
 
-async function createdMs(connection: Connection): Promise<number> {
-  const outcome = await connection.ask(`$JS.API.STREAM.INFO.KV_${LEASE_BUCKET}`, '', { timeoutMs: ASK_TIMEOUT_MS })
-  if (outcome.kind !== 'answer') throw new BusUnavailable(`the lease bucket cannot be asked: ${outcome.kind}`)
-  const created = Date.parse(outcome.message.json<{ created?: string }>().created ?? '')
-  if (Number.isNaN(created)) throw new BusUnavailable('the lease bucket does not say when it was made')
-  return created
+/** @returns when this party's marker was stored (ms): nothing in the bucket was lost since */
+async function wholeSince(bucket: KV, party: string): Promise<number> {
+  const key = `${party}.${MARKER}`
+  let marker = await bucket.get(key)
+  if (marker?.operation !== 'PUT') {
+    // Another may have made it meanwhile, or the copy that was asked is behind: the next look tells.
+    await bucket.create(key, '')
+    marker = await bucket.get(key)
+  }
+  if (marker?.operation !== 'PUT') throw new BusUnavailable('the lease bucket does not say since when it is whole')
+  return marker.created.getTime()
 }
 
 interface HeldOptions extends LeaseOptions {
@@ -163,19 +172,20 @@ class Held implements Lease {
       this.#confirmed(sent)
     } catch (error) {
       // Not confirmed is not lost: time decides. Another's entry, or none, is.
-      if (isWrongRevision(error)) await this.#lookAgain(sent)
+      if (isWrongRevision(error)) await this.#lookAgain()
     }
   }
 
-  /** A renewal whose confirmation got lost left our own value under a newer revision. */
-  async #lookAgain(sent: number): Promise<void> {
+  /** A renewal whose confirmation got lost left our own value under a newer revision. What was seen, the next renewal has to confirm. */
+  async #lookAgain(): Promise<void> {
     const { bucket, key, holder } = this.#options
     try {
       const entry = await bucket.get(key)
       if (entry?.operation !== 'PUT' || entry.string() !== holder)
         return this.#lose('somebody else holds it, or its bucket was made anew')
+      if (entry.revision <= this.#entryRevision) return // A copy that is behind; time decides.
       this.#entryRevision = entry.revision
-      this.#confirmed(sent)
+      await this.#renewOnce()
     } catch {
       // Not known; time decides.
     }

@@ -12,7 +12,7 @@ import type { z } from 'zod'
 
 import { BusUnavailable, RequestRefused, type AnswerContext, type Stoppable, type Tokens } from './bus.ts'
 import type { Connection } from './connection.ts'
-import type { BusMetrics } from './metrics.ts'
+import type { AnswerOutcome, BusMetrics, RequestOutcome } from './metrics.ts'
 import { within } from './pause.ts'
 import { semaphore } from './semaphore.ts'
 import { answering, asking } from './steps.ts'
@@ -48,7 +48,7 @@ export async function request<I extends z.ZodType, O extends z.ZodType>(
   const payload = JSON.stringify(contract.input.parse(input))
   signal?.throwIfAborted()
   const started = performance.now()
-  let outcome = 'unavailable'
+  let outcome: RequestOutcome = 'unavailable'
   try {
     const message = await unlessAborted(
       traced(contract.name, asking(contract), () =>
@@ -177,7 +177,7 @@ export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stop
       // Nobody waits for it any more.
       if (left <= 0) return metrics.answered(contract.name, 'expired', 0)
       const started = performance.now()
-      let outcome = 'failed'
+      let outcome: AnswerOutcome = 'failed'
       const deadline = new AbortController()
       // Rows live as long as their reader; they end by credit, not by the clock.
       const timer = contract.kind === 'request' ? setTimeout(() => deadline.abort(), left) : undefined

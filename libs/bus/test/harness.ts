@@ -2,7 +2,13 @@
 import type { TestContext } from 'node:test'
 
 import { MailAccepted, MailLocal, QueueId, type Party } from '@postbus/contracts'
-import { startNatsServer, type NatsServer, type NatsServerOptions } from '@postbus/testkit'
+import {
+  startNatsCluster,
+  startNatsServer,
+  type NatsCluster,
+  type NatsServer,
+  type NatsServerOptions,
+} from '@postbus/testkit'
 import { pino, type Logger } from 'pino'
 
 import {
@@ -16,9 +22,11 @@ import {
 /** Silent, unless POSTBUS_TEST_LOG names a level. */
 export const log: Logger = pino({ level: process.env['POSTBUS_TEST_LOG'] ?? 'silent' })
 
+type Connect = (party: Party, options?: Partial<BusOptions>) => Promise<ConnectedBus>
+
 export interface Platform {
   nats: NatsServer
-  bus(party: Party, options?: Partial<BusOptions>): Promise<ConnectedBus>
+  bus: Connect
 }
 
 export async function platform(
@@ -26,26 +34,39 @@ export async function platform(
   options: NatsServerOptions & Partial<ProvisionerOptions> = {},
 ): Promise<Platform> {
   const nats = await startNatsServer(t, options)
+  return { nats, bus: await provisioned(t, { servers: nats.url, seeds: nats.seeds }, options) }
+}
+
+export async function clusterPlatform(t: TestContext): Promise<{ cluster: NatsCluster; bus: Connect }> {
+  const cluster = await startNatsCluster(t)
+  const access = { servers: cluster.urls, seeds: cluster.seeds, tls: { caFile: cluster.caFile } }
+  return { cluster, bus: await provisioned(t, access, { replicas: 3 }) }
+}
+
+type Access = Pick<BusOptions, 'servers' | 'tls'> & Pick<NatsServer, 'seeds'>
+
+async function provisioned(
+  t: TestContext,
+  { servers, tls, seeds }: Access,
+  options: Partial<ProvisionerOptions>,
+): Promise<Connect> {
   const stopping = new AbortController()
   const buses: ConnectedBus[] = []
   const provisioner = await keepProvisioned({
-    ...{ servers: nats.url, nkeySeed: nats.seeds.provisioner, shards: 1, log, signal: stopping.signal },
+    ...{ servers, tls, nkeySeed: seeds.provisioner, shards: 1, log, signal: stopping.signal },
     ...options,
   })
   t.after(async () => {
     await Promise.all(buses.map((bus) => bus.close()))
     await provisioner.stop()
   })
-  return {
-    nats,
-    async bus(party, busOptions) {
-      const bus = await connectBus({
-        ...{ servers: nats.url, nkeySeed: nats.seeds[party], party, log, drainDeadlineMs: 2000 },
-        ...busOptions,
-      })
-      buses.push(bus)
-      return bus
-    },
+  return async (party, busOptions) => {
+    const bus = await connectBus({
+      ...{ servers, tls, nkeySeed: seeds[party], party, log, drainDeadlineMs: 2000 },
+      ...busOptions,
+    })
+    buses.push(bus)
+    return bus
   }
 }
 

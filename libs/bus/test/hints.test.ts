@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { DirectoryChanged, MailAccepted, MailboxChanged } from '@postbus/contracts'
+import { Registry } from '@postbus/metrics'
 import { currentTrace, inTrace } from '@postbus/tracing'
-import { Registry } from 'prom-client'
 
 import { accepted, platform, queueIdOf, until } from './harness.ts'
 

@@ -7,6 +7,7 @@ import {
   contracts,
   identities,
   inboxPrefix,
+  MailAccepted,
   parties,
   subjectFilter,
   type Identity,
@@ -14,7 +15,8 @@ import {
 } from '@postbus/contracts'
 import type { NatsServer } from '@postbus/testkit'
 
-import { platform } from './harness.ts'
+import { accepted, platform, until } from './harness.ts'
+import { messagesIn } from './raw.ts'
 
 /** A connection whose refusals can be read. */
 async function knock(
@@ -101,27 +103,80 @@ test('only who must looks into a stream; only delivery takes messages off MAIL_H
   }
 })
 
-test('nobody may delete or purge a stream, create a consumer, or hear everything', async (t) => {
+test('nobody may delete, move or copy a stream, and only the provisioner makes anything', async (t) => {
   const { nats } = await platform(t)
+  const verbs = {
+    nobody: [
+      ...['STREAM.DELETE', 'STREAM.PURGE', 'STREAM.MSG.DELETE', 'STREAM.SNAPSHOT', 'STREAM.RESTORE'],
+      ...['STREAM.LEADER.STEPDOWN', 'STREAM.PEER.REMOVE'],
+    ].map((verb) => `${verb}.MAIL_ACCEPTED`),
+    consumers: ['DELETE', 'PAUSE', 'RESET', 'UNPIN', 'LEADER.STEPDOWN'].map(
+      (verb) => `CONSUMER.${verb}.MAIL_ACCEPTED.router`,
+    ),
+    account: ['ACCOUNT.PURGE.MAIL', 'META.LEADER.STEPDOWN', 'SERVER.REMOVE', 'ACCOUNT.STREAM.MOVE.MAIL.MAIL_ACCEPTED'],
+    provisioner: [
+      ...['STREAM.CREATE.X', 'STREAM.UPDATE.MAIL_ACCEPTED', 'CONSUMER.CREATE.MAIL_ACCEPTED.own'],
+      ...['CONSUMER.CREATE.MAIL_ACCEPTED.own.mail.>', 'CONSUMER.DURABLE.CREATE.MAIL_ACCEPTED.own'],
+    ],
+  }
   for (const identity of identities) {
     const { nc, denied } = await knock(nats, identity)
     t.after(() => nc.close())
-    const forbidden = [
-      '$JS.API.STREAM.DELETE.MAIL_ACCEPTED',
-      '$JS.API.STREAM.PURGE.MAIL_ACCEPTED',
-      '$JS.API.STREAM.MSG.DELETE.MAIL_ACCEPTED',
-      '$JS.API.CONSUMER.DELETE.MAIL_ACCEPTED.router',
-      ...(identity === 'provisioner' ? [] : ['$JS.API.STREAM.CREATE.X', '$JS.API.CONSUMER.CREATE.MAIL_ACCEPTED.own']),
-    ]
-    for (const subject of forbidden) {
-      assert.equal((await denied(() => nc.publish(subject, ''))).length, 1, `${identity} on ${subject}`)
+    for (const [who, list] of Object.entries(verbs)) {
+      for (const verb of list) {
+        const refused = await denied(() => nc.publish(`$JS.API.${verb}`, ''))
+        assert.equal(refused.length === 0, who === identity, `${identity} on ${verb}`)
+      }
     }
-    for (const subject of ['>', 'mail.>', '_INBOX.>', '$JS.ACK.>', '$KV.>']) {
+    for (const subject of ['>', 'mail.>', '_INBOX.>', '$JS.ACK.>', '$JS.API.>', '$KV.>', '$SYS.>']) {
       const refused = await denied(() => void nc.subscribe(subject, { callback: () => undefined }))
       assert.equal(refused.length, 1, `${identity} hearing ${subject}`)
     }
   }
 })
+
+test('what one party keeps in a bucket no other writes or reads, and no bucket is cleared', async (t) => {
+  const { nats } = await platform(t)
+  const keepers: Record<string, Identity[]> = {
+    lease: ['delivery', 'custody', 'pop3'],
+    tried: ['router', 'delivery', 'mailstore', 'custody'],
+  }
+  for (const identity of identities) {
+    const { nc, denied } = await knock(nats, identity)
+    t.after(() => nc.close())
+    for (const [bucket, parties] of Object.entries(keepers)) {
+      for (const owner of identities) {
+        for (const subject of [
+          `$KV.${bucket}.${owner}.x`,
+          `$JS.API.DIRECT.GET.KV_${bucket}.$KV.${bucket}.${owner}.x`,
+        ]) {
+          const refused = await denied(() => nc.publish(subject, ''))
+          assert.equal(refused.length === 0, owner === identity && parties.includes(owner), `${identity} on ${subject}`)
+        }
+      }
+      for (const verb of ['STREAM.PURGE', 'STREAM.MSG.GET', 'DIRECT.GET', 'STREAM.DELETE']) {
+        const refused = await denied(() => nc.publish(`$JS.API.${verb}.KV_${bucket}`, ''))
+        assert.equal(refused.length, 1, `${identity}: ${verb} of ${bucket}`)
+      }
+    }
+  }
+})
+
+for (const ackSubjectsV2 of [false, true]) {
+  const form = ackSubjectsV2 ? 'second' : 'first'
+  test(`what a party consumes it can acknowledge, with subjects of the ${form} form`, async (t) => {
+    const { nats, bus } = await platform(t, { ackSubjectsV2 })
+    const [submission, router] = await Promise.all([bus('submission'), bus('router')])
+    await submission.publish(MailAccepted, accepted(1))
+    const taken = Promise.withResolvers<number>()
+    await router.consume(MailAccepted, 'router', { maxInFlight: 1 }, async (_, { deliveries }) => {
+      taken.resolve(deliveries)
+      return { kind: 'done' }
+    })
+    assert.equal(await taken.promise, 1)
+    await until(async () => (await messagesIn(nats, 'MAIL_ACCEPTED')) === 0)
+  })
+}
 
 test('nobody hears or fills the inbox of another, or pulls from its consumer', async (t) => {
   const { nats } = await platform(t)
@@ -144,7 +199,8 @@ test('nobody hears or fills the inbox of another, or pulls from its consumer', a
       assert.equal((await denied(() => nc.publish(inbox, ''))).length, 1, `${identity} filling ${inbox}`)
     }
     for (const [owner, consumer] of Object.entries(consumers)) {
-      for (const subject of [`$JS.API.CONSUMER.MSG.NEXT.${consumer}`, `$JS.ACK.${consumer}.1.1.1.1.1`]) {
+      const acks = [`$JS.ACK.${consumer}.1.1.1.1.1`, `$JS.ACK._.ACCOUNT.${consumer}.1.1.1.1.1`]
+      for (const subject of [`$JS.API.CONSUMER.MSG.NEXT.${consumer}`, ...acks]) {
         const refused = await denied(() => nc.publish(subject, ''))
         assert.equal(refused.length === 0, owner === identity, `${identity} on ${subject}`)
       }

@@ -10,11 +10,17 @@ export interface DataLayout {
   /** Secret nkeys, one per party on the bus. */
   keys: string
   tls: string
+  /** Of the authority of the bus' servers, where they are several. */
+  busTls: string
   nats: string
   logs: string
   run: string
   /** What each instance was started with: `{instance: {NAME: value}}`. */
   settings: string
+  /** The socket a running start takes orders on. */
+  control: string
+  /** Where Prometheus finds the metrics: a file for its `file_sd_configs`. */
+  scrapeTargets: string
   /** How an operator finds the bus: see OperatorAccess. */
   operator: string
   demoAccounts: string
@@ -29,10 +35,13 @@ export const layoutOf = (data: string): DataLayout => ({
   blobs: join(data, 'blobs'),
   keys: join(data, 'keys'),
   tls: join(data, 'tls'),
+  busTls: join(data, 'tls', 'bus'),
   nats: join(data, 'nats'),
   logs: join(data, 'logs'),
   run: join(data, 'run'),
   settings: join(data, 'run', 'settings.json'),
+  control: join(data, 'run', 'control.sock'),
+  scrapeTargets: join(data, 'run', 'prometheus-targets.json'),
   operator: join(data, 'postbus.json'),
   demoAccounts: join(data, 'demo-accounts.json'),
   restoring: join(data, 'restoring'),

@@ -3,7 +3,7 @@ import type { Bus } from '@postbus/bus'
 import type { Party } from '@postbus/contracts'
 import type { Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
-import type { Registry } from 'prom-client'
+import type { MetricsRegistry, MetricTable } from '@postbus/metrics'
 import type { z } from 'zod'
 
 export interface ServiceContext<Config> {
@@ -11,7 +11,7 @@ export interface ServiceContext<Config> {
   log: Logger
   bus: Bus
   /** This service's own registry; `/metrics` on its health port. */
-  metrics: Registry
+  metrics: MetricsRegistry
   /** Begins traces of what comes from outside; null where none are recorded. What follows finds its trace by itself. */
   tracer: Tracer | null
   /** Register something to close. Runs last-in first-out after a stop signal, inside the drain deadline. */
@@ -28,6 +28,8 @@ export interface ServiceDefinition<Config = unknown> {
   /** Also its identity on the bus. */
   readonly name: Party
   readonly config: z.ZodType<Config>
+  /** Everything it puts into its registry besides what every service has. */
+  readonly metrics: readonly MetricTable[]
   start(context: ServiceContext<Config>): Promise<void>
 }
 

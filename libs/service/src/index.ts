@@ -5,5 +5,6 @@
 export * from './define.ts'
 export { LastFailure } from './last-failure.ts'
 export { serves } from './other-service.ts'
+export { commonMetrics } from './metrics.ts'
 export { runService, runServices, type Run } from './run.ts'
 export { commonConfig, readSettings, type CommonConfig, type Environment, type SettingsResult } from './settings.ts'

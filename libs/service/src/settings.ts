@@ -19,7 +19,9 @@ export const commonConfig = {
   NATS_URL: z
     .string()
     .default('nats://127.0.0.1:4222')
-    .describe('Servers of the bus, separated by commas: nats://host:port or tls://host:port.'),
+    .describe(
+      'Servers of the bus, separated by commas: nats://host:port or tls://host:port; with TLS by the name in the certificate, not by address.',
+    ),
   NATS_NKEY_FILE: z.string().optional().describe("File with the service's secret nkey; read again at each login."),
   NATS_CA_FILE: z.string().optional().describe('PEM file of the authority that signed the certificates of the bus.'),
   NATS_CERT_FILE: z.string().optional().describe('PEM file of the certificate this service shows to the bus.'),

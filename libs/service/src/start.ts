@@ -9,14 +9,15 @@ import { hostname } from 'node:os'
 
 import { connectBus, type ConnectedBus } from '@postbus/bus'
 import { serviceNames, type ServiceStatus } from '@postbus/contracts'
+import { openMetrics, openMetricsRegistry } from '@postbus/metrics'
 import { openTracing } from '@postbus/tracing'
-import { Registry } from 'prom-client'
 
 import manifest from '../package.json' with { type: 'json' }
 import { answerStatus } from './answer-status.ts'
 import type { ServiceDefinition } from './define.ts'
 import { serveHealth } from './health.ts'
 import type { ServiceLog } from './log.ts'
+import { serviceTable } from './metrics.ts'
 import { keepProbing } from './probe.ts'
 import type { CommonConfig } from './settings.ts'
 
@@ -48,7 +49,7 @@ export async function startService<Config>(
   const { version } = manifest
   const startedAt = new Date()
   const stopping = new AbortController()
-  const metrics = new Registry()
+  const metrics = openMetricsRegistry()
   const closes: Close[] = []
   const checks: (() => string | null)[] = []
   let phase: 'starting' | 'running' | 'stopping' = 'starting'
@@ -59,6 +60,8 @@ export async function startService<Config>(
     ...(bus?.connected ? [] : ['not connected to the bus']),
     ...checks.map((check) => check()).filter((reason) => reason !== null),
   ]
+  const { ready } = openMetrics(serviceTable, metrics)
+  ready.whenRead(() => ready.set(reasons().length === 0 ? 1 : 0))
   const health = await serveHealth({ host: common.HEALTH_HOST, port: common.HEALTH_PORT, metrics, reasons })
   closes.push(() => health.close())
   log.info({ healthPort: health.port, pid: process.pid, instance, version }, 'starting')
@@ -77,7 +80,7 @@ export async function startService<Config>(
     closes.push(() => tracing.close())
     const { tracer } = tracing
     const connected = await connectBus({
-      servers: common.NATS_URL.split(',').map((server) => server.trim()),
+      servers: common.NATS_URL,
       party: definition.name,
       nkeyFile: common.NATS_NKEY_FILE,
       ...(common.NATS_CA_FILE && {

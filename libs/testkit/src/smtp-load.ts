@@ -11,10 +11,13 @@ import { connect as connectTls } from 'node:tls'
 
 export interface LoadOptions {
   host: string
-  port: number
+  /** Of several, as of several MX hosts: each session goes to the next, and so does one that found nobody. */
+  port: number | readonly number[]
   recipients: string[]
   messages: number
   sessions: number
+  /** Messages begun per second, whatever becomes of those before; as many at once as there are sessions. Without it as fast as it goes. */
+  perSecond?: number
   /** Octets of body text. */
   bytes: number
   /** Path of the ledger: a line `id recipient reply` for each 250, on disk before the next message. Null: none is kept. */
@@ -74,6 +77,12 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
   let next = 0
   const more = (): boolean => next < options.messages && options.signal?.aborted !== true
   const startedAt = Date.now()
+  const dial = dialler(options)
+  const due = async (number: number): Promise<void> => {
+    if (options.perSecond === undefined) return
+    const waitMs = startedAt + (number * 1000) / options.perSecond - Date.now()
+    if (waitMs > 0) await pause(waitMs)
+  }
   const refused = (line: string): void => {
     refusals.set(line, (refusals.get(line) ?? 0) + 1)
     options.onRefused?.(line)
@@ -81,14 +90,16 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
 
   async function session(): Promise<void> {
     while (more()) {
-      const client = await SmtpClient.open(options, refused)
+      const client = await dial(refused)
       if (client === null) {
         await pause(RETRY_MS)
         continue
       }
       try {
         while (more()) {
-          if (!(await deliver(client, next++))) break
+          const number = next++
+          await due(number)
+          if (!(await deliver(client, number))) break
         }
       } finally {
         client.close()
@@ -119,7 +130,7 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
       if (options.signal?.aborted) return false
       if (outcome !== 'again') refused(outcome)
       await pause(RETRY_MS)
-      session = await SmtpClient.open(options, refused)
+      session = await dial(refused)
     }
   }
 
@@ -129,6 +140,18 @@ export async function smtpLoad(options: LoadOptions): Promise<LoadResult> {
     await ledger?.close()
   }
   return { promised, unanswered, refusals, elapsedMs: Date.now() - startedAt }
+}
+
+/** @returns opens a session with the next of the ports */
+function dialler({ host, port, login }: LoadOptions) {
+  const ports = [port].flat()
+  let turn = 0
+  return (refused: (line: string) => void) =>
+    SmtpClient.open({ host, port: ports[turn++ % ports.length] ?? 0, ...(login && { login }) }, refused)
+}
+
+interface Door extends Pick<LoadOptions, 'host' | 'login'> {
+  port: number
 }
 
 class SmtpClient {
@@ -143,7 +166,7 @@ class SmtpClient {
   }
 
   /** Null when nobody answers, or not with a greeting, or the login is refused. */
-  static async open({ host, port, login }: LoadOptions, refused: (line: string) => void): Promise<SmtpClient | null> {
+  static async open({ host, port, login }: Door, refused: (line: string) => void): Promise<SmtpClient | null> {
     const socket = login ? connectTls({ host, port, ca: login.ca, servername: 'localhost' }) : connect(port, host)
     socket.on('error', () => {}) // Seen as the end of the lines.
     socket.setNoDelay(true)

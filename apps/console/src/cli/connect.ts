@@ -1,4 +1,4 @@
-/** The operator's way onto the bus: named by the environment, or left by an embedded profile in its data directory. */
+/** The operator's way onto the bus: named by the environment, or left by `npm start` in its data directory. */
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
@@ -17,13 +17,14 @@ export class NotRunning extends Error {
 }
 
 export async function connectOperator(dataOption: string | undefined, env: NodeJS.ProcessEnv): Promise<Bus> {
-  const { natsUrl, operatorNkeyFile, ca } = await profile(dataOption, env)
+  const { natsUrl, operatorNkeyFile, ca, shards } = await profile(dataOption, env)
   try {
     return await connectBus({
       servers: natsUrl,
       party: 'operator',
       nkeyFile: operatorNkeyFile,
-      ...(natsUrl.startsWith('tls:') && ca !== undefined && { tls: { caFile: ca } }),
+      ...(natsUrl.includes('tls://') && ca !== undefined && { tls: { caFile: ca } }),
+      shards,
       log: pino({ level: 'silent' }),
       signal: AbortSignal.timeout(CONNECT_MS),
     })
@@ -37,9 +38,9 @@ export const dataDirectory = (option: string | undefined): string =>
   resolve(option ?? join(import.meta.dirname, '..', '..', '..', '..', 'data'))
 
 async function profile(dataOption: string | undefined, env: NodeJS.ProcessEnv): Promise<OperatorAccess> {
-  const { NATS_URL: natsUrl, NATS_NKEY_FILE: operatorNkeyFile, NATS_CA_FILE: ca } = env
+  const { NATS_URL: natsUrl, NATS_NKEY_FILE: operatorNkeyFile, NATS_CA_FILE: ca, MAIL_OUT_SHARDS: shards } = env
   if (dataOption === undefined && natsUrl !== undefined && operatorNkeyFile !== undefined) {
-    return { natsUrl, operatorNkeyFile, ...(ca !== undefined && { ca }) }
+    return OperatorAccess.parse({ natsUrl, operatorNkeyFile, ca, shards })
   }
   const data = dataDirectory(dataOption)
   const { operator } = layoutOf(data)

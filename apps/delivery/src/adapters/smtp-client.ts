@@ -44,6 +44,9 @@ export interface SmtpClientOptions {
   /** A host whose STARTTLS failed is not asked for it again for so long. */
   tlsRetryMs: number
   now(): number
+  /** @param tls the version, or none; policy: what was asked for */
+  opened?(tls: string, policy: SessionWay['tls']): void
+  failed?(reason: 'connection' | 'tls' | 'refused'): void
 }
 
 /** How a route wants to be spoken to. */
@@ -144,7 +147,16 @@ export class SmtpClient {
   }
 
   /** @throws TlsMissing for trouble with TLS only; SessionFailed */
-  async #connect({ host, tls, auth, localAddress, name, protocol, maxMessages }: Connecting): Promise<SmtpSession> {
+  async #connect(connecting: Connecting): Promise<SmtpSession> {
+    try {
+      return await this.#begin(connecting)
+    } catch (error) {
+      this.#options.failed?.(reasonOf(error))
+      throw error
+    }
+  }
+
+  async #begin({ host, tls, auth, localAddress, name, protocol, maxMessages }: Connecting): Promise<SmtpSession> {
     const { connectTimeoutMs, greetingTimeoutMs, replyTimeoutMs, ca } = this.#options
     const socket = await traced('TCP connect', { kind: SpanKind.CLIENT }, () =>
       dial(host, localAddress, connectTimeoutMs),
@@ -181,6 +193,7 @@ export class SmtpClient {
         await connection.logIn(auth)
       }
       steps.end()
+      this.#options.opened?.(connection.tlsVersion, tls)
       return new SmtpSession(connection, peer, {
         ...this.#options,
         maxMessages: maxMessages ?? this.#options.maxMessages,
@@ -220,6 +233,11 @@ export class SmtpClient {
     if (rest.length > 0) this.#waiting.set(key, rest)
     else this.#waiting.delete(key)
   }
+}
+
+function reasonOf(error: unknown): 'connection' | 'tls' | 'refused' {
+  if (error instanceof TlsMissing) return 'tls'
+  return error instanceof SessionFailed && error.reply !== undefined ? 'refused' : 'connection'
 }
 
 /** Sessions with the same key are alike for whoever sends over them. */

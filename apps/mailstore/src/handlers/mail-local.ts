@@ -7,6 +7,7 @@
 import { BusFull, BusUnavailable, DependencyUnavailable, type Handler, type StatusWriter } from '@postbus/bus'
 import type { MailLocal, Status } from '@postbus/contracts'
 import { CorruptRecord, NoSuchRecord } from '@postbus/spool'
+import { currentTrace } from '@postbus/tracing'
 
 import { deliverLocal, type DeliverPorts, type LocalOutcome } from '../mailbox/deliver-local.ts'
 import { StorageUnavailable } from '../mailbox/storage.ts'
@@ -17,7 +18,7 @@ const TRIES_WITHOUT_RECORD = 10
 
 interface Outside {
   statuses: StatusWriter
-  metrics: Pick<MailstoreMetrics, 'deliveries'>
+  metrics: Pick<MailstoreMetrics, 'deliveries' | 'timeToInbox'>
 }
 
 export function onMailLocal(ports: DeliverPorts, { statuses, metrics }: Outside): Handler<typeof MailLocal.schema> {
@@ -33,6 +34,10 @@ export function onMailLocal(ports: DeliverPorts, { statuses, metrics }: Outside)
         return { kind: 'reject', reason: 'there is no spool record' }
       }
       throw asDependency(error)
+    }
+    if (outcome.kind === 'delivered' && !outcome.repeat) {
+      const seconds = Math.max(0, ports.now() - Date.parse(task.acceptedAt)) / 1000
+      metrics.timeToInbox.observe(seconds, currentTrace()?.traceId)
     }
     // The mailbox is durable by now. Before the task is acknowledged: after it, losing the status leaves the recipient open.
     await statuses.write([statusOf(task, outcome, { begun, now: ports.now() })])

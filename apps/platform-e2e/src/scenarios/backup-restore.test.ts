@@ -13,7 +13,7 @@ import { startSmtpSink } from '@postbus/testkit'
 
 import { directory } from '../directories.ts'
 import { imapClient, loadIds } from '../mailboxes.ts'
-import { startPlatform, until, type Ready } from '../platform.ts'
+import { isEmbeddedOnly, startPlatform, until, type Ready } from '../platform.ts'
 import { postbus } from '../postbus.ts'
 import { withCrlf } from '../samples.ts'
 import { byNodemailer } from '../sending.ts'
@@ -52,6 +52,7 @@ async function readLarge(ready: Ready, address: string): Promise<Buffer> {
 }
 
 test('a backup under load, restored elsewhere, keeps every promise made before it', async (t) => {
+  if (isEmbeddedOnly(t, 'postbus backup copies local files')) return
   const sink = await startSmtpSink(t)
   const settings = settingsUnderLoad({
     DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}`,

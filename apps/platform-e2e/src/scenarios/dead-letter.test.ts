@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { messages } from '../mailboxes.ts'
-import { startPlatform, until, type Ready } from '../platform.ts'
+import { isEmbeddedOnly, startPlatform, until, type Ready } from '../platform.ts'
 import { postbus, postbusStatus } from '../postbus.ts'
 import { withCrlf } from '../samples.ts'
 import { byNodemailer } from '../sending.ts'
@@ -53,6 +53,7 @@ async function overwrite({ data }: Ready, from: string, to: string): Promise<voi
 }
 
 test('dead letters: shown, repaired and driven again, or dropped', async (t) => {
+  if (isEmbeddedOnly(t, 'spoils segments of the local spool')) return
   const platform = await startPlatform(t, { args: ['--processes', ...settingsUnderLoad({})] })
   const ready = platform.ready()
   const [smith, jones, brown] = ready.accounts

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { until } from '../platform.ts'
+import { isEmbeddedOnly, until } from '../platform.ts'
 import { keepPromises, long, platformUnderLoad, type Fault } from '../under-load.ts'
 
 const MIB = 1024 ** 2
@@ -62,6 +62,7 @@ const sum = (refusals: ReadonlyMap<string, number>, line: RegExp): number =>
   [...refusals].reduce((all, [text, count]) => (line.test(text) ? all + count : all), 0)
 
 test('a full disk, of the spool, the bus or the databases: 452, then on by itself; nothing is missing, none stands twice', async (t) => {
+  if (isEmbeddedOnly(t, 'its disks hold SQLite and the local spool')) return
   // No reserve: the disk itself has to say no.
   const settings = { SPOOL_MIN_FREE_BYTES: '0' }
   const it = await platformUnderLoad(t, settings, { disks: { spool: 64 * MIB, db: 96 * MIB, nats: 64 * MIB } })

@@ -77,6 +77,7 @@ export class MailExchange {
     this.#step = step
     const begin = (): void => {
       this.#transaction = new Transaction(mail)
+      journal.senderAccepted()
       speaker.reply(250, '2.1.0', 'Ok')
     }
     const refused = (error: unknown): void => {
@@ -95,6 +96,7 @@ export class MailExchange {
     this.#unanswered.add(this.#judge(argument, transaction), (result) => {
       if (result.status === 'fulfilled') {
         transaction?.add(result.value)
+        journal.recipientAccepted()
         return speaker.reply(250, '2.1.5', 'Ok')
       }
       const refusal = speaker.refusal(result.reason)
