@@ -55,3 +55,25 @@ test('warnings and errors are counted whether they are written or not', () => {
   log.info('d')
   assert.deepEqual(service.troubles.within(5), { warnings: 1, errors: 2 })
 })
+
+test('secrets do not reach the log through what a logger always says, or through an error', () => {
+  const { log, lines } = logging()
+  const error = Object.assign(new Error('refused', { cause: new Error('why') }), { code: 'EAUTH', password: 'hunter2' })
+  log.child({ session: { token: 'hunter2' }, secret: 'hunter2' }).warn({ err: error, other: error }, 'login')
+  log.error(error)
+  assert.doesNotMatch(lines.join(''), /hunter2/)
+  for (const line of lines) {
+    const { err }: { err: { message: string; stack: string; code: string } } = JSON.parse(line)
+    assert.match(err.message, /^refused/)
+    assert.match(err.stack, /log\.test/)
+    assert.equal(err.code, 'EAUTH')
+  }
+})
+
+test('what is logged is not changed by it', () => {
+  const { log } = logging()
+  const login = { token: 'hunter2' }
+  const fields = { password: 'hunter2', login }
+  log.info(fields, 'login')
+  assert.deepEqual(fields, { password: 'hunter2', login: { token: 'hunter2' } })
+})

@@ -5,13 +5,11 @@
  * where they are written.
  */
 import { currentTrace } from '@postbus/tracing'
-import { pino, type DestinationStream, type Logger } from 'pino'
+import { type Bindings, type ChildLoggerOptions, type DestinationStream, type Logger, pino } from 'pino'
 
+import { errorWithoutSecrets, withoutSecrets } from './secrets.ts'
 import type { LogLevel } from './settings.ts'
 import { Troubles } from './troubles.ts'
-
-/** Fields that hold secrets, at the top of a line and one level below. */
-const SECRET_FIELDS = ['password', 'token', 'secret', 'seed', 'nkeySeed', 'authorization', 'credentials', 'privateKey']
 
 /** Lines are written before the call returns: the last one before a crash is the one that is wanted. */
 const standardOutput = pino.destination({ fd: 1, sync: true })
@@ -37,9 +35,9 @@ export function createLog(name: string, { level, mask, destination = standardOut
     {
       name,
       level: 'trace',
-      redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '(hidden)' },
+      serializers: { err: errorWithoutSecrets },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: withoutSecrets },
       mixin() {
         const trace = currentTrace()
         return trace ? { traceId: trace.traceId } : {}
@@ -54,8 +52,15 @@ export function createLog(name: string, { level, mask, destination = standardOut
     },
     destination,
   )
+  const child: (this: Logger, bindings: Bindings, options?: ChildLoggerOptions) => Logger = log.child
+  const guarded = Object.assign(log, {
+    // pino has no formatter for what a child always says.
+    child(this: Logger, bindings: Bindings, options?: ChildLoggerOptions) {
+      return child.call(this, withoutSecrets(bindings), options)
+    },
+  })
   return {
-    log,
+    log: guarded,
     troubles,
     get level() {
       return level
