@@ -7,6 +7,7 @@ import {
   type RequestContract,
   type RowsContract,
   type StreamContract,
+  type SurveyContract,
 } from '@postbus/contracts'
 
 const ofKind = <K extends (typeof contracts)[number]['kind']>(kind: K) =>
@@ -38,6 +39,11 @@ ${row('event', 'subject', 'from', 'to', 'what it says', '')}${row('---', '---', 
 Answered once, or refused with one of the codes named; \`rows\` are answered in pieces, with credit.
 
 ${row('request', 'asked by', 'time', 'refusals', 'what for', '')}${row('---', '---', '---', '---', '---', '---')}${[...ofKind('request'), ...ofKind('rows')].map(requestRow).join('')}
+## Surveys
+
+Put to every copy of every service; each answers for itself.
+
+${row('survey', 'asked by', 'what for', '')}${row('---', '---', '---', '---')}${ofKind('survey').map(surveyRow).join('')}
 ## Hints
 
 Sent once, perhaps lost. Readers ask again.
@@ -67,6 +73,10 @@ function requestRow({
 }: RequestContract | RowsContract): string {
   const title = kind === 'rows' ? `${code(subject)} rows` : code(subject)
   return row(title, askers.join(', '), `${timeoutMs / 1000} s`, refusals.join(', ') || '–', purpose, schemaLink(name))
+}
+
+function surveyRow({ name, subject, askers, purpose }: SurveyContract): string {
+  return row(code(subject), askers.join(', '), purpose, schemaLink(name))
 }
 
 function hintRow({ name, pattern, producers, consumers, purpose }: HintContract): string {

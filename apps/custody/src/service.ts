@@ -31,7 +31,7 @@ export const custodyService = defineService<CustodyConfig>({
   name: 'custody',
   config: CustodyConfig,
   metrics: [custodyTable, databaseTable],
-  async start({ config, log, bus, metrics: registry, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, defer, probe, signal }) {
     // Before anything else, here and everywhere: nobody can work without the streams. Harmless when several do it.
     if (config.CUSTODY_PROVISIONER_NKEY_FILE) {
       const provisioner = await keepProvisioned({
@@ -63,6 +63,7 @@ export const custodyService = defineService<CustodyConfig>({
       historyKept: config.CUSTODY_HISTORY_STATUSES,
       now: () => Date.now(),
     })
+    probe('database', () => books.knownStreams())
     const metrics = custodyMetrics(registry, books)
     const reader = openSpoolReader(config.SPOOL, { settings: config })
     defer(() => reader.close())

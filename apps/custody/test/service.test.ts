@@ -78,6 +78,8 @@ async function platform(t: TestContext) {
         ...{ log, metrics: new Registry(), bus: await bus('custody'), signal: stopping.signal },
         defer: (close) => void closes.push(close),
         readiness: () => {},
+        probe: () => {},
+        tracer: null,
       })
     },
   }

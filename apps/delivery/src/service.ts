@@ -1,26 +1,30 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { type Bus, currentTrace, statusWriter } from '@postbus/bus'
+import { type Bus, statusWriter } from '@postbus/bus'
 import {
   actOnTasks,
+  directoryReady,
   laneOf,
   LANES,
   MailHold,
   type MailOut,
   MailOut as Task,
   MailStatus,
+  QueueId,
   shardOf,
 } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver, dnsTable } from '@postbus/dns'
-import { defineService } from '@postbus/service'
+import { defineService, LastFailure, serves } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
 import { databaseOptions, databaseTable, openDatabase } from '@postbus/sql'
+import { currentTrace, traced } from '@postbus/tracing'
 
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { queueOnBus } from './adapters/queue-on-bus.ts'
 import { signingKeysOver } from './adapters/signing-keys.ts'
 import { SmtpClient } from './adapters/smtp-client.ts'
+import { tracedTasks } from './adapters/traced-tasks.ts'
 import { keepTransports } from './adapters/transports.ts'
 import { attempt, groupOf, submitterOf } from './attempt/attempt.ts'
 import { classifier } from './attempt/classify.ts'
@@ -66,23 +70,35 @@ const KEYS_REMEMBERED = 10_000
 /** Hints may be lost; three in a row hardly are. */
 const MISSED_HEARTBEATS = 3
 
+/** No task: to see whether the ledger answers. */
+const NOBODY = { queueId: QueueId.parse('0'.repeat(26)), n: '0'.repeat(16) }
+
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
   metrics: [deliveryTable, dnsTable, databaseTable],
-  async start({ config, log, bus, metrics: registry, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, defer, readiness, probe, signal }) {
     const classify = classifier(await replyRules(config))
     await bus.provisioned([Task, MailStatus, MailHold], signal)
     const metrics = deliveryMetrics(registry)
 
+    const waitsForLedger = new LastFailure('ledger', { holdsMs: Infinity })
     const options = { schema: 'delivery', ...databaseOptions(config, log, registry) }
     const ledger = patientLedger(await sqlLedger(openDatabase<Tables>(config.DELIVERY_DATABASE, options)), {
       sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
-      waiting: (err) =>
-        log.error({ err }, 'outcomes cannot be written to the ledger; nothing is attempted until they are'),
-      recovered: () => log.info('the ledger takes outcomes again'),
+      waiting(err) {
+        waitsForLedger.failed(err)
+        log.error({ err }, 'outcomes cannot be written to the ledger; nothing is attempted until they are')
+      },
+      recovered() {
+        waitsForLedger.worked()
+        log.info('the ledger takes outcomes again')
+      },
     })
     defer(() => ledger.close())
+    readiness(() => waitsForLedger.reason())
+    probe('database', () => ledger.find(NOBODY))
+    probe('directory', serves(bus, directoryReady))
     const pruning = setInterval(() => {
       const before = new Date(Date.now() - config.DELIVERY_LEDGER_DAYS * DAY_MS)
       ledger.prune(before, PRUNE_AT_ONCE).catch((err: unknown) => log.error({ err }, 'cannot prune the ledger'))
@@ -109,7 +125,7 @@ export const deliveryService = defineService<DeliveryConfig>({
     const lastResort = lastResortOf(config)
     const routes = (task: Routed): Route => routeOf(task, transports.current(), lastResort)
     const rules = destinationRules(config)
-    const destination = (way: NextHopWay) => destinationOf(way, dns, rules)
+    const destination = (way: NextHopWay) => traced('find hosts', {}, () => destinationOf(way, dns, rules))
 
     const schedule = retrySchedule(config)
     const attempts = {
@@ -129,12 +145,15 @@ export const deliveryService = defineService<DeliveryConfig>({
     const aliveMs = MISSED_HEARTBEATS * config.DELIVERY_HEARTBEAT_MS
     const replicas = new Replicas({ ...{ own: replica, lanes, aliveMs }, clock: systemClock })
     const hands = new Hands(config.DELIVERY_LANE_IN_FLIGHT)
+    const traces = tracedTasks()
     const sites = scheduler<MailOut, Outcome>(
       {
         async transact(tasks) {
           ledger.check()
           metrics.begun(tasks)
-          return attemptEach(tasks, routes, (shared, route) => attempt(shared, route, attempts, schedule))
+          return attemptEach(tasks, routes, (shared, route) =>
+            traces.attempt(shared, () => attempt(shared, route, attempts, schedule)),
+          )
         },
         suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, attempts, schedule),
         policyOf(task) {
@@ -161,7 +180,10 @@ export const deliveryService = defineService<DeliveryConfig>({
     const writeStatuses = statusWriter(bus).write
     const handler = onMailOut({
       ...{ ledger, turns, writeStatuses },
-      attempt: sites.submit,
+      attempt(task, until) {
+        traces.note(task)
+        return sites.submit(task, until)
+      },
       publish: (contract, event, options) => bus.publish(contract, event, options),
       async clearHold(task) {
         const held = await queue.look('hold', task)

@@ -1,5 +1,6 @@
 /** One transaction of one route: the message out of the spool, looked into, signed and handed to the hosts of the route. */
 import type { SpoolReader } from '@postbus/spool'
+import { traced } from '@postbus/tracing'
 
 import type { SessionWay, SmtpClient } from './adapters/smtp-client.ts'
 import type { AttemptPorts, HostRoute } from './attempt/attempt.ts'
@@ -29,7 +30,7 @@ export function transactions(ports: TransactionPorts): AttemptPorts['deliver'] {
   const { spool, client, sign, classify, destination, hostname, connectTotalMs, transacting } = ports
   return async (tasks, route) => {
     const [first] = tasks
-    const record = await spool.open(first.queueId)
+    const record = await traced('spool open', {}, () => spool.open(first.queueId))
     const ended = transacting()
     try {
       const until = performance.now() + connectTotalMs

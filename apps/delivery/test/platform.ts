@@ -147,6 +147,8 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}, { 
         ...{ config, log, metrics, bus: connected, signal: stopping.signal },
         defer: (close) => void own.push(close),
         readiness: () => {},
+        probe: () => {},
+        tracer: null,
       })
       return {
         stop,

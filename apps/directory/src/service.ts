@@ -26,9 +26,10 @@ export const directoryService = defineService<DirectoryConfig>({
   name: 'directory',
   config: DirectoryConfig,
   metrics: [directoryTable, databaseTable],
-  async start({ config, bus, log, metrics: registry, defer }: ServiceContext<DirectoryConfig>) {
+  async start({ config, bus, log, metrics: registry, defer, probe }: ServiceContext<DirectoryConfig>) {
     const store = await openStore(config.DIRECTORY_DATABASE, databaseOptions(config, log, registry))
     defer(() => store.close())
+    probe('database', () => store.revision())
 
     const limited = boundedHasher({
       concurrency: config.DIRECTORY_HASH_CONCURRENCY,

@@ -59,6 +59,8 @@ export async function platform(t: TestContext): Promise<Platform> {
         ...{ config, log, metrics, bus: connected, signal: new AbortController().signal },
         defer: (close) => void closes.push(close),
         readiness: () => {},
+        probe: () => {},
+        tracer: null,
       })
       return { lines, metrics }
     },

@@ -1,6 +1,7 @@
 /** What a connection is given: the other end, its limits, and what it reports to. */
 import type { Duplex } from 'node:stream'
 
+import type { Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
 
 import type { InputLimits } from './input.ts'
@@ -37,6 +38,8 @@ export interface ConnectionContext {
   /** Tokens of an issuer are taken. */
   bearerLogin: boolean
   log: Logger
+  /** Begins a trace for each command; null: none is recorded. */
+  tracer?: Tracer | null
   /** Every command, known by name or not, with how long its answer took. */
   onCommand(name: string | null, result: CommandResult, seconds: number): void
   onEnd(receivedBytes: number, sentBytes: number): void

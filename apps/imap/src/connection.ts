@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream'
 import type { Granted } from '@postbus/directory-client'
 import { Arguments, ImapSyntaxError, responseText, type Read, type ReceivedCommand } from '@postbus/imap-wire'
 import { offeredMechanisms, type Offer } from '@postbus/sasl'
+import { SpanKind, tracedRoot } from '@postbus/tracing'
 
 import { AppendBatch } from './append-batch.ts'
 import { capabilityList, type CapabilityFacts } from './capabilities.ts'
@@ -192,7 +193,7 @@ export class Connection implements Session {
     if (read.kind !== 'literal' || read.literal.synchronising) await this.#answerAppends()
     switch (read.kind) {
       case 'command':
-        return this.#run(read.command)
+        return this.#traced(read.command, () => this.#run(read.command))
       case 'literal':
         return this.#literal(read)
       case 'bad':
@@ -241,6 +242,18 @@ export class Connection implements Session {
       this.#counted(received, result, (performance.now() - startedAt) / 1000)
     }
     return true
+  }
+
+  #traced(received: ReceivedCommand, work: () => Promise<void>): Promise<void> {
+    const { tracer = null } = this.#context
+    if (tracer === null) return work()
+    const attributes = {
+      'network.protocol.name': 'imap',
+      'client.address': this.clientAddress,
+      'postbus.session_id': this.id,
+    }
+    const name = commands.has(received.name) ? received.name : 'unknown'
+    return tracedRoot(tracer, `IMAP ${name}`, { kind: SpanKind.SERVER, attributes }, work)
   }
 
   async #run(received: ReceivedCommand): Promise<void> {

@@ -1,6 +1,7 @@
 import { openBlobs } from '@postbus/blobs'
+import { directoryReady, mailstoreReady } from '@postbus/contracts'
 import { connectionMetrics, connectionTable, listenTcp } from '@postbus/listener'
-import { defineService } from '@postbus/service'
+import { defineService, serves } from '@postbus/service'
 
 import { AccountSessions } from './adapters/account-sessions.ts'
 import { MailboxWatch } from './adapters/mailbox-watch.ts'
@@ -14,7 +15,7 @@ export const imapService = defineService({
   config: ImapConfig,
   metrics: [connectionTable, imapTable],
 
-  async start({ config, log, bus, metrics, defer, readiness }) {
+  async start({ config, log, bus, metrics, tracer, defer, probe }) {
     const { observe, ...counted } = counting(imapMetrics(metrics))
     const watch = new MailboxWatch(bus)
     defer(() => watch.close())
@@ -27,6 +28,7 @@ export const imapService = defineService({
       plaintextLogin: config.IMAP_PLAINTEXT_LOGIN,
       bearerLogin: config.OAUTH_ISSUER !== undefined,
       log,
+      tracer,
       ...counted,
     })
     const shared = {
@@ -46,6 +48,7 @@ export const imapService = defineService({
     // Both at once: a client that is told to go must not come in by the other door.
     defer(async () => void (await Promise.all(listeners.map((listener) => listener.close(config.DRAIN_DEADLINE_MS)))))
     log.info({ ports: listeners.map(({ port }) => port) }, 'listening')
-    readiness(() => (bus.connected ? null : 'no connection to the bus'))
+    probe('directory', serves(bus, directoryReady))
+    probe('mailstore', serves(bus, mailstoreReady))
   },
 })

@@ -1,11 +1,11 @@
 /** inbound's wiring: spool and intake behind the listener, the directory beside it. */
 import { Resolver } from 'node:dns/promises'
 
-import { MailAccepted } from '@postbus/contracts'
+import { directoryReady, MailAccepted } from '@postbus/contracts'
 import { findRecipient, resolverOptions, resolverOver } from '@postbus/directory-client'
 import { intakeTable, openIntake } from '@postbus/intake'
 import { listenSmtp, smtpMetrics, smtpOptions, smtpTable } from '@postbus/listener'
-import { defineService } from '@postbus/service'
+import { defineService, serves } from '@postbus/service'
 
 import { type ReverseName, reverseNames } from './adapters/reverse-name.ts'
 import { InboundConfig } from './config.ts'
@@ -19,11 +19,13 @@ export const inboundService = defineService({
   config: InboundConfig,
   metrics: [smtpTable, intakeTable],
 
-  async start({ config, log, bus, metrics: registry, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, tracer, defer, readiness, probe, signal }) {
     await bus.provisioned([MailAccepted], signal)
     const intake = await openIntake({ name: 'inbound', config, bus, log, metrics: registry, defer })
     const directory = resolverOver(bus, resolverOptions(config))
     defer(() => directory.close())
+    readiness(() => (intake.gate() === null ? null : 'takes no mail now: the spool or the bus is full'))
+    probe('directory', serves(bus, directoryReady))
 
     const handlers = inboundHandlers(
       {
@@ -39,6 +41,7 @@ export const inboundService = defineService({
       ...(config.TLS_CERT_FILE &&
         config.TLS_KEY_FILE && { tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE } }),
       metrics: smtpMetrics(registry),
+      tracer,
       log,
     })
     defer(() => listener.close(config.DRAIN_DEADLINE_MS * SHARE_FOR_SESSIONS))

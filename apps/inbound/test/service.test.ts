@@ -81,6 +81,8 @@ async function stage(t: TestContext): Promise<Stage> {
     signal: stopping.signal,
     defer: (close) => void closes.push(close),
     readiness: () => {},
+    probe: () => {},
+    tracer: null,
   })
   function told(line: { msg?: string; port?: number }): void {
     if (line.msg === 'listening') listening.resolve(line.port ?? 0)

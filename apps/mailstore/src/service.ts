@@ -1,7 +1,7 @@
 import { openBlobs } from '@postbus/blobs'
 import { statusWriter } from '@postbus/bus'
-import { MailLocal, MailStatus } from '@postbus/contracts'
-import { defineService } from '@postbus/service'
+import { directoryReady, MailLocal, MailStatus, QueueId } from '@postbus/contracts'
+import { defineService, LastFailure, serves } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
 import { databaseOptions, whenRestored } from '@postbus/sql'
 
@@ -14,6 +14,7 @@ import { spoolContents } from './adapters/spool-contents.ts'
 import { stagedContents } from './adapters/staged-contents.ts'
 import { openStorage } from './adapters/storage/open-storage.ts'
 import { sessionTokens } from './adapters/tokens.ts'
+import { tracedStorage } from './adapters/traced-storage.ts'
 import { MailstoreConfig } from './config.ts'
 import { answerChanges } from './handlers/changes.ts'
 import { answerDeliveries } from './handlers/deliveries.ts'
@@ -26,12 +27,15 @@ import { sessions } from './handlers/sessions.ts'
 import { appendMessages } from './mailbox/append.ts'
 import { measured, mailstoreMetrics, mailstoreTable } from './metrics.ts'
 
+/** No delivery: to see whether the database answers. */
+const NOBODY = { queueId: QueueId.parse('0'.repeat(26)), account: '00000000' }
+
 export const mailstoreService = defineService({
   name: 'mailstore',
   config: MailstoreConfig,
   metrics: [mailstoreTable],
 
-  async start({ config, log, bus, metrics: registry, defer, readiness, signal }) {
+  async start({ config, log, bus, metrics: registry, defer, readiness, probe, signal }) {
     const metrics = mailstoreMetrics(registry)
     const opened = await openStorage({
       database: config.MAILSTORE_DATABASE,
@@ -48,7 +52,11 @@ export const mailstoreService = defineService({
       },
     })
     defer(() => opened.close())
-    const storage = measured(opened, metrics)
+    const writes = new LastFailure('database')
+    const storage = tracedStorage(measured(opened, metrics), config.MAILSTORE_DATABASE, writes)
+    readiness(() => writes.reason())
+    probe('database', () => opened.read('known', [NOBODY]))
+    probe('directory', serves(bus, directoryReady))
     await whenRestored({ location: config.MAILSTORE_DATABASE, schema: 'mailstore' }, async () => {
       const outcome = await storage.write('renewUidValidities', null)
       log.warn(
@@ -101,7 +109,6 @@ export const mailstoreService = defineService({
 
     const house = keepHouse({ storage, blobs, log, metrics }, housekeeping(config), signal)
     defer(() => house)
-    readiness(() => (bus.connected ? null : 'no connection to the bus'))
   },
 })
 

@@ -198,6 +198,8 @@ export async function startMailstore(t: TestContext, { env, bus }: Around): Prom
     metrics: new Registry(),
     defer: (close) => void closes.push(close),
     readiness: () => {},
+    probe: () => {},
+    tracer: null,
     signal: stopping.signal,
   })
 }

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Granted } from '@postbus/directory-client'
 import type { TcpConnection } from '@postbus/listener'
 import { naming, type Verifier } from '@postbus/sasl'
+import { SpanKind, tracedRoot, type Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
 
 import { LineReader, LineTooLong } from './line-reader.ts'
@@ -34,6 +35,8 @@ export interface ConnectionOptions {
   openMaildrop: SessionPorts['openMaildrop']
   metrics: Pop3Metrics
   log: Logger
+  /** Begins a trace for each command; null: none is recorded. */
+  tracer: Tracer | null
 }
 
 /** A command with its arguments has at most 255 octets (RFC 2449 §4); a line of SASL 12,288, as RFC 4954 §4 has it. */
@@ -63,6 +66,8 @@ class Pop3Connection {
   #badCommands = 0
   #claimed: string | null = null
   #sentBytes = 0
+  #commands = 0
+  #retrieved = 0
 
   constructor(connection: TcpConnection, options: ConnectionOptions) {
     this.#connection = connection
@@ -107,22 +112,34 @@ class Pop3Connection {
     } finally {
       this.#release()
       await this.#session.open?.release()
-      this.#log.info({ elapsedMs: Date.now() - startedAt, sentBytes: this.#sentBytes }, 'session ended')
+      const facts = {
+        username: this.#claimed,
+        tls: this.#connection.tls?.version,
+        commands: this.#commands,
+        retrieved: this.#retrieved,
+        sentBytes: this.#sentBytes,
+        elapsedMs: Date.now() - startedAt,
+      }
+      this.#log.info(facts, 'session ended')
     }
   }
 
   async #answer(line: string): Promise<void> {
     const [, verb = '', argument = ''] = /^(\S*) ?(.*?)$/s.exec(line) ?? []
     const name = verb.toUpperCase()
+    this.#commands++
     const state = this.#session.open === null ? authorization : transaction
     const known = Object.hasOwn(state, name) ? state[name] : undefined
     const begun = performance.now()
     const counted = (result: 'ok' | 'err'): void =>
       this.#options.metrics.command(known ? name : 'unknown', result, (performance.now() - begun) / 1000)
     try {
-      const reply = await this.#run(known, argument)
-      this.#badCommands = 0
-      await this.#send(reply)
+      await this.#traced(known ? name : 'unknown', async () => {
+        const reply = await this.#run(known, argument)
+        this.#badCommands = 0
+        await this.#send(reply)
+        if (name === 'RETR') this.#retrieved++
+      })
       counted('ok')
     } catch (error) {
       if (!(error instanceof Pop3Error)) throw error
@@ -131,6 +148,13 @@ class Pop3Connection {
       await this.#write(refusal(error))
       if (++this.#badCommands >= this.#options.maxBadCommands) this.#session.ended = true
     }
+  }
+
+  #traced(name: string, work: () => Promise<void>): Promise<void> {
+    const { tracer } = this.#options
+    const { address, sessionId } = this.#connection
+    const attributes = { 'network.protocol.name': 'pop3', 'client.address': address, 'postbus.session_id': sessionId }
+    return tracedRoot(tracer, `POP3 ${name}`, { kind: SpanKind.SERVER, attributes }, work)
   }
 
   async #run(command: Command | undefined, argument: string): Promise<Reply> {

@@ -1,7 +1,8 @@
 import { openBlobs } from '@postbus/blobs'
+import { directoryReady, mailstoreReady } from '@postbus/contracts'
 import { directoryLogins } from '@postbus/directory-client'
 import { connectionMetrics, connectionTable, listenTcp, type Overload, type TcpListenOptions } from '@postbus/listener'
-import { defineService } from '@postbus/service'
+import { defineService, serves } from '@postbus/service'
 
 import { Maildrops } from './adapters/maildrops.ts'
 import { Pop3Config } from './config.ts'
@@ -17,7 +18,9 @@ export const pop3Service = defineService<Pop3Config>({
   name: 'pop3',
   config: Pop3Config,
   metrics: [connectionTable, pop3Table],
-  async start({ config, bus, log, metrics, defer, signal }) {
+  async start({ config, bus, log, metrics, tracer, defer, probe, signal }) {
+    probe('directory', serves(bus, directoryReady))
+    probe('mailstore', serves(bus, mailstoreReady))
     const blobs = openBlobs(config.BLOBS, config)
     defer(() => blobs.close())
     const maildrops = new Maildrops(bus, blobs, { lockMs: config.POP3_LOCK_MS, signal })
@@ -31,6 +34,7 @@ export const pop3Service = defineService<Pop3Config>({
       openMaildrop: (granted) => maildrops.open(granted),
       metrics: pop3Metrics(metrics),
       log,
+      tracer,
     }
     const common: Omit<TcpListenOptions, 'port'> = {
       host: config.LISTEN_HOST,

@@ -78,6 +78,7 @@ async function start(
     loginTimeoutMs: 60_000,
     maxBadCommands: 20,
     bearerLogin: false,
+    tracer: null,
     verifier: () => memoryLogins,
     openMaildrop: openOne,
     metrics: pop3Metrics(registry),

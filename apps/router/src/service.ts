@@ -1,7 +1,7 @@
 import { statusWriter } from '@postbus/bus'
-import { MailAccepted, MailLocal, MailOut, MailStatus } from '@postbus/contracts'
+import { directoryReady, MailAccepted, MailLocal, MailOut, MailStatus } from '@postbus/contracts'
 import { resolverOptions, resolverOver } from '@postbus/directory-client'
-import { defineService } from '@postbus/service'
+import { defineService, serves } from '@postbus/service'
 
 import { RouterConfig } from './config.ts'
 import { onMailAccepted } from './handlers/mail-accepted.ts'
@@ -12,10 +12,11 @@ export const routerService = defineService<RouterConfig>({
   name: 'router',
   config: RouterConfig,
   metrics: [routerTable],
-  async start({ config, bus, metrics, defer, signal }) {
+  async start({ config, bus, metrics, defer, probe, signal }) {
     await bus.provisioned([MailAccepted, MailStatus, MailLocal, MailOut], signal)
     const directory = resolverOver(bus, resolverOptions(config))
     defer(() => directory.close())
+    probe('directory', serves(bus, directoryReady))
     const statuses = statusWriter(bus)
     const { routed } = routerMetrics(metrics)
     const limits: RouteLimits = {

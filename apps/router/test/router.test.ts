@@ -65,6 +65,8 @@ async function platform(t: TestContext) {
         ...{ config: RouterConfig.parse({}), log, metrics, bus: connected, signal: over.signal },
         defer: (close) => void closes.push(close),
         readiness: () => {},
+        probe: () => {},
+        tracer: null,
       })
     },
     /** Everything that comes out of the router, as it comes. */

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 
-import { MailAccepted } from '@postbus/contracts'
+import { directoryReady, MailAccepted } from '@postbus/contracts'
 import { findRecipient, resolverOptions, resolverOver } from '@postbus/directory-client'
 import { intakeTable, openIntake } from '@postbus/intake'
 import {
@@ -13,7 +13,7 @@ import {
   submissionMetrics,
   type SmtpListenOptions,
 } from '@postbus/listener'
-import { defineService } from '@postbus/service'
+import { defineService, serves } from '@postbus/service'
 
 import { directoryOver } from './adapters/directory.ts'
 import { SubmissionConfig } from './config.ts'
@@ -27,11 +27,13 @@ export const submissionService = defineService({
   config: SubmissionConfig,
   metrics: [smtpTable, authTable, intakeTable],
 
-  async start({ config, log, bus, metrics: registry, defer, signal }) {
+  async start({ config, log, bus, metrics: registry, tracer, defer, readiness, probe, signal }) {
     await bus.provisioned([MailAccepted], signal)
     const intake = await openIntake({ name: 'submission', config, bus, log, metrics: registry, defer })
     const directory = resolverOver(bus, resolverOptions(config))
     defer(() => directory.close())
+    readiness(() => (intake.gate() === null ? null : 'takes no mail now: the spool or the bus is full'))
+    probe('directory', serves(bus, directoryReady))
 
     const handlers = submissionHandlers(
       {
@@ -51,6 +53,7 @@ export const submissionService = defineService({
       authRequired: true,
       bearerLogin: config.OAUTH_ISSUER !== undefined,
       metrics: submissionMetrics(registry),
+      tracer,
       log,
     }
     const listeners = await Promise.all([

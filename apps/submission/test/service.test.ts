@@ -89,6 +89,8 @@ async function stage(t: TestContext): Promise<Stage> {
     signal,
     defer: (close) => void closes.push(close),
     readiness: () => {},
+    probe: () => {},
+    tracer: null,
   })
   function told(line: { msg?: string; ports?: number[] }): void {
     if (line.msg === 'listening') listening.resolve(line.ports ?? [])

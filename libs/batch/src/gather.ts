@@ -6,6 +6,15 @@ export interface GatherOptions<Item> {
   sizeOf?: (item: Item) => number
   /** More waiting items than this are refused with BatchFull, so that a stalled disk cannot fill memory. */
   maxWaiting: number
+  /** Carries what each item came from, a trace for example, to the flush it shares with others. */
+  origin?: Origin
+}
+
+export interface Origin<Note = unknown> {
+  /** Called where an item is added. */
+  note(): Note
+  /** Runs the flush of the items these notes belong to. */
+  run<T>(notes: readonly Note[], flush: () => Promise<T>): Promise<T>
 }
 
 /** The flush does not keep up; the caller should slow its own caller down. */
@@ -20,8 +29,11 @@ export interface Gatherer<Item, Result> {
   idle(): Promise<void>
 }
 
+const nowhere: Origin = { note: () => undefined, run: (_, flush) => flush() }
+
 interface Waiting<Item, Result> {
   item: Item
+  note: unknown
   resolve(result: Result): void
   reject(cause: unknown): void
 }
@@ -34,7 +46,7 @@ export function gather<Item, Result>(
   flush: (items: Item[]) => Promise<readonly Result[]>,
   options: GatherOptions<Item>,
 ): Gatherer<Item, Result> {
-  const { maxItems, maxSize = Infinity, sizeOf = () => 0, maxWaiting } = options
+  const { maxItems, maxSize = Infinity, sizeOf = () => 0, maxWaiting, origin = nowhere } = options
   const waiting: Waiting<Item, Result>[] = []
   let running: Promise<void> | undefined
 
@@ -55,7 +67,10 @@ export function gather<Item, Result>(
     while (waiting.length > 0) {
       const group = take()
       try {
-        const results = await flush(group.map(({ item }) => item))
+        const results = await origin.run(
+          group.map(({ note }) => note),
+          () => flush(group.map(({ item }) => item)),
+        )
         for (const [index, { resolve }] of group.entries()) resolve(results[index] as Result)
       } catch (cause) {
         for (const { reject } of group) reject(cause)
@@ -68,7 +83,7 @@ export function gather<Item, Result>(
     add(item) {
       if (waiting.length >= maxWaiting) return Promise.reject(new BatchFull(`${maxWaiting} items are waiting already`))
       return new Promise((resolve, reject) => {
-        waiting.push({ item, resolve, reject })
+        waiting.push({ item, note: origin.note(), resolve, reject })
         running ??= run()
       })
     },

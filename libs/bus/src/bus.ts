@@ -3,7 +3,7 @@
  *
  * Order everywhere: do the work durably → publish what follows and await it → return `done` (which acknowledges what came).
  */
-import type { EventContract, HintContract, RequestContract, RowsContract } from '@postbus/contracts'
+import type { EventContract, HintContract, RequestContract, RowsContract, SurveyContract } from '@postbus/contracts'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 
@@ -78,6 +78,13 @@ export interface PublishOptions {
   cancels?: { subject: string; sequence?: number }
 }
 
+export interface SurveyOptions<Answer> {
+  /** Nobody is waited for longer. Default 3 s. */
+  waitMs?: number
+  /** All that must come have come; others may still. Default: never, so that all the time is waited. */
+  enough?(answers: readonly Answer[]): boolean
+}
+
 export interface Bus {
   /**
    * Resolves when the stream has the event (or had it: same message id). The publication carries `traceparent` and the queue id.
@@ -121,6 +128,17 @@ export interface Bus {
   answerRows<I extends z.ZodType, R extends z.ZodType>(
     contract: RowsContract<I, R>,
     handler: (input: z.output<I>, context: AnswerContext) => AsyncIterable<Row<z.input<R>>>,
+  ): Promise<Stoppable>
+  /** What every copy that answers says; who does not answer in time is not in it. @throws BusUnavailable there is no connection */
+  survey<I extends z.ZodType, O extends z.ZodType>(
+    contract: SurveyContract<I, O>,
+    input: z.input<I>,
+    options?: SurveyOptions<z.output<O>>,
+  ): Promise<z.output<O>[]>
+  /** Answers for this copy. @param answer null: the question is not for it */
+  answerSurvey<I extends z.ZodType, O extends z.ZodType>(
+    contract: SurveyContract<I, O>,
+    answer: (input: z.output<I>) => Promise<z.input<O> | null>,
   ): Promise<Stoppable>
   /** Sent once, perhaps lost. */
   hint<S extends z.ZodType>(contract: HintContract<S>, value: z.input<S>): void

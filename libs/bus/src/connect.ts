@@ -1,6 +1,7 @@
 /** Puts the parts together: one connection, everything a service may do on it, one close. */
 import { streamNames, subjectFilter, type EventContract } from '@postbus/contracts'
 import type { MetricsRegistry } from '@postbus/metrics'
+import type { Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 
@@ -17,11 +18,14 @@ import { answerer, request } from './request.ts'
 import { answerRows } from './rows-answer.ts'
 import { rows } from './rows-ask.ts'
 import { streamState, subjectsOf } from './stream-info.ts'
+import { answerSurvey, survey } from './survey.ts'
 import { Tried } from './tried.ts'
 
 export interface BusOptions extends ConnectionOptions {
   /** Publications, handlers, requests are counted and timed here. */
   metrics?: MetricsRegistry | undefined
+  /** Records what passes as steps of traces. Default: nothing is recorded. */
+  tracer?: Tracer | null | undefined
   /** How long what is in hand may take at a stop before it is given back. */
   drainDeadlineMs?: number | undefined
   /** Shards of the sharded streams. Default 1. */
@@ -41,10 +45,10 @@ const TOLD_AFTER = 10
 const NANOS = 1_000_000
 
 export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
-  const { log, drainDeadlineMs = DEFAULT_DRAIN_DEADLINE_MS, shards = 1 } = options
+  const { log, tracer = null, drainDeadlineMs = DEFAULT_DRAIN_DEADLINE_MS, shards = 1 } = options
   const connection = await Connection.open(options)
   const metrics = options.metrics ? prometheusMetrics(options.metrics) : noMetrics
-  const publisher = new Publisher(connection, log, metrics)
+  const publisher = new Publisher(connection, log, metrics, tracer)
   const tried = new Tried(connection, log)
   const closing = new AbortController()
   const open = new Set<Stoppable>()
@@ -82,6 +86,7 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
       const ackWaitMs = await consumerReady(connection, log, stream, durable, closing.signal)
       const consumption = new Consumption({
         ...{ connection, publisher, tried, contract, stream, durable, ackWaitMs, drainDeadlineMs, handler, metrics },
+        tracer,
         maxInFlight: consumeOptions.maxInFlight,
         log: log.child({ event: contract.name }),
       })
@@ -97,7 +102,7 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
 
     async answer(contract, handler, { tokens } = {}) {
       const stoppable = answerer({
-        ...{ connection, contract, log, metrics, drainDeadlineMs, tokens },
+        ...{ connection, contract, log, metrics, tracer, drainDeadlineMs, tokens },
         async respond(input, message, context) {
           message.respond(JSON.stringify(contract.output.parse(await handler(input, context))))
         },
@@ -107,7 +112,15 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     },
 
     async answerRows(contract, handler) {
-      const stoppable = answerRows({ connection, contract, log, metrics, drainDeadlineMs, handler })
+      const stoppable = answerRows({ connection, contract, log, metrics, tracer, drainDeadlineMs, handler })
+      await connection.flush()
+      return owned(stoppable)
+    },
+
+    survey: (contract, input, surveyOptions) => survey(connection, contract, input, surveyOptions),
+
+    async answerSurvey(contract, answer) {
+      const stoppable = answerSurvey(connection, contract, log, answer)
       await connection.flush()
       return owned(stoppable)
     },

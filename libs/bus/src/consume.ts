@@ -12,6 +12,7 @@
  *   draining                  nothing new; what is being worked on is kept until it is done
  */
 import type { EventContract } from '@postbus/contracts'
+import type { Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 
@@ -32,7 +33,7 @@ import type { Backlog, BusMetrics, HandleOutcome } from './metrics.ts'
 import { pauseMs, sleep, within } from './pause.ts'
 import type { Publisher } from './publish.ts'
 import { Puller } from './pull.ts'
-import { inTrace } from './trace.ts'
+import { processing } from './steps.ts'
 import { LONE_DEATHS, suspicionOf, type Note, type Tried } from './tried.ts'
 
 /** A handler that throws without naming a dependency may have met a passing fault: so often it is tried on the spot. */
@@ -62,6 +63,7 @@ export interface ConsumptionOptions<S extends z.ZodType> {
   handler: Handler<S>
   log: Logger
   metrics: BusMetrics
+  tracer: Tracer | null
 }
 
 interface InHand {
@@ -153,7 +155,7 @@ export class Consumption<S extends z.ZodType> implements Consuming {
   }
 
   async #take(message: Delivered): Promise<void> {
-    const { contract, log, metrics } = this.#options
+    const { contract, durable, log, metrics, tracer } = this.#options
     // Delivered again because we said nothing for too long, and still at work on it: kept alive, never tried twice at once.
     if (this.#hand.has(message.sequence)) return message.working()
     const started = performance.now()
@@ -164,17 +166,23 @@ export class Consumption<S extends z.ZodType> implements Consuming {
       note: { givenBack: 0, loneTries: 0 },
     }
     this.#hand.set(message.sequence, item)
+    const step = processing(tracer, message.headers?.get('traceparent'), {
+      ...{ contract, durable, deliveries: message.deliveries },
+    })
+    if (queueId) step.set({ 'postbus.queue_id': queueId })
     if (message.deliveries === 1)
       metrics.arrived(contract.name, Math.max(0, Date.now() / 1000 - Number(message.stamp) / NANOS))
     let settled: HandleOutcome = 'givenBack'
     try {
-      settled = await inTrace(message.headers?.get('traceparent'), () => this.#settle(item))
+      settled = await step.run(() => this.#settle(item))
     } catch (err) {
       // Ours, not the handler's: it must not take the process down, and the message must not wait for its time-out.
       item.log.error({ err }, 'could not settle an event')
       await this.#giveBack(item, GIVEN_BACK.maxMs)
     } finally {
       this.#hand.delete(message.sequence)
+      if (settled !== 'done') step.failed(settled)
+      step.end()
       metrics.handled(contract.name, settled, (performance.now() - started) / 1000)
       if (this.#hand.size === 0) this.#emptied()
       this.#puller.pull()

@@ -6,6 +6,7 @@
  */
 import { headers, type MsgHdrs } from '@nats-io/transport-node'
 import type { EventContract } from '@postbus/contracts'
+import { type Step, traceparent, type Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 
@@ -16,7 +17,7 @@ import type { BusMetrics, PublishOutcome } from './metrics.ts'
 import { pauseMs, sleep } from './pause.ts'
 import { Reserve } from './reserve.ts'
 import { semaphore } from './semaphore.ts'
-import { nextTraceparent } from './trace.ts'
+import { publishing } from './steps.ts'
 
 /** Longer than a leader election (some 5 s), which is when publications stall. */
 const DEFAULT_DEADLINE_MS = 20_000
@@ -59,22 +60,33 @@ export class Publisher {
   readonly #connection: Connection
   readonly #log: Logger
   readonly #metrics: BusMetrics
+  readonly #tracer: Tracer | null
   readonly #reserve: Reserve
   readonly #brokerClock: BrokerClock
   readonly #slots = semaphore(MAX_IN_FLIGHT)
 
-  constructor(connection: Connection, log: Logger, metrics: BusMetrics) {
+  constructor(connection: Connection, log: Logger, metrics: BusMetrics, tracer: Tracer | null) {
     this.#connection = connection
     this.#reserve = new Reserve(connection)
     this.#brokerClock = new BrokerClock(connection)
     this.#log = log
     this.#metrics = metrics
+    this.#tracer = tracer
   }
 
-  async publish<S extends z.ZodType>(
+  publish<S extends z.ZodType>(
     contract: EventContract<S>,
     input: z.input<S>,
-    { deadlineMs = DEFAULT_DEADLINE_MS, schedule, cancels }: PublishOptions = {},
+    options: PublishOptions = {},
+  ): Promise<void> {
+    return publishing(this.#tracer, contract, (step) => this.#publish(contract, input, options, step))
+  }
+
+  async #publish<S extends z.ZodType>(
+    contract: EventContract<S>,
+    input: z.input<S>,
+    { deadlineMs = DEFAULT_DEADLINE_MS, schedule, cancels }: PublishOptions,
+    step: Step,
   ): Promise<void> {
     const event = contract.schema.parse(input)
     const payload = Buffer.from(JSON.stringify(event))
@@ -86,9 +98,12 @@ export class Publisher {
     }
     const header = headers()
     header.set('Nats-Msg-Id', contract.messageId(event))
-    header.set('traceparent', nextTraceparent())
+    header.set('traceparent', traceparent())
     const queueId = contract.queueId?.(event)
-    if (queueId) header.set('queueId', queueId)
+    if (queueId) {
+      header.set('queueId', queueId)
+      step.set({ 'postbus.queue_id': queueId })
+    }
     if (schedule) {
       const at = await this.#brokerClock.timeOf(schedule.at)
       header.set('Nats-Schedule', `@at ${at.toISOString()}`)

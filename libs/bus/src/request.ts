@@ -6,6 +6,7 @@
  */
 import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/transport-node'
 import { subjectFilter, type RequestContract, type RowsContract } from '@postbus/contracts'
+import { type Step, traced, traceparent, type Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 
@@ -14,7 +15,7 @@ import type { Connection } from './connection.ts'
 import type { AnswerOutcome, BusMetrics, RequestOutcome } from './metrics.ts'
 import { within } from './pause.ts'
 import { semaphore } from './semaphore.ts'
-import { inTrace, nextTraceparent } from './trace.ts'
+import { answering, asking } from './steps.ts'
 
 /** The asker gives up after so many milliseconds. */
 export const TIMEOUT_HEADER = 'Mail-Timeout-Ms'
@@ -50,7 +51,9 @@ export async function request<I extends z.ZodType, O extends z.ZodType>(
   let outcome: RequestOutcome = 'unavailable'
   try {
     const message = await unlessAborted(
-      ask(connection, contract, subjectOf(contract, tokens), payload, timeoutMs),
+      traced(contract.name, asking(contract), () =>
+        ask(connection, contract, subjectOf(contract, tokens), payload, timeoutMs),
+      ),
       signal,
     )
     const answer = contract.output.safeParse(tryJson(message))
@@ -104,7 +107,7 @@ async function ask(
 export function requestHeaders(timeoutMs: number): MsgHdrs {
   const header = headers()
   header.set(TIMEOUT_HEADER, String(timeoutMs))
-  header.set('traceparent', nextTraceparent())
+  header.set('traceparent', traceparent())
   return header
 }
 
@@ -123,6 +126,7 @@ export interface AnswererOptions<I extends z.ZodType> {
   contract: RequestContract<I> | RowsContract<I>
   log: Logger
   metrics: BusMetrics
+  tracer: Tracer | null
   drainDeadlineMs: number
   tokens?: Tokens | undefined
   /**
@@ -135,7 +139,7 @@ export interface AnswererOptions<I extends z.ZodType> {
 export type Idle = (waiting: () => Promise<void>) => Promise<void>
 
 export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stoppable {
-  const { connection, contract, log, metrics, drainDeadlineMs, tokens, respond } = options
+  const { connection, contract, log, metrics, tracer, drainDeadlineMs, tokens, respond } = options
   const subject = subjectOf(contract, tokens)
   const slots = semaphore(MAX_ANSWERING)
   /** Whom a stop ends. AbortSignal.any would cost more than all else of a short answer. */
@@ -147,9 +151,11 @@ export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stop
     queue: contract.answerer,
     callback: (err, message) => {
       if (err) return log.error({ err, subject }, 'may not answer: permissions of this party are wrong')
-      const work = inTrace(message.headers?.get('traceparent'), () => one(message)).catch((error: unknown) =>
-        log.error({ err: error, request: contract.name }, 'an answer could not be sent'),
-      )
+      const step = answering(tracer, message.headers?.get('traceparent'), contract)
+      const work = step
+        .run(() => one(message, step))
+        .catch((error: unknown) => log.error({ err: error, request: contract.name }, 'an answer could not be sent'))
+        .finally(() => step.end())
       working.add(work)
       void work.finally(() => working.delete(work))
     },
@@ -164,7 +170,7 @@ export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stop
     }
   }
 
-  async function one(message: Msg): Promise<void> {
+  async function one(message: Msg, step: Step): Promise<void> {
     const arrived = performance.now()
     const timeoutMs = Number(message.headers?.get(TIMEOUT_HEADER)) || contract.timeoutMs
     if (working.size >= MAX_OPEN) return fault(message, 'too busy')
@@ -197,6 +203,7 @@ export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stop
         }
       } finally {
         clearTimeout(timer)
+        if (outcome !== 'answered') step.failed(outcome)
         begun.delete(ending)
         metrics.answered(contract.name, outcome, (performance.now() - started) / 1000)
       }

@@ -1,6 +1,7 @@
 /** The answerer's side of rows: records cut into frames, sent as far as there is credit. */
 import type { Msg, Subscription } from '@nats-io/transport-node'
 import type { RowsContract } from '@postbus/contracts'
+import type { Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 
@@ -16,6 +17,7 @@ export interface RowsAnswererOptions<I extends z.ZodType, R extends z.ZodType> {
   contract: RowsContract<I, R>
   log: Logger
   metrics: BusMetrics
+  tracer: Tracer | null
   drainDeadlineMs: number
   handler: (input: z.output<I>, context: AnswerContext) => AsyncIterable<Row<z.input<R>>>
 }

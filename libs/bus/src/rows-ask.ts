@@ -1,6 +1,7 @@
 /** The asker's side of rows: frames in order, put together to rows again, and credit for what was consumed. */
 import type { Msg, NatsConnection } from '@nats-io/transport-node'
 import type { RowsContract } from '@postbus/contracts'
+import { childStep } from '@postbus/tracing'
 import type { z } from 'zod'
 
 import { BusUnavailable, RequestRefused, type Row, type Stoppable } from './bus.ts'
@@ -9,6 +10,7 @@ import type { BusMetrics, RequestOutcome } from './metrics.ts'
 import { RecordReader } from './records.ts'
 import { requestHeaders, throwUnlessAnswer, type AskOptions } from './request.ts'
 import { ALIVE_MS, costOf, decodeFrame, GONE_MS, STOP, WINDOW_BYTES } from './rows-frame.ts'
+import { asking } from './steps.ts'
 
 export async function* rows<I extends z.ZodType, R extends z.ZodType>(
   connection: Connection,
@@ -24,8 +26,10 @@ export async function* rows<I extends z.ZodType, R extends z.ZodType>(
   const started = performance.now()
   let outcome: RequestOutcome = 'unavailable'
   const frames = new Frames(connection, contract, signal)
+  const step = childStep(contract.name, asking(contract))
   try {
-    connection.nats.publish(contract.subject, payload, { reply: frames.inbox, headers: requestHeaders(timeoutMs) })
+    const header = step.run(() => requestHeaders(timeoutMs))
+    connection.nats.publish(contract.subject, payload, { reply: frames.inbox, headers: header })
     const reader = new RecordReader()
     for (;;) {
       const next = await frames.next(timeoutMs)
@@ -46,6 +50,8 @@ export async function* rows<I extends z.ZodType, R extends z.ZodType>(
   } finally {
     // Also when the caller leaves its loop early: the answerer must stop.
     frames.close()
+    if (outcome !== 'answered') step.failed(outcome)
+    step.end()
     metrics.requested(contract.name, outcome, (performance.now() - started) / 1000)
   }
 }

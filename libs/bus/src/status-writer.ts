@@ -4,6 +4,7 @@
  */
 import { gather } from '@postbus/batch'
 import { MailStatus, statusMessages, type Status } from '@postbus/contracts'
+import { batched } from '@postbus/tracing'
 
 import type { Bus } from './bus.ts'
 
@@ -22,7 +23,7 @@ export function statusWriter(bus: Pick<Bus, 'publish'>): StatusWriter {
       await Promise.all(statusMessages(calls.flat()).map((message) => bus.publish(MailStatus, message)))
       return calls.map(() => undefined)
     },
-    { maxItems: MAX_CALLS_PER_FLUSH, maxWaiting: MAX_WAITING },
+    { maxItems: MAX_CALLS_PER_FLUSH, maxWaiting: MAX_WAITING, origin: batched('write statuses') },
   )
   return {
     async write(statuses) {

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 
 import { DirectoryChanged, MailAccepted, MailboxChanged } from '@postbus/contracts'
 import { Registry } from '@postbus/metrics'
+import { currentTrace, inTrace } from '@postbus/tracing'
 
-import { currentTrace, inTrace } from '../src/index.ts'
 import { accepted, platform, queueIdOf, until } from './harness.ts'
 
 test('a hint reaches those who listen, narrowed by its tokens', async (t) => {

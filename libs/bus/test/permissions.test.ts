@@ -68,7 +68,8 @@ test('each party may publish, ask and hear exactly what the contracts give it', 
       if (contract.kind === 'event') continue
       const hears = await denied(() => {
         const subject = contract.kind === 'hint' ? subjectFilter(contract.pattern) : contract.subject
-        nc.subscribe(subject, { callback: () => undefined, ...(contract.kind !== 'hint' && { queue: party }) })
+        const shared = contract.kind === 'request' || contract.kind === 'rows'
+        nc.subscribe(subject, { callback: () => undefined, ...(shared && { queue: party }) })
       })
       assert.equal(hears.length === 0, mayHear(contract, party), `${party} hearing ${contract.name}: ${hears.join()}`)
     }
@@ -81,6 +82,7 @@ function maySpeak(contract: (typeof contracts)[number], party: Party): boolean {
 
 function mayHear(contract: (typeof contracts)[number], party: Party): boolean {
   if (contract.kind === 'hint') return contract.consumers.includes(party)
+  if (contract.kind === 'survey') return contract.answerers.includes(party)
   return contract.kind !== 'event' && contract.answerer === party
 }
 

@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { actOnTasks, describeAccount, resolveAddresses, where } from '@postbus/contracts'
+import { currentTrace, inTrace } from '@postbus/tracing'
 
-import { BusUnavailable, currentTrace, inTrace, RequestRefused } from '../src/index.ts'
+import { BusUnavailable, RequestRefused } from '../src/index.ts'
 import { platform, queueIdOf, until } from './harness.ts'
 
 const ask = { addresses: ['smith@example.org'] }

@@ -8,6 +8,7 @@ import {
   Envelope,
   ForwardPath,
   Incarnation,
+  MessageEntry,
   Origin,
   QueueId,
   RecipientKey,
@@ -58,6 +59,8 @@ export const TrackedRecipient = z.object({
   attempt: z.int().nonnegative(),
   incarnation: Incarnation,
   at: Timestamp,
+  /** When the router decided where it goes. */
+  routedAt: Timestamp.optional(),
   /** Account, MX host, rule, or what the peer said. */
   detail: z.string().max(2000).optional(),
   status: EnhancedStatus.optional(),
@@ -85,6 +88,8 @@ export const where = defineRequest({
     reversePath: ReversePath,
     size: z.int(),
     messageId: z.string().optional(),
+    account: AccountId.optional(),
+    traceId: MessageEntry.shape.traceId,
     /** The recipients as accepted, by index. */
     originals: z.array(
       z.object({
@@ -234,6 +239,7 @@ export const recipientHistory = defineRequest({
   output: z.object({
     forwardPath: ForwardPath,
     state: RecipientState,
+    routedAt: Timestamp.optional(),
     /** The last is the one that stands. */
     history: z.array(Status),
     /** The reports that told the sender of its end, and of its delay. */

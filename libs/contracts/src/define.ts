@@ -1,7 +1,7 @@
 /**
- * The four kinds of thing services say to each other, and the registry that documents, provisions and
+ * The five kinds of thing services say to each other, and the registry that documents, provisions and
  * authorises them: events (durable, in a stream), requests (one answer), row requests (many answers in
- * binary frames, with credit) and hints (may be lost; readers ask again).
+ * binary frames, with credit), surveys (an answer of every copy) and hints (may be lost; readers ask again).
  *
  * A contract is plain data and pure functions. `libs/bus` is the only code that knows what NATS does with it.
  */
@@ -105,6 +105,19 @@ export interface RowsContract<I extends z.ZodType = z.ZodType, R extends z.ZodTy
   readonly row: R
 }
 
+/** One question to every copy of every service named; each answers for itself, or not at all. */
+export interface SurveyContract<I extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodType> {
+  readonly kind: 'survey'
+  readonly name: string
+  readonly subject: string
+  readonly answerers: readonly Party[]
+  readonly askers: readonly Party[]
+  readonly input: I
+  /** What one copy answers. */
+  readonly output: O
+  readonly purpose: string
+}
+
 export interface HintContract<S extends z.ZodType = z.ZodType> {
   readonly kind: 'hint'
   readonly name: string
@@ -116,7 +129,7 @@ export interface HintContract<S extends z.ZodType = z.ZodType> {
   subject(hint: z.output<S>): string
 }
 
-export type Contract = EventContract | RequestContract | RowsContract | HintContract
+export type Contract = EventContract | RequestContract | RowsContract | SurveyContract | HintContract
 
 type Described<C, Given extends keyof C = never> = Omit<C, 'kind' | 'subject' | 'timeoutMs' | 'refusals' | Given>
 
@@ -137,6 +150,12 @@ export function defineRows<I extends z.ZodType, R extends z.ZodType>(
   contract: Described<RowsContract<I, R>> & { refusals?: readonly string[]; timeoutMs?: number },
 ): RowsContract<I, R> {
   return { kind: 'rows', refusals: [], timeoutMs: 30_000, ...contract, subject: rpcSubject(contract.name) }
+}
+
+export function defineSurvey<I extends z.ZodType, O extends z.ZodType>(
+  contract: Omit<SurveyContract<I, O>, 'kind' | 'subject'>,
+): SurveyContract<I, O> {
+  return { kind: 'survey', ...contract, subject: rpcSubject(contract.name) }
 }
 
 export function defineHint<S extends z.ZodType>(contract: Omit<HintContract<S>, 'kind'>): HintContract<S> {

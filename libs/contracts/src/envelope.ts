@@ -105,5 +105,10 @@ export const MessageEntry = z.object({
   messageId: z.string().max(998).optional(),
   /** It came from the null reverse-path and calls itself a delivery report (RFC 3464): perhaps about a message of ours. */
   report: z.boolean().optional(),
+  /** The trace its acceptance belongs to, whether it is recorded anywhere or not — W3C Trace Context §3.2.2.3. */
+  traceId: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
 })
 export type MessageEntry = z.infer<typeof MessageEntry>

@@ -23,7 +23,7 @@ export const CustodyChanged = defineHint({
   name: 'custody.changed',
   pattern: 'custody.changed.v1.{bucket}',
   producers: ['custody'],
-  consumers: ['console'],
+  consumers: ['console', 'operator'],
   purpose: 'Recipients of one message moved on in the books.',
   schema: z.object({ queueId: QueueId }),
   subject: ({ queueId }) => `custody.changed.v1.${bucketOf(queueId)}`,

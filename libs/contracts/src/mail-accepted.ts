@@ -34,6 +34,7 @@ export const MailAccepted = defineEvent({
     clientAddress: z.string().max(64).optional(),
     messageId: MessageEntry.shape.messageId,
     report: MessageEntry.shape.report,
+    traceId: MessageEntry.shape.traceId,
   }),
   subject: ({ origin, queueId }) => `mail.accepted.v1.${origin}.${queueId}`,
   messageId: ({ queueId, incarnation }) => `acc:${queueId}:${incarnation}`,

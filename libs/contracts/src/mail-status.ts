@@ -55,7 +55,13 @@ export const FinalRecipient = z.object({
 export type FinalRecipient = z.infer<typeof FinalRecipient>
 
 const common = { queueId: QueueId, incarnation: Incarnation, at: Timestamp }
-const ofRecipient = { ...common, n: RecipientKey, attempt: z.int().nonnegative().default(0) }
+const ofRecipient = {
+  ...common,
+  n: RecipientKey,
+  attempt: z.int().nonnegative().default(0),
+  /** How long whoever says so worked on it, milliseconds. */
+  tookMs: z.int().nonnegative().optional(),
+}
 const reply = {
   status: EnhancedStatus,
   /** Text for a human, and for the report. */

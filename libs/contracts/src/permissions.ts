@@ -56,6 +56,11 @@ export function permissionsOf(identity: Identity, options: { shards: number }): 
         // Rows are paid for with credit, which the asker sends as an answer to the last frame.
         responds ||= contract.answerer === identity || (contract.kind === 'rows' && contract.askers.includes(identity))
         break
+      case 'survey':
+        if (contract.askers.includes(identity)) publish.add(contract.subject)
+        if (contract.answerers.includes(identity)) subscribe.add(contract.subject)
+        responds ||= contract.answerers.includes(identity)
+        break
       case 'hint':
         if (contract.producers.includes(identity)) publish.add(subjectFilter(contract.pattern))
         if (contract.consumers.includes(identity)) subscribe.add(subjectFilter(contract.pattern))

@@ -16,9 +16,10 @@ import * as mailstoreAccount from './mailstore-account.ts'
 import * as mailstoreMailboxes from './mailstore-mailboxes.ts'
 import * as mailstoreMessages from './mailstore-messages.ts'
 import * as mailstoreSearch from './mailstore-search.ts'
+import * as services from './services.ts'
 import * as transports from './transports.ts'
 
-const kinds: readonly unknown[] = ['event', 'request', 'rows', 'hint'] satisfies Contract['kind'][]
+const kinds: readonly unknown[] = ['event', 'request', 'rows', 'survey', 'hint'] satisfies Contract['kind'][]
 
 const isContract = (value: unknown): value is Contract =>
   typeof value === 'object' && value !== null && 'kind' in value && kinds.includes(value.kind)
@@ -36,5 +37,5 @@ export const contracts: readonly Contract[] = [
   MailDead,
   ...[directory, directoryAdmin].flatMap(contractsOf),
   ...[mailstoreMailboxes, mailstoreMessages, mailstoreSearch, mailstoreAccount].flatMap(contractsOf),
-  ...[custody, deadLetters, delivery, transports, hints].flatMap(contractsOf),
+  ...[custody, deadLetters, delivery, transports, services, hints].flatMap(contractsOf),
 ]

@@ -8,6 +8,7 @@ export type Said = 'payload' | 'request' | 'answer' | 'row'
 export function schemasOf(contract: Contract): [Said, z.ZodType][] {
   switch (contract.kind) {
     case 'request':
+    case 'survey':
       return [
         ['request', contract.input],
         ['answer', contract.output],

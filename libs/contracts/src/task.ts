@@ -27,7 +27,7 @@ export interface Named extends Pick<Task, 'n' | 'forwardPath' | 'reversePath'> {
 
 /** The task of one final recipient. Everybody who makes one makes it here, so that a second copy is the same. */
 export function taskOf(message: MessageEntry, original: Recipient, final: Named): Task {
-  const { reversePath: sender, account: _, messageId: __, report: ___, envid, ret, ...facts } = message
+  const { reversePath: sender, account: _, messageId: __, report: ___, traceId: ____, envid, ret, ...facts } = message
   const { n, forwardPath, reversePath } = final
   const { notify: _asked, ...named } = original
   const notify = notifyFor(original, final, sender)

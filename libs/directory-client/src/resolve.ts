@@ -7,6 +7,7 @@
 import { BatchFull, gather } from '@postbus/batch'
 import { type Bus, BusUnavailable, DependencyUnavailable } from '@postbus/bus'
 import { DirectoryChanged, type Resolution, resolveAddresses } from '@postbus/contracts'
+import { batched } from '@postbus/tracing'
 
 /** As many as `directory.resolve` takes. */
 const ADDRESSES_PER_REQUEST = 100
@@ -52,7 +53,7 @@ export function resolverOver(
       }
       return addresses.map((address) => answers.get(address) ?? missing(address))
     },
-    { maxItems: ADDRESSES_PER_REQUEST, maxWaiting: MAX_WAITING },
+    { maxItems: ADDRESSES_PER_REQUEST, maxWaiting: MAX_WAITING, origin: batched('resolve addresses') },
   )
 
   function keep(address: string, resolution: Resolution): void {

@@ -10,6 +10,8 @@
  */
 import { isIPv4 } from 'node:net'
 
+import { childStep, SpanKind } from '@postbus/tracing'
+
 import { cache, type Cache } from './cache.ts'
 import { DnsUnavailable, type ServerFailure } from './errors.ts'
 import { exchange, NoAnswer } from './exchange.ts'
@@ -128,7 +130,14 @@ export function dnsResolver(options: DnsOptions = {}): Dns {
   async function ask<T extends RecordType>(type: T, text: string): Promise<Answer<Records[T]>> {
     const question = { type, name: normalName(text) }
     const began = now()
-    const { finding, cached } = await find(question)
+    const step = childStep(`DNS ${type}`, {
+      kind: SpanKind.CLIENT,
+      attributes: { 'dns.question.name': question.name, 'dns.question.type': type },
+    })
+    const { finding, cached } = await step.run(() => find(question))
+    step.set({ 'postbus.dns.cached': cached })
+    if (finding instanceof DnsUnavailable) step.failed(finding.name)
+    step.end()
     const unavailable = finding instanceof DnsUnavailable
     options.asked?.({ type, outcome: unavailable ? 'unavailable' : finding.kind, cached, elapsedMs: now() - began })
     if (unavailable) throw finding

@@ -11,6 +11,7 @@ import type { AccountId, Envelope, QueueId } from '@postbus/contracts'
 import type { HeaderField } from '@postbus/message'
 import { replies, type SmtpError } from '@postbus/smtp'
 import type { SpoolWriter } from '@postbus/spool'
+import { traced } from '@postbus/tracing'
 import type { Logger } from 'pino'
 
 import { Publisher, type PublisherLimits } from './publisher.ts'
@@ -81,7 +82,11 @@ export function createIntake(options: IntakeOptions): Intake {
 
   async function take(message: Incoming): Promise<{ queueId: QueueId; size: number }> {
     const begun = performance.now()
-    const accepted = await put(message)
+    const accepted = await traced('spool write', {}, async (step) => {
+      const record = await put(message)
+      step.set({ 'postbus.queue_id': record.queueId, 'messaging.message.body.size': record.size })
+      return record
+    })
     // Ours from here on: the only answer is success.
     await publisher.publish(accepted)
     const { queueId, size } = accepted

@@ -3,6 +3,7 @@ import type { MailAccepted, QueueId } from '@postbus/contracts'
 import { type HeaderField, parameter, parseContentType, parseHeader, parseMessageIds } from '@postbus/message'
 import { replies, SmtpError } from '@postbus/smtp'
 import { SpoolFull } from '@postbus/spool'
+import { currentTrace } from '@postbus/tracing'
 
 import { BoundedBody } from './bounded-body.ts'
 import type { Incoming, IntakeLimits, IntakeOptions } from './intake.ts'
@@ -31,7 +32,13 @@ export function recorder(
     const lines = [received, ...prepend.map(unbroken), ...(headless ? [''] : [])]
     const front = Buffer.from(lines.map((line) => `${line}\r\n`).join(''))
     const messageId = messageIdIn([...fields, ...parseHeader(front)])
-    const facts = { queueId, acceptedAt, messageId, report: isReport(message, fields) }
+    const facts = {
+      queueId,
+      acceptedAt,
+      messageId,
+      report: isReport(message, fields),
+      traceId: currentTrace()?.traceId,
+    }
     return await spool.put(queueId, body.after(front, begin), (size) => describe(message, facts, size))
   }
 
@@ -55,11 +62,12 @@ interface OwnFacts {
   acceptedAt: Date
   messageId: string | undefined
   report: boolean
+  traceId: string | undefined
 }
 
 function describe(
   { origin, account, envelope, client }: Incoming,
-  { queueId, acceptedAt, messageId, report }: OwnFacts,
+  { queueId, acceptedAt, messageId, report, traceId }: OwnFacts,
   size: number,
 ): MailAccepted {
   const { body, smtputf8, requireTls, envid, ret } = envelope
@@ -79,6 +87,7 @@ function describe(
     clientAddress: client.address.slice(0, MAX_CLIENT_ADDRESS),
     ...(messageId !== undefined && { messageId }),
     ...(report && { report }),
+    ...(traceId !== undefined && { traceId }),
   }
 }
 

@@ -8,14 +8,16 @@
  *
  * All services start at once: those that need another wait for it themselves, and readiness says so.
  */
+import { readFileSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 
 import type { Logger } from 'pino'
 import { z } from 'zod'
 
 import type { ServiceDefinition } from './define.ts'
-import { createLog } from './log.ts'
-import { commonConfig, readSettings, type CommonConfig, type Environment } from './settings.ts'
+import { createLog, type ServiceLog } from './log.ts'
+import { addressMask } from './mask-addresses.ts'
+import { commonConfig, readSettings, type CommonConfig, type Environment, type SettingsResult } from './settings.ts'
 import { startService, type RunningService } from './start.ts'
 
 const EX_SOFTWARE = 70
@@ -36,7 +38,7 @@ interface Prepared {
   definition: ServiceDefinition
   config: unknown
   common: CommonConfig
-  log: Logger
+  log: ServiceLog
 }
 
 const Common = z.object(commonConfig)
@@ -53,7 +55,7 @@ export async function runServices(runs: readonly Run[]): Promise<void> {
   }
   setFlagsFromString(HEAP_GROWTH)
   const stop = Promise.withResolvers<number>()
-  onSignals(prepared[0]?.log, stop.resolve)
+  onSignals(prepared[0]?.log.log, stop.resolve)
 
   const services: RunningService[] = []
   try {
@@ -61,13 +63,13 @@ export async function runServices(runs: readonly Run[]): Promise<void> {
       const service = await startService(definition, config, common, log)
       services.push(service)
       void service.failed.then((err) => {
-        log.fatal({ err }, 'cannot go on')
+        log.log.fatal({ err }, 'cannot go on')
         stop.resolve(EX_SOFTWARE)
       })
     }
   } catch (err) {
     // A health port in use, for example.
-    prepared[services.length]?.log.fatal({ err }, 'could not start')
+    prepared[services.length]?.log.log.fatal({ err }, 'could not start')
     stop.resolve(EX_SOFTWARE)
   }
 
@@ -78,7 +80,7 @@ export async function runServices(runs: readonly Run[]): Promise<void> {
   // Something that keeps the event loop alive now is a leak; it must not keep the process.
   setTimeout(() => {
     const left = process.getActiveResourcesInfo()
-    prepared[0]?.log.warn({ left }, 'something was left open; leaving all the same')
+    prepared[0]?.log.log.warn({ left }, 'something was left open; leaving all the same')
     process.exit(code)
   }, LEFT_OPEN_MS).unref()
 }
@@ -90,19 +92,42 @@ function prepare(runs: readonly Run[]): Prepared[] | undefined {
   for (const { definition, env = process.env } of runs) {
     const common = readSettings(Common, env)
     const own = readSettings(definition.config, env)
-    if (common.ok && own.ok) {
-      const log = createLog(definition.name, common.config.LOG_LEVEL)
+    const mask = common.ok ? maskOf(common.config) : null
+    if (common.ok && own.ok && mask?.ok) {
+      const log = createLog(definition.name, { level: common.config.LOG_LEVEL, mask: mask.config })
       prepared.push({ definition, config: own.config, common: common.config, log })
       continue
     }
     usable = false
     const problems = new Map(
-      [common, own].flatMap((result) => (result.ok ? [] : result.problems)).map(({ setting, text }) => [setting, text]),
+      [common, own, mask]
+        .flatMap((result) => (result === null || result.ok ? [] : result.problems))
+        .map(({ setting, text }) => [setting, text]),
     )
     process.stderr.write(`${definition.name}: settings that cannot be used:\n`)
     for (const text of problems.values()) process.stderr.write(`  ${text}\n`)
   }
   return usable ? prepared : undefined
+}
+
+const MIN_KEY_BYTES = 16
+
+/** How addresses are taken out of log lines; null: they are not. */
+function maskOf(common: CommonConfig): SettingsResult<ReturnType<typeof addressMask>> {
+  const { LOG_ADDRESSES: form, LOG_ADDRESSES_KEY_FILE: file } = common
+  if (form !== 'hash') return { ok: true, config: addressMask(form, null) }
+  const setting = 'LOG_ADDRESSES_KEY_FILE'
+  if (file === undefined) {
+    return { ok: false, problems: [{ setting, text: `${setting} is not set: LOG_ADDRESSES=hash needs it` }] }
+  }
+  try {
+    const key = readFileSync(file)
+    if (key.length >= MIN_KEY_BYTES) return { ok: true, config: addressMask(form, key) }
+    return { ok: false, problems: [{ setting, text: `${setting}: ${file} holds less than ${MIN_KEY_BYTES} bytes` }] }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return { ok: false, problems: [{ setting, text: `${setting} = ${JSON.stringify(file)}: ${why}` }] }
+  }
 }
 
 function onSignals(log: Logger | undefined, stop: (code: number) => void): void {

@@ -8,7 +8,11 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 
+import { LogLevel } from '@postbus/contracts'
+import { tracingConfig } from '@postbus/tracing'
 import { z } from 'zod'
+
+export { LogLevel }
 
 /** What every service can be told. An app spreads these into its own schema. */
 export const commonConfig = {
@@ -29,10 +33,15 @@ export const commonConfig = {
     .max(32)
     .default(1)
     .describe('Streams that outgoing mail is spread over; the same everywhere, and never lowered.'),
-  LOG_LEVEL: z
-    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'])
-    .default('info')
-    .describe('The least important lines that are written.'),
+  LOG_LEVEL: LogLevel.default('info').describe('The least important lines that are written.'),
+  LOG_ADDRESSES: z
+    .enum(['full', 'domain', 'hash'])
+    .default('full')
+    .describe('How mail addresses stand in logs: as they are, with their domain only, or as a keyed hash.'),
+  LOG_ADDRESSES_KEY_FILE: z
+    .string()
+    .optional()
+    .describe('File with the key of LOG_ADDRESSES=hash, at least 16 bytes; the same for all services.'),
   HEALTH_HOST: z.string().default('127.0.0.1').describe('Address of /metrics, /healthz and /readyz.'),
   HEALTH_PORT: z.coerce
     .number()
@@ -41,12 +50,20 @@ export const commonConfig = {
     .max(65535)
     .default(9090)
     .describe('Port of /metrics, /healthz and /readyz; 0 takes any free one, which the log names.'),
+  HEALTH_PROBE_MS: z.coerce
+    .number()
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(5_000)
+    .describe('Pause between two looks at what readiness hangs on: databases, other services (ms).'),
   DRAIN_DEADLINE_MS: z.coerce
     .number()
     .int()
     .min(100)
     .default(15_000)
     .describe('After a stop signal work in hand may take so long (ms); what is not done then is given back.'),
+  ...tracingConfig,
   CONFIG_FILE: z.string().optional().describe('File of NAME=value lines; the environment wins over it.'),
 } as const
 

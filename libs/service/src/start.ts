@@ -4,13 +4,21 @@
  * The health port is there first and goes last, so that an orchestrator sees why a service is not ready. Whatever a service
  * opened is closed in reverse order, inside the drain deadline.
  */
-import { connectBus, type ConnectedBus } from '@postbus/bus'
-import type { Logger } from 'pino'
-import { openMetrics, openMetricsRegistry } from '@postbus/metrics'
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 
+import { connectBus, type ConnectedBus } from '@postbus/bus'
+import { serviceNames, type ServiceStatus } from '@postbus/contracts'
+import { openMetrics, openMetricsRegistry } from '@postbus/metrics'
+import { openTracing } from '@postbus/tracing'
+
+import manifest from '../package.json' with { type: 'json' }
+import { answerStatus } from './answer-status.ts'
 import type { ServiceDefinition } from './define.ts'
 import { serveHealth } from './health.ts'
+import type { ServiceLog } from './log.ts'
 import { serviceTable } from './metrics.ts'
+import { keepProbing } from './probe.ts'
 import type { CommonConfig } from './settings.ts'
 
 export interface RunningService {
@@ -33,8 +41,13 @@ export async function startService<Config>(
   definition: ServiceDefinition<Config>,
   config: Config,
   common: CommonConfig,
-  log: Logger,
+  serviceLog: ServiceLog,
 ): Promise<RunningService> {
+  const { log } = serviceLog
+  const { name } = definition
+  const instance = `${hostname()}-${randomUUID().slice(0, 8)}`
+  const { version } = manifest
+  const startedAt = new Date()
   const stopping = new AbortController()
   const metrics = openMetricsRegistry()
   const closes: Close[] = []
@@ -51,11 +64,21 @@ export async function startService<Config>(
   ready.whenRead(() => ready.set(reasons().length === 0 ? 1 : 0))
   const health = await serveHealth({ host: common.HEALTH_HOST, port: common.HEALTH_PORT, metrics, reasons })
   closes.push(() => health.close())
-  log.info({ healthPort: health.port, pid: process.pid }, 'starting')
+  log.info({ healthPort: health.port, pid: process.pid, instance, version }, 'starting')
 
   const failure = Promise.withResolvers<unknown>()
 
   async function start(): Promise<void> {
+    const tracing = await openTracing(
+      common,
+      { service: name, instance, version },
+      {
+        failing: (err) => log.warn({ err }, 'the collector does not take spans; they are dropped until it does'),
+        recovered: () => log.info('the collector takes spans again'),
+      },
+    )
+    closes.push(() => tracing.close())
+    const { tracer } = tracing
     const connected = await connectBus({
       servers: common.NATS_URL,
       party: definition.name,
@@ -65,6 +88,7 @@ export async function startService<Config>(
       }),
       log,
       metrics,
+      tracer,
       shards: common.MAIL_OUT_SHARDS,
       drainDeadlineMs: common.DRAIN_DEADLINE_MS * SHARE_FOR_HANDLERS,
       signal: stopping.signal,
@@ -72,13 +96,23 @@ export async function startService<Config>(
     bus = connected
     closes.push(() => connected.close())
     void connected.closed.then((reason) => reason && failure.resolve(reason))
+    if (isServiceName(name)) {
+      const status = await answerStatus(connected, { service: name, instance, version, startedAt, reasons }, serviceLog)
+      closes.push(() => status.stop())
+    }
     await definition.start({
       config,
       log,
       bus: connected,
       metrics,
+      tracer,
       defer: (close) => void closes.push(close),
       readiness: (check) => void checks.push(check),
+      probe(what, check) {
+        const probe = keepProbing(what, check, { everyMs: common.HEALTH_PROBE_MS, signal: stopping.signal })
+        closes.push(() => probe.stop())
+        checks.push(() => probe.reason)
+      },
       signal: stopping.signal,
     })
     if (phase === 'starting') phase = 'running'
@@ -123,3 +157,5 @@ export async function startService<Config>(
     stop: () => (stopped ??= stop()),
   }
 }
+
+const isServiceName = (name: string): name is ServiceStatus['service'] => serviceNames.some((known) => known === name)

@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib'
 
 import { atMost, BatchFull, gather, type Gatherer } from '@postbus/batch'
 import type { MailAccepted, QueueId } from '@postbus/contracts'
+import { batched } from '@postbus/tracing'
 
 import { localDisk } from './disk.ts'
 import { HeldBody, HeldBytes } from './held-body.ts'
@@ -79,6 +80,7 @@ class LocalSpoolWriter implements SpoolWriter {
         maxSize: limits.flushMaxBytes,
         sizeOf: ({ length }) => length,
         maxWaiting: limits.maxWaiting,
+        origin: batched('spool flush'),
       },
     )
     // While we hold it, nobody takes our unfinished files for those of a dead writer.

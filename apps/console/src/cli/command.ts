@@ -11,6 +11,8 @@ export interface CommandContext {
   options: OptionValues
   /** Who calls, for the books. */
   by: string
+  /** A line of the answer while it is being made; `text` of the answer follows. */
+  print(line: string): void
   /** How far a long command has come. */
   progress(text: string): void
   /** The same in a line that the next one replaces, where there is a terminal; else a line now and then. Null: no more of it. */
@@ -22,6 +24,8 @@ export interface CommandContext {
 export interface Answer {
   value: unknown
   text: string
+  /** It has been printed already. */
+  silent?: boolean
   /** What was asked could not be done for all; exit code 1. */
   incomplete?: boolean
   /** Instead of 0. */

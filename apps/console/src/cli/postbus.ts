@@ -29,9 +29,12 @@ import { deadCommands } from './commands/dead.ts'
 import { dkimCommands } from './commands/dkim.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { domainCommands } from './commands/domain.ts'
+import { logLevelCommand } from './commands/log-level.ts'
 import { mailboxCommands } from './commands/mailbox.ts'
 import { migrateCommands } from './commands/migrate.ts'
 import { queueCommands } from './commands/queue.ts'
+import { statusCommand } from './commands/status.ts'
+import { traceCommand } from './commands/trace.ts'
 import { transportCommands } from './commands/transport.ts'
 import { whereCommand } from './commands/where.ts'
 import { connectOperator, NotRunning } from './connect.ts'
@@ -63,8 +66,11 @@ const commands: readonly (Command | LocalCommand)[] = [
   ...transportCommands,
   ...deadCommands,
   whereCommand,
+  traceCommand,
   booksCommand,
+  statusCommand,
   doctorCommand,
+  logLevelCommand,
   ...backupCommands,
 ]
 
@@ -81,7 +87,8 @@ export async function postbus(argv: readonly string[], around: Surroundings): Pr
     // Before anybody is asked: a call that is wrong is wrong without a bus too.
     checkArguments(args, command.takes)
     const answer = await run(command, args, options, around)
-    around.stdout.write(options['json'] ? `${JSON.stringify(answer.value, null, 2)}\n` : `${answer.text}\n`)
+    if (!answer.silent)
+      around.stdout.write(options['json'] ? `${JSON.stringify(answer.value, null, 2)}\n` : `${answer.text}\n`)
     return answer.status ?? (answer.incomplete ? REFUSED : 0)
   } catch (error) {
     const { status, text } = explain(error)
@@ -94,10 +101,11 @@ async function run(
   command: Command | LocalCommand,
   args: string[],
   options: OptionValues,
-  { env, stderr }: Surroundings,
+  { env, stdout, stderr }: Surroundings,
 ): Promise<Answer> {
   const progress = (text: string): void => void stderr.write(`${text}\n`)
-  const context = { args, options, by: callerOf(env), progress, status: statusLine(stderr), env }
+  const print = (line: string): void => void stdout.write(`${line}\n`)
+  const context = { args, options, by: callerOf(env), print, progress, status: statusLine(stderr), env }
   if ('runLocally' in command) return command.runLocally(context)
   const bus = await connectOperator(textOption(options, 'data'), env)
   try {

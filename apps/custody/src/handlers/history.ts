@@ -25,6 +25,7 @@ export function onHistory({ findHistory, isKnown }: Pick<Books, 'findHistory' | 
     return {
       forwardPath: page.forwardPath,
       state: stateOf(tracked),
+      ...(listing && { routedAt: listing.at }),
       history: status === null ? superseded : [...superseded, status],
       ...(report !== null && { report }),
       ...(delayReport !== null && { delayReport }),

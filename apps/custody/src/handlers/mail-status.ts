@@ -6,6 +6,7 @@ import { BatchFull, type Gatherer, gather } from '@postbus/batch'
 import { DependencyUnavailable, type Handler } from '@postbus/bus'
 import type { MailStatus, QueueId, Status } from '@postbus/contracts'
 import { StorageBusy, StorageCorrupt, StorageFailed, StorageFull } from '@postbus/sql'
+import { batched } from '@postbus/tracing'
 
 import { Superseded } from '../tracking/books.ts'
 
@@ -33,6 +34,7 @@ export function onMailStatus(ports: MailStatusPorts): Handler<typeof MailStatus.
       maxSize: MAX_STATUSES_PER_COMMIT,
       sizeOf: ({ statuses }) => statuses.length,
       maxWaiting: MAX_WAITING,
+      origin: batched('db commit books'),
     },
   )
   return async (event) => {

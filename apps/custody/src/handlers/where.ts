@@ -48,10 +48,10 @@ export function onWhere({ find, record }: WherePorts) {
 
 function answerFrom(page: Omit<MessagePage, 'phase' | 'incarnation'>): Answer {
   const { queueId, entry, originals, recipients, freedAt } = page
-  const { origin, acceptedAt, reversePath, size, messageId } = entry
+  const { origin, acceptedAt, reversePath, size, messageId, account, traceId } = entry
   const byKey = new Map(recipients.map((tracked) => [tracked.n, tracked]))
   return {
-    ...{ queueId, origin, acceptedAt, reversePath, size, messageId },
+    ...{ queueId, origin, acceptedAt, reversePath, size, messageId, account, traceId },
     originals: originals.flatMap(({ recipient, routed, report }) =>
       recipient ? [{ recipient, routed, ...(report !== null && { report }) }] : [],
     ),
@@ -79,6 +79,7 @@ function describe(
       attempt: status?.attempt ?? 0,
       incarnation: status?.incarnation ?? listing.incarnation,
       at: status?.at ?? listing.at,
+      routedAt: listing.at,
       detail: into === null ? detailOf(status)?.slice(0, MAX_DETAIL) : `merged into ${into}`,
       ...reportOf(told, page.originals, page.entry),
       ...(status && 'status' in status && { status: status.status }),

@@ -25,6 +25,8 @@ export class RelayConnection extends SMTPConnection {
   rcptParameters: ReadonlyMap<string, string> = new Map()
   /** What an LMTP server answered to the data for each recipient, by forward-path — RFC 2033 §4.2. */
   readonly lmtpReplies = new Map<string, string>()
+  /** Told of every command when it is sent, by its verb. */
+  sent: (verb: string) => void = () => {}
   /** How long the reply to a DATA may take that is sent alone. */
   dataTimeoutMs: number | null = null
 
@@ -71,6 +73,7 @@ export class RelayConnection extends SMTPConnection {
 
   _sendCommand(line: string, logged?: string): void {
     if (line === 'DATA' && this.dataTimeoutMs !== null) this.silence(this.dataTimeoutMs)
+    this.sent(/^[A-Z]*/.exec(line)?.[0] ?? '')
     sendCommand.call(this, this.#withParameters(line), logged)
   }
 

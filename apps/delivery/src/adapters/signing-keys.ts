@@ -10,6 +10,7 @@ import { BatchFull, gather } from '@postbus/batch'
 import { type Bus, BusUnavailable, DependencyUnavailable } from '@postbus/bus'
 import { DirectoryChanged, signingKeys } from '@postbus/contracts'
 import type { SigningKey } from '@postbus/mail-auth'
+import { batched } from '@postbus/tracing'
 
 /** As many as `directory.signingKeys` takes. */
 const DOMAINS_PER_REQUEST = 100
@@ -68,7 +69,7 @@ export function signingKeysOver(
         return own
       })
     },
-    { maxItems: DOMAINS_PER_REQUEST, maxWaiting: MAX_WAITING },
+    { maxItems: DOMAINS_PER_REQUEST, maxWaiting: MAX_WAITING, origin: batched('find signing keys') },
   )
 
   function keep(domain: string, entry: Entry): void {

@@ -7,9 +7,12 @@
  */
 import { connect, isIP, type Socket } from 'node:net'
 
+import { SpanKind, type Step, traced } from '@postbus/tracing'
+
 import type { Host } from '../attempt/destination.ts'
 import { SessionFailed, TlsMissing } from '../attempt/session.ts'
 import type { Route } from '../routing/route.ts'
+import { DialogueSteps } from './dialogue-steps.ts'
 import { RelayConnection } from './relay-connection.ts'
 import { failureOf, peerOf, SmtpSession } from './smtp-session.ts'
 import { sourceFor, type SourcePools } from './source-pools.ts'
@@ -78,10 +81,23 @@ export class SmtpClient {
   }
 
   /** @throws SessionFailed, TlsMissing */
-  async open(
+  open(host: Host, options: { requireTls: boolean; fresh: boolean }, way: SessionWay): Promise<SmtpSession> {
+    const attributes = {
+      'network.protocol.name': way.protocol,
+      'server.address': host.name,
+      'server.port': host.port,
+      'network.peer.address': host.address,
+    }
+    return traced(`${way.protocol.toUpperCase()} connect`, { kind: SpanKind.CLIENT, attributes }, (step) =>
+      this.#open(host, options, way, step),
+    )
+  }
+
+  async #open(
     host: Host,
     { requireTls, fresh }: { requireTls: boolean; fresh: boolean },
     way: SessionWay,
+    step: Step,
   ): Promise<SmtpSession> {
     const tls = requireTls && way.tls !== 'implicit' ? 'required' : way.tls
     const source = sourceFor(this.#options.sources, way.source, host)
@@ -91,9 +107,11 @@ export class SmtpClient {
     const connecting = { ...way, host, tls, localAddress, name }
     const key = keyOf(connecting)
     const waiting = fresh ? undefined : this.#take(key)
+    step.set({ 'postbus.session.reused': waiting !== undefined })
     if (waiting) return waiting
     const session = tls === 'opportunistic' ? await this.#connectSomehow(connecting) : await this.#connect(connecting)
     session.onRelease = () => this.#keep(key, session)
+    step.set({ 'postbus.tls': session.peer.secure })
     return session
   }
 
@@ -140,7 +158,9 @@ export class SmtpClient {
 
   async #begin({ host, tls, auth, localAddress, name, protocol, maxMessages }: Connecting): Promise<SmtpSession> {
     const { connectTimeoutMs, greetingTimeoutMs, replyTimeoutMs, ca } = this.#options
-    const socket = await dial(host, localAddress, connectTimeoutMs)
+    const socket = await traced('TCP connect', { kind: SpanKind.CLIENT }, () =>
+      dial(host, localAddress, connectTimeoutMs),
+    )
     const connection = new RelayConnection({
       connection: socket,
       host: host.name,
@@ -160,6 +180,9 @@ export class SmtpClient {
       connectionTimeout: 2 * greetingTimeoutMs + replyTimeoutMs,
       socketTimeout: Math.max(greetingTimeoutMs, replyTimeoutMs),
     })
+    const steps = new DialogueSteps()
+    connection.sent = (verb) => steps.begin(verb)
+    steps.begin(tls === 'implicit' ? 'TLS' : 'greeting')
     try {
       await connection.established()
       // What it offers stands in the reply to EHLO, and the one to AUTH comes after it.
@@ -169,12 +192,14 @@ export class SmtpClient {
         if (!peer.offers('AUTH')) throw new SessionFailed(`${host.name} takes no credentials`, {})
         await connection.logIn(auth)
       }
+      steps.end()
       this.#options.opened?.(connection.tlsVersion, tls)
       return new SmtpSession(connection, peer, {
         ...this.#options,
         maxMessages: maxMessages ?? this.#options.maxMessages,
       })
     } catch (cause) {
+      steps.end(cause instanceof Error ? cause.name : 'unknown')
       connection.close()
       if (cause instanceof TlsMissing || cause instanceof SessionFailed) throw cause
       const { code, message, response } = failureOf(cause)

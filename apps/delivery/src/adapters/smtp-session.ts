@@ -3,8 +3,11 @@ import { Readable } from 'node:stream'
 
 import type { SMTPConnectionEnvelope, SMTPConnectionSendInfo, SMTPEnvelope } from 'nodemailer/lib/smtp-connection'
 
+import { type Step, SpanKind, traced } from '@postbus/tracing'
+
 import { type PeerReply, replyText } from '../attempt/reply.ts'
 import type { Answer, Peer, Session, Transaction } from '../attempt/session.ts'
+import { DialogueSteps } from './dialogue-steps.ts'
 import type { RelayConnection } from './relay-connection.ts'
 
 export interface SmtpSessionOptions {
@@ -39,15 +42,26 @@ export class SmtpSession implements Session {
     return this.#reused
   }
 
-  async send(transaction: Transaction, body: AsyncIterable<Uint8Array>): Promise<Answer[]> {
+  send(transaction: Transaction, body: AsyncIterable<Uint8Array>): Promise<Answer[]> {
+    const attributes = {
+      'postbus.recipients': transaction.recipients.length,
+      'messaging.message.body.size': transaction.size,
+      'postbus.session.reused': this.#reused,
+    }
+    return traced('SMTP send', { kind: SpanKind.CLIENT, attributes }, (step) => this.#send(transaction, body, step))
+  }
+
+  async #send(transaction: Transaction, body: AsyncIterable<Uint8Array>, step: Step): Promise<Answer[]> {
     const { reversePath, recipients, size, body8bit, smtputf8, requireTls, ret, envid } = transaction
     const connection = this.#connection
+    const steps = new DialogueSteps(this.peer.offers('PIPELINING') ? ['MAIL', 'RCPT', 'DATA'] : [])
+    connection.sent = (verb) => steps.begin(verb)
     this.#messages++
     connection.mailParameters = smtputf8 ? ['SMTPUTF8'] : []
     connection.rcptParameters = new Map(recipients.map(({ forwardPath, parameters }) => [forwardPath, parameters]))
     connection.lmtpReplies.clear()
     connection.silence(this.#options.replyTimeoutMs)
-    const message = Readable.from(this.#blocks(body), { objectMode: false })
+    const message = Readable.from(this.#blocks(body, steps), { objectMode: false })
     let unreadable: Error | undefined
     let afterDot = false
     message.once('error', (error) => {
@@ -55,6 +69,7 @@ export class SmtpSession implements Session {
     })
     message.once('end', () => {
       afterDot = true
+      steps.begin('reply')
       connection.silence(this.#options.dotTimeoutMs)
     })
     // The library notes on the envelope what each recipient was answered, also when the message fails afterwards.
@@ -70,13 +85,20 @@ export class SmtpSession implements Session {
       connection.send(envelope, message, (error, info) => resolve(error ? failureOf(error) : info))
     })
     message.destroy()
+    connection.sent = () => {}
+    steps.end(outcome instanceof Failure ? outcome.code : undefined)
     connection.silence(this.#options.replyTimeoutMs)
     if (unreadable !== undefined) {
       // Without the final dot nothing was sent; the session cannot be brought back in step.
       this.#usable = false
       throw unreadable
     }
-    if (outcome instanceof Failure) this.#usable = false
+    // 0: the peer said nothing.
+    step.set({ 'postbus.smtp.code': Number(outcome.response?.slice(0, 3)) || 0 })
+    if (outcome instanceof Failure) {
+      step.failed(outcome.code)
+      this.#usable = false
+    }
     // RFC 2920 §3.1: with MAIL refused, what is said to the pipelined RCPTs (503) is about the order of commands only.
     const said = outcome instanceof Failure && outcome.command === 'MAIL FROM' ? [] : (envelope.rejectedErrors ?? [])
     const refused = new Map(said.map((error) => [error.recipient, failureOf(error)]))
@@ -130,7 +152,8 @@ export class SmtpSession implements Session {
   }
 
   /** Asked for its first octet when the peer has said that it takes data. */
-  async *#blocks(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async *#blocks(body: AsyncIterable<Uint8Array>, steps: DialogueSteps): AsyncGenerator<Uint8Array> {
+    steps.begin('content')
     this.#connection.silence(this.#options.blockTimeoutMs)
     yield* body
   }

@@ -59,7 +59,7 @@ test('what expires keeps what a peer said last, also when nobody could be spoken
   const task = taskTo('x@far.test', { attempt: 9, expiresAt: time(10), lastReply: '450 4.2.2 mailbox full' })
   const { outcome, news } = await tried(task, 10)
   assert.deepEqual(outcome, {
-    ...{ kind: 'expired', at: time(10), status: '4.4.7', reason: 'later' },
+    ...{ kind: 'expired', at: time(10), tookMs: 0, status: '4.4.7', reason: 'later' },
     reply: '450 4.2.2 mailbox full',
   })
   assert.equal(news.kind, 'trouble')

@@ -37,14 +37,20 @@ export async function attempt(
   const [first, ...rest] = tasks
   if (first === undefined) return { outcomes: [], news: { kind: 'well' } }
   const decided = decidedBy(route)
+  const begun = ports.now()
   const { outcomes: results, news } =
     'way' in decided ? await ports.deliver([first, ...rest], decided) : sameForAll(tasks, decided)
   const now = ports.now()
+  const tookMs = Math.max(0, now.getTime() - begun.getTime())
   const outcomes = await Promise.all(
     tasks.map(async (task) => {
       const result = results.get(task)
       if (result === undefined) throw new Error(`no outcome for ${task.queueId} ${task.n}`)
-      const times = { now, random: ports.random(), expiresAt: ports.expiryOf(task) }
+      const times = {
+        ...{ now, random: ports.random(), expiresAt: ports.expiryOf(task) },
+        // A rule takes no time.
+        ...('way' in decided && { tookMs }),
+      }
       return commitOutcome(task, outcomeOf(task, result, times, schedule), ports.ledger)
     }),
   )

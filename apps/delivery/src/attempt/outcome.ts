@@ -7,10 +7,25 @@ import { z } from 'zod'
 
 /** The way that was chosen instead of the site's own; it stands until another is. */
 const way = { via: NextHop.optional() }
-const said = { status: EnhancedStatus, reason: z.string(), reply: z.string().optional(), mxHost: z.string().optional() }
+/** From when the attempt began, milliseconds. */
+const took = { tookMs: z.int().nonnegative().optional() }
+const said = {
+  status: EnhancedStatus,
+  reason: z.string(),
+  reply: z.string().optional(),
+  mxHost: z.string().optional(),
+  ...took,
+}
 
 export const Outcome = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('relayed'), at: Timestamp, mxHost: z.string(), reply: z.string(), dsn: z.boolean() }),
+  z.object({
+    kind: z.literal('relayed'),
+    at: Timestamp,
+    mxHost: z.string(),
+    reply: z.string(),
+    dsn: z.boolean(),
+    ...took,
+  }),
   z.object({ kind: z.literal('deferred'), at: Timestamp, nextAttemptAt: Timestamp, ...said, ...way }),
   z.object({ kind: z.literal('failed'), at: Timestamp, ...said, rule: z.string().optional() }),
   z.object({ kind: z.literal('expired'), at: Timestamp, ...said }),

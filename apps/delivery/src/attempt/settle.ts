@@ -17,24 +17,37 @@ export interface SettlePorts {
   random(): number
 }
 
-/** @param at when it happened; a deferred one is not tried again before `notBefore`, unless it expires sooner */
+interface Times {
+  now: Date
+  random: number
+  expiresAt: Date
+  notBefore?: Date
+  tookMs?: number
+}
+
+/**
+ * @param at when it happened; a deferred one is not tried again before `notBefore`, unless it expires sooner; `tookMs`: how long hosts were
+ *   spoken to
+ */
 export function outcomeOf(
   { attempt, lastReply, via }: MailOut,
   result: RecipientOutcome | Ended,
-  { now, random, expiresAt, notBefore = now }: { now: Date; random: number; expiresAt: Date; notBefore?: Date },
+  { now, random, expiresAt, notBefore = now, tookMs }: Times,
   schedule: RetrySchedule,
 ): Outcome {
   const at = now.toISOString()
-  if (result.kind !== 'deferred') return { ...result, at }
+  if (result.kind === 'held' || result.kind === 'discarded') return { ...result, at }
+  const took = tookMs === undefined ? {} : { tookMs }
+  if (result.kind !== 'deferred') return { ...result, at, ...took }
   const { retry, ...said } = result
   const next = nextAttemptAt(schedule, { attempt, expiresAt, retry }, now, random)
   if (next === null) {
     // RFC 3463 §3.5: 4.4.7, delivery time expired. What was said last stays with it, also when nobody could be spoken to since.
     const earlier = said.reply === undefined && lastReply !== undefined ? { reply: lastReply } : {}
-    return { ...said, ...earlier, kind: 'expired', at, status: '4.4.7' }
+    return { ...said, ...earlier, kind: 'expired', at, ...took, status: '4.4.7' }
   }
   const due = Math.min(expiresAt.getTime(), Math.max(next.getTime(), notBefore.getTime()))
-  return { ...said, at, nextAttemptAt: new Date(due).toISOString(), ...(via !== undefined && { via }) }
+  return { ...said, at, ...took, nextAttemptAt: new Date(due).toISOString(), ...(via !== undefined && { via }) }
 }
 
 /** Before anything on the bus: from here on a repeated task is answered, not delivered again. */

@@ -1,5 +1,6 @@
 /** Deliveries of handlers that run at the same time: one look at the keys for many, one transaction for many. */
 import { gather } from '@postbus/batch'
+import { batched } from '@postbus/tracing'
 
 import type { Delivered, Delivery, DeliveryKey, KnownDelivery, MailStorage } from '../mailbox/storage.ts'
 import type { NoteChanges } from './changes.ts'
@@ -25,6 +26,7 @@ export function deliveryGroups(storage: MailStorage, { maxInFlight, noteChanges,
   const known = gather<DeliveryKey, KnownDelivery>((keys) => storage.read('known', keys), {
     maxItems: MAX_KEYS,
     maxWaiting: maxInFlight,
+    origin: batched('look for deliveries'),
   })
   const deliver = gather<Delivery, Delivered>(
     async (deliveries) => {
@@ -39,6 +41,7 @@ export function deliveryGroups(storage: MailStorage, { maxInFlight, noteChanges,
       maxSize: MAX_BYTES,
       sizeOf: ({ content }) => (typeof content === 'number' ? 0 : content.header.length + (content.body?.length ?? 0)),
       maxWaiting: maxInFlight,
+      origin: batched('append'),
     },
   )
   return { known: (key) => known.add(key), deliver: (delivery) => deliver.add(delivery) }

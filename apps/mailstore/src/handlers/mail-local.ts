@@ -4,16 +4,10 @@
  * Safe to run twice on one task: the delivery key is looked at before the spool is opened and again in the transaction that
  * writes it; what was done is reported again, in the same words.
  */
-import {
-  BusFull,
-  BusUnavailable,
-  currentTrace,
-  DependencyUnavailable,
-  type Handler,
-  type StatusWriter,
-} from '@postbus/bus'
+import { BusFull, BusUnavailable, DependencyUnavailable, type Handler, type StatusWriter } from '@postbus/bus'
 import type { MailLocal, Status } from '@postbus/contracts'
 import { CorruptRecord, NoSuchRecord } from '@postbus/spool'
+import { currentTrace } from '@postbus/tracing'
 
 import { deliverLocal, type DeliverPorts, type LocalOutcome } from '../mailbox/deliver-local.ts'
 import { StorageUnavailable } from '../mailbox/storage.ts'
@@ -30,6 +24,7 @@ interface Outside {
 export function onMailLocal(ports: DeliverPorts, { statuses, metrics }: Outside): Handler<typeof MailLocal.schema> {
   return async (task, { log, deliveries }) => {
     const { queueId, account, n, size } = task
+    const begun = ports.now()
     let outcome: LocalOutcome
     try {
       outcome = await deliverLocal(task, ports)
@@ -45,7 +40,7 @@ export function onMailLocal(ports: DeliverPorts, { statuses, metrics }: Outside)
       metrics.timeToInbox.observe(seconds, currentTrace()?.traceId)
     }
     // The mailbox is durable by now. Before the task is acknowledged: after it, losing the status leaves the recipient open.
-    await statuses.write([statusOf(task, outcome, ports.now())])
+    await statuses.write([statusOf(task, outcome, { begun, now: ports.now() })])
     metrics.deliveries.inc({ outcome: outcome.kind === 'delivered' && outcome.repeat ? 'repeat' : outcome.kind })
     if (outcome.kind === 'delivered') log.info({ queueId, n, account, size, repeat: outcome.repeat }, 'delivered')
     else log.info({ queueId, n, account, status: outcome.status, rule: outcome.rule }, 'failed')
@@ -53,8 +48,13 @@ export function onMailLocal(ports: DeliverPorts, { statuses, metrics }: Outside)
   }
 }
 
-function statusOf({ queueId, incarnation, n, account }: MailLocal, outcome: LocalOutcome, now: number): Status {
-  const common = { queueId, incarnation, n, attempt: 0, at: new Date(now).toISOString() }
+function statusOf(
+  { queueId, incarnation, n, account }: MailLocal,
+  outcome: LocalOutcome,
+  { begun, now }: { begun: number; now: number },
+): Status {
+  const tookMs = Math.max(0, now - begun)
+  const common = { queueId, incarnation, n, attempt: 0, at: new Date(now).toISOString(), tookMs }
   if (outcome.kind === 'delivered') return { ...common, kind: 'delivered', account }
   const { status, reason, rule } = outcome
   return { ...common, kind: 'failed', status, reason, rule }

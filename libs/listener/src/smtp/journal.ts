@@ -57,7 +57,9 @@ export class Journal {
     this.#info(refusal === null ? 'message accepted' : 'message refused', {
       queueId: queueId ?? undefined,
       ...transactionFacts(transaction),
-      ...refusalFacts(refusal),
+      // What the client waited for after the end of the data.
+      decidedMs: Math.round(performance.now() - since),
+      ...(refusal === null ? { code: 250, status: '2.0.0' } : refusalFacts(refusal)),
     })
   }
 
@@ -71,8 +73,11 @@ export class Journal {
   }
 
   #info(message: string, facts: object): void {
-    const { sessionId, address, helo, protocol, login } = this.#client
-    const who = { sessionId, clientAddress: address, helo, protocol, account: login?.account }
+    const { sessionId, address, helo, protocol, login, tls } = this.#client
+    const who = {
+      ...{ sessionId, clientAddress: address, helo, protocol, tls: tls?.version },
+      ...{ account: login?.account, username: login?.username },
+    }
     this.#server.log.info({ ...who, ...facts }, message)
   }
 }

@@ -17,6 +17,7 @@ import {
   type Offer,
 } from '@postbus/sasl'
 import { replies, SmtpError } from '@postbus/smtp'
+import { type Step, traced } from '@postbus/tracing'
 
 import type { SmtpChannel } from './channel.ts'
 import type { Journal } from './journal.ts'
@@ -79,7 +80,11 @@ export class LoginDesk {
     if (name === '' || rest.length > 0) throw new SmtpError(501, '5.5.4', 'Syntax: AUTH mechanism [initial response]')
     const mechanism = mechanismOf(name, this.#offer)
     if (!mechanism) throw new SmtpError(504, '5.5.4', 'Mechanism not available')
-    return this.#proceed(() => void this.#converse(name.toUpperCase(), mechanism, initial))
+    return this.#proceed(() => {
+      const facts: LoginFacts = { mechanism: name.toUpperCase() }
+      const attributes = { 'postbus.sasl.mechanism': facts.mechanism }
+      void traced('AUTH', { attributes }, (step) => this.#converse(facts, mechanism, initial, step))
+    })
   }
 
   respond(line: string): Held {
@@ -114,10 +119,9 @@ export class LoginDesk {
   }
 
   /** Never throws. */
-  async #converse(mechanismName: string, mechanism: Mechanism, initial: string | undefined): Promise<void> {
+  async #converse(facts: LoginFacts, mechanism: Mechanism, initial: string | undefined, step: Step): Promise<void> {
     const { server, speaker, journal, client } = this.#parts
     const { channel } = this.#offer
-    const facts: LoginFacts = { mechanism: mechanismName }
     const attempt: LoginAttempt = async (verifier) => {
       const noted = naming(verifier, (username) => (facts.username = username))
       const challenge = (octets: Uint8Array) => this.#ask(octets)
@@ -136,6 +140,7 @@ export class LoginDesk {
     } catch (error) {
       const refusal = speaker.refusal(error)
       journal.authentication(facts, refusal)
+      step.failed(String(refusal.code))
       const tooMany = refusal.code === 535 && ++this.#refused >= MAX_REFUSED
       if (tooMany) speaker.reply(421, '4.7.0', 'Too many failed logins, closing connection')
       else speaker.refuse(refusal)

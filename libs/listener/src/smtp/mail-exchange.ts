@@ -4,9 +4,13 @@
  * Recipients are looked up side by side and answered in the order they came. The 250 to the end of DATA is given when the
  * handler says that the message is ours, and by nothing else.
  *
+ * The first transaction is a step of the session's trace; every further one begins a trace of its own, linked to the session's, so that
+ * a trace stays as large as one message.
+ *
  * STANDARDS  RFC 5321 §3.3, §4.1.1.2–4; RFC 2920 (PIPELINING)
  */
 import { replies, SmtpError } from '@postbus/smtp'
+import { beginTrace, childStep, type Step } from '@postbus/tracing'
 
 import type { SmtpChannel } from './channel.ts'
 import { type MailCommand, type RcptCommand, readMail, readRcpt } from './envelope-commands.ts'
@@ -22,7 +26,7 @@ const MAX_UNANSWERED = 100
 
 export interface MailExchangeParts {
   channel: Pick<SmtpChannel, 'startData'>
-  server: Pick<SmtpServer, 'handlers' | 'rules'>
+  server: Pick<SmtpServer, 'handlers' | 'rules' | 'tracer'>
   speaker: Speaker
   journal: Journal
   client: SmtpClient
@@ -33,6 +37,10 @@ export class MailExchange {
   readonly #unanswered = new InOrder()
   #transaction: Transaction | null = null
   #refusedRecipients = 0
+  #transactions = 0
+  #step: Step | null = null
+  /** What the first transaction is a part of. */
+  session: Step | null = null
 
   constructor(parts: MailExchangeParts) {
     this.#parts = parts
@@ -40,6 +48,11 @@ export class MailExchange {
 
   get open(): boolean {
     return this.#transaction !== null
+  }
+
+  /** What goes on now is part of it; null outside a transaction. */
+  get step(): Step | null {
+    return this.#step
   }
 
   get smtputf8(): boolean {
@@ -60,6 +73,8 @@ export class MailExchange {
     const { server, speaker, journal, client } = this.#parts
     if (this.#transaction) throw badSequence('Transaction already begun')
     const mail = readMail(argument, { maxMessageOctets: server.rules.maxMessageOctets, authOffered })
+    const step = this.#newStep()
+    this.#step = step
     const begin = (): void => {
       this.#transaction = new Transaction(mail)
       journal.senderAccepted()
@@ -69,8 +84,9 @@ export class MailExchange {
       const refusal = speaker.refusal(error)
       journal.senderRefused(argument, refusal)
       speaker.refuse(refusal)
+      this.#endStep(refusal)
     }
-    return speaker.askThen(() => server.handlers.mailFrom?.(mail, client), begin, refused)
+    return step.run(() => speaker.askThen(() => server.handlers.mailFrom?.(mail, client), begin, refused))
   }
 
   /** The next line does not wait: many recipients in one packet cost one round trip to the directory, not one each. */
@@ -123,10 +139,13 @@ export class MailExchange {
       speaker.forgive()
       this.#refusedRecipients = 0
       journal.answered(transaction, since, queueId, null)
+      this.#step?.set({ 'postbus.queue_id': queueId })
+      this.#endStep(null, transaction)
     } catch (error) {
       const refusal = speaker.refusal(error)
       speaker.refuse(refusal)
       journal.answered(transaction, since, null, refusal)
+      this.#endStep(refusal, transaction)
     }
     this.#transaction = null
   }
@@ -134,10 +153,37 @@ export class MailExchange {
   /** The transaction comes to nothing. One that is whole already is the handler's, and logged when it decides. */
   abandon(): void {
     const transaction = this.#transaction
-    if (!transaction || transaction.complete) return
+    // Gone while MAIL was being decided.
+    if (!transaction) return this.#endStep(null)
+    if (transaction.complete) return
     this.#transaction = null
     transaction.abandon()
     this.#parts.journal.abandoned(transaction)
+    this.#step?.failed('abandoned')
+    this.#endStep(null, transaction)
+  }
+
+  #newStep(): Step {
+    const { server, client } = this.#parts
+    const attributes = { 'postbus.session_id': client.sessionId }
+    const name = 'SMTP transaction'
+    if (this.#transactions++ === 0) return childStep(name, { attributes }, this.session?.scope)
+    return beginTrace(server.tracer, name, { attributes, links: [this.session?.scope] })
+  }
+
+  #endStep(refusal: SmtpError | null, transaction?: Transaction): void {
+    if (transaction) {
+      this.#step?.set({
+        'postbus.recipients': transaction.recipientCount,
+        'messaging.message.body.size': transaction.octets,
+      })
+    }
+    if (refusal) {
+      this.#step?.set({ 'postbus.smtp.code': refusal.code, 'postbus.smtp.status': refusal.status })
+      this.#step?.failed(String(refusal.code))
+    }
+    this.#step?.end()
+    this.#step = null
   }
 
   async #judge(argument: string, transaction: Transaction | null): Promise<RcptCommand> {

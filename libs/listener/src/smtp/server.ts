@@ -10,6 +10,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
+import type { Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
 import { SMTPServer } from 'smtp-server'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
@@ -34,6 +35,7 @@ export class SmtpServer extends SMTPServer {
   readonly domain: string
   readonly metrics: SmtpMetrics
   readonly log: Logger
+  readonly tracer: Tracer | null
   readonly count: ConnectionCount
   readonly startTlsOffered: boolean
   readonly authRequired: boolean
@@ -57,6 +59,7 @@ export class SmtpServer extends SMTPServer {
     this.domain = options.name
     this.metrics = options.metrics
     this.log = options.log
+    this.tracer = options.tracer ?? null
     this.count = new ConnectionCount(rules)
     this.startTlsOffered = certificate !== null && !options.implicitTls
     this.authRequired = options.authRequired ?? false

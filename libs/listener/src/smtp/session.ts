@@ -1,11 +1,13 @@
 /**
  * One SMTP session: which command may come now, and who does what it says.
  *
- * Replies leave in the order of the commands; what was said before STARTTLS is forgotten after it.
+ * Replies leave in the order of the commands; what was said before STARTTLS is forgotten after it. What a line sets off belongs to the
+ * trace of its transaction, or of the session where none is open.
  *
  * STANDARDS  RFC 5321 §4.1 (commands), §4.1.4 (their order); RFC 3207 (STARTTLS); RFC 4954 (AUTH); RFC 3848 (protocol names)
  */
 import { replies, SmtpError } from '@postbus/smtp'
+import { beginTrace, SpanKind, type Step } from '@postbus/tracing'
 
 import type { TlsFacts } from '../tls-facts.ts'
 import type { SmtpChannel } from './channel.ts'
@@ -29,6 +31,7 @@ export class SmtpSession implements SmtpClient {
   readonly #desk: LoginDesk
   readonly #exchange: MailExchange
   readonly #gone = new AbortController()
+  #step: Step | null = null
   /** Pending while the service looks at who connected. */
   #greeted: Held
   #helo = ''
@@ -90,6 +93,20 @@ export class SmtpSession implements SmtpClient {
   }
 
   greet(): void {
+    this.#step = beginTrace(this.#server.tracer, 'SMTP session', {
+      kind: SpanKind.SERVER,
+      attributes: {
+        'network.protocol.name': 'smtp',
+        'client.address': this.address,
+        'client.port': this.port,
+        'postbus.session_id': this.sessionId,
+      },
+    })
+    this.#exchange.session = this.#step
+    this.#within(() => this.#greet())
+  }
+
+  #greet(): void {
     if (this.#server.draining) return this.drain()
     const greeting = (): void => this.#speaker.reply(220, null, `${this.#server.domain} ESMTP Service Ready`)
     const refused = (error: unknown): void => {
@@ -112,6 +129,10 @@ export class SmtpSession implements SmtpClient {
   }
 
   line(line: Buffer): Held {
+    return this.#within(() => this.#line(line))
+  }
+
+  #line(line: Buffer): Held {
     if (this.#greeted) return this.#greeted.then(() => this.line(line))
     this.#lastLineAt = performance.now()
     if (this.#desk.awaiting) return this.#speaker.guard(() => this.#desk.respond(line.toString('latin1')))
@@ -120,7 +141,11 @@ export class SmtpSession implements SmtpClient {
     return before ? before.then(() => this.#run(command)) : this.#run(command)
   }
 
-  async fault(fault: 'bareLineFeed' | 'lineTooLong'): Promise<void> {
+  fault(fault: 'bareLineFeed' | 'lineTooLong'): Promise<void> {
+    return this.#within(() => this.#fault(fault))
+  }
+
+  async #fault(fault: 'bareLineFeed' | 'lineTooLong'): Promise<void> {
     await this.#exchange.unanswered
     // Where the next command begins can no longer be told, so nothing more is read.
     if (fault === 'bareLineFeed') {
@@ -136,7 +161,7 @@ export class SmtpSession implements SmtpClient {
   }
 
   async dataEnd(): Promise<void> {
-    await this.#exchange.dataEnd()
+    await this.#within(() => this.#exchange.dataEnd())
     if (this.#server.draining) this.drain()
   }
 
@@ -147,9 +172,16 @@ export class SmtpSession implements SmtpClient {
 
   /** Once, when nothing more will come or be answered. */
   closed(): void {
-    this.#exchange.abandon()
+    this.#within(() => this.#exchange.abandon())
     this.#gone.abort()
     this.#server.handlers.closed?.(this)
+    this.#step?.set({ 'postbus.helo': this.#helo, ...(this.tls && { 'tls.protocol.version': this.tls.version }) })
+    this.#step?.end()
+  }
+
+  #within<T>(work: () => T): T {
+    const step = this.#exchange.step ?? this.#step
+    return step ? step.run(work) : work()
   }
 
   #run(command: Command): Held {

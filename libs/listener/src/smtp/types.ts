@@ -1,6 +1,7 @@
 /** What a service gives to its SMTP listener, and what it gets from it. */
 import type { Verdict, Verifier } from '@postbus/sasl'
 import type { EnhancedStatus } from '@postbus/smtp'
+import type { Tracer } from '@postbus/tracing'
 import type { Logger } from 'pino'
 
 import type { TlsFiles } from '../certificates.ts'
@@ -94,6 +95,8 @@ export interface SmtpListenOptions extends Partial<SmtpRules>, Partial<Connectio
   trustedProxies?: readonly string[]
   metrics: SmtpMetrics
   log: Logger
+  /** Begins a trace for each session; null: none is recorded. */
+  tracer?: Tracer | null
 }
 
 export const smtpDefaults: SmtpRules & ConnectionLimits = {

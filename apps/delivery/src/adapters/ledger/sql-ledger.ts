@@ -10,6 +10,7 @@ import {
   type Database,
   type Migration,
 } from '@postbus/sql'
+import { batched } from '@postbus/tracing'
 
 import { type Ledger, type LedgerEntry, LedgerUnavailable } from '../../attempt/ledger.ts'
 import { isEnd, Outcome } from '../../attempt/outcome.ts'
@@ -102,7 +103,7 @@ export async function sqlLedger(db: Database<Tables>): Promise<Ledger> {
       await db.transaction((transaction) => transaction.runEach(put, rows), { locks: [] })
       return entries.map(() => undefined)
     },
-    { maxItems: MAX_ENTRIES_PER_COMMIT, maxWaiting: MAX_WAITING },
+    { maxItems: MAX_ENTRIES_PER_COMMIT, maxWaiting: MAX_WAITING, origin: batched('db commit ledger') },
   )
   return {
     async find(key) {
