@@ -39,6 +39,9 @@ export function laneOf<Kind extends keyof Writes>(
 /** Commands of the lane that share a transaction: at most. */
 export const maxCommandsOf = (lane: Lane, most: number): number => (lane === 'housekeeping' ? 1 : most)
 
+/** What takes as long as the database is large. */
+export const isUnlimited = (kind: keyof Writes): boolean => kind === 'renewUidValidities'
+
 /** What a command has to itself; undefined: everything. See TransactionOptions of @postbus/sql. */
 export function locksOf<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']): string[] | undefined {
   const accounts = accountsIn(input).map((account) => `account ${account}`)

@@ -190,3 +190,24 @@ async function indexed(database: string): Promise<unknown[]> {
 
 threadsContract('sqlite', async (t) => join(directoryOf(t), 'mail.db'))
 threadsContract('postgres', async (t) => (await startPostgres(t)).url)
+
+test('postgres threads: a server that is gone is told of once, and so is its return; nothing has to be opened anew', async (t) => {
+  const server = await startPostgres(t)
+  const told: string[] = []
+  const notices = { waiting: () => void told.push('waiting'), recovered: () => void told.push('recovered') }
+  const blobs = join(directoryOf(t), 'blobs')
+  const storage = await openStorage({ database: server.url, blobs, limits, server: { busyTimeoutMs: 500, ...notices } })
+  t.after(() => storage.close())
+  const deliver = () => storage.write('deliver', [delivery(smith)])
+  const read = () => storage.read('account', { account: smith })
+  await deliver()
+  await read()
+  await server.stop()
+  await assert.rejects(deliver(), StorageUnavailable)
+  await assert.rejects(read(), StorageUnavailable)
+  assert.deepEqual(told, ['waiting'])
+  await server.start()
+  await deliver()
+  assert.equal((await read())?.messages, 2)
+  assert.deepEqual(told, ['waiting', 'recovered'])
+})

@@ -3,7 +3,7 @@
  * PostgreSQL schema for many machines. One thread writes, several read, and one fills the text index: a search never stalls a
  * delivery, and none of them stalls the event loop. One message is read right here: waking a thread takes longer.
  */
-import { type DatabaseOptions, isPostgres, migrate, openDatabase } from '@postbus/sql'
+import { isPostgres, migrate, openDatabase, type PostgresOptions } from '@postbus/sql'
 
 import type { MailStorage, Outcome, Reads, Writes } from '../../mailbox/storage.ts'
 import { MAX_WRITERS } from './lanes.ts'
@@ -13,7 +13,7 @@ import { defaultLimits, type StorageLimits } from './operation.ts'
 import { createTextIndex, textIndexPath } from './text-index/fts5/schema.ts'
 import type { Indexed } from './text-index/text-index.ts'
 import type { ThreadData } from './thread.ts'
-import { StorageThread } from './threads.ts'
+import { type Notices, StorageThread } from './threads.ts'
 
 export interface StorageOptions {
   /** A path, or `postgres://…`. */
@@ -24,7 +24,7 @@ export interface StorageOptions {
   /** SQLite: page cache of each thread. */
   cacheBytes?: number
   /** PostgreSQL: `connections` is what all threads have together. */
-  server?: Pick<DatabaseOptions, 'connections' | 'busyTimeoutMs' | 'connectTimeoutMs' | 'statementTimeoutMs'>
+  server?: Omit<PostgresOptions, 'schema'>
   limits?: Partial<StorageLimits>
 }
 
@@ -47,15 +47,20 @@ export async function openStorage(options: StorageOptions): Promise<MailStorage>
   const index = isPostgres(database) ? null : textIndexPath(database)
   if (index !== null) await createTextIndex(index)
 
-  const connections = shareOut(server.connections ?? 10, readThreads)
+  const { connections = 10, waiting = () => {}, recovered = () => {}, ...limits } = server
+  const shares = shareOut(connections, readThreads)
+  const troubles = toldOnce(waiting, recovered)
   const threadFor = (role: ThreadData['role']): StorageThread =>
-    new StorageThread({
-      ...{ role, index, blobs, limits: { ...defaultLimits, ...options.limits } },
-      ...{ database, options: { ...server, schema: SCHEMA, cacheBytes, connections: connections[role] } },
-    })
+    new StorageThread(
+      {
+        ...{ role, index, blobs, limits: { ...defaultLimits, ...options.limits } },
+        ...{ database, options: { ...limits, schema: SCHEMA, cacheBytes, connections: shares[role] } },
+      },
+      troubles(),
+    )
   const writer = threadFor('write')
   const indexer = threadFor('index')
-  const near = nearReader(database, blobs, { ...server, schema: SCHEMA })
+  const near = nearReader(database, blobs, { ...limits, ...troubles(), schema: SCHEMA })
   const readers = Array.from({ length: readThreads }, () => threadFor('read'))
 
   // Searches and checks keep to the last thread: whoever else reads, deliveries first of all, must not find every thread searching.
@@ -82,6 +87,19 @@ export async function openStorage(options: StorageOptions): Promise<MailStorage>
       await Promise.all([near, writer, indexer, ...readers].map((one) => one.close()))
     },
   }
+}
+
+/** Each thread that has to wait for the server says so; it is told once for all, and when the last of them goes on. */
+function toldOnce(waiting: (error: Error) => void, recovered: () => void): () => Required<Notices> {
+  let waits = 0
+  return () => ({
+    waiting(error) {
+      if (++waits === 1) waiting(error)
+    },
+    recovered() {
+      if (--waits === 0) recovered()
+    },
+  })
 }
 
 /** Of the connections to a server what each thread may have. A Database gives half of its own to transactions. */

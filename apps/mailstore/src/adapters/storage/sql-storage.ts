@@ -12,7 +12,7 @@ import {
   StorageUnavailable,
   type Writes,
 } from '../../mailbox/storage.ts'
-import { type Lane, laneOf, locksOf, maxCommandsOf } from './lanes.ts'
+import { isUnlimited, type Lane, laneOf, locksOf, maxCommandsOf } from './lanes.ts'
 import {
   type MailDatabase,
   type ReadOperations,
@@ -84,7 +84,10 @@ export function writingTo(db: MailDatabase, operations: WriteOperations): Writin
 }
 
 async function committed(db: MailDatabase, commands: readonly Command[]): Promise<Ran[]> {
-  const options = { ...(commands.every(({ locks }) => locks !== undefined) && { locks: allLocks(commands) }) }
+  const options = {
+    ...(commands.every(({ locks }) => locks !== undefined) && { locks: allLocks(commands) }),
+    ...(commands.some(({ kind }) => isUnlimited(kind)) && { statementTimeoutMs: 0 }),
+  }
   const deadline = performance.now() + TRY_AGAIN_MS
   for (;;) {
     try {

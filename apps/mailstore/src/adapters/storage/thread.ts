@@ -30,6 +30,10 @@ export interface ThreadData {
   limits: StorageLimits
 }
 
+/** What the thread says: what a call came to, or that it waits for its server (null: no more). */
+export type Answer = { id: number; result?: unknown; failure?: Failure }
+export type Notice = { waitsFor: string | null }
+
 /** Errors lose their class on the way between threads; this is what is left of one. */
 export interface Failure {
   unavailable: boolean
@@ -42,7 +46,11 @@ const port = parentPort
 const { role, database, options, index, blobs, limits }: ThreadData = workerData
 // On PostgreSQL the index is in the database.
 const readOnly = role === 'read' || (role === 'index' && index !== null)
-const db = openDatabase<Tables>(database, { ...options, readOnly })
+const notices = {
+  waiting: ({ message }: Error) => port.postMessage({ waitsFor: message } satisfies Notice),
+  recovered: () => port.postMessage({ waitsFor: null } satisfies Notice),
+}
+const db = openDatabase<Tables>(database, { ...options, ...notices, readOnly })
 const answer = answerer()
 
 function answerer(): (kind: never, input: never) => Promise<unknown> {
@@ -60,8 +68,8 @@ function answerer(): (kind: never, input: never) => Promise<unknown> {
 port.on('message', ({ id, kind, input }) => {
   // The other end of this channel is our own thread.ts, with the types of the port.
   void (answer as (kind: unknown, input: unknown) => Promise<unknown>)(kind, input).then(
-    (result) => port.postMessage({ id, result }, movedWith(result)),
-    (error: unknown) => port.postMessage({ id, failure: failureOf(error) }),
+    (result) => port.postMessage({ id, result } satisfies Answer, movedWith(result)),
+    (error: unknown) => port.postMessage({ id, failure: failureOf(error) } satisfies Answer),
   )
 })
 
