@@ -43,6 +43,14 @@ export class CompressedStream extends Duplex {
   }
 
   override _write(octets: Uint8Array, _encoding: BufferEncoding, done: (cause?: Error | null) => void): void {
+    this.#send(octets, done)
+  }
+
+  override _writev(pieces: readonly { chunk: Uint8Array }[], done: (cause?: Error | null) => void): void {
+    this.#send(Buffer.concat(pieces.map(({ chunk }) => chunk)), done)
+  }
+
+  #send(octets: Uint8Array, done: (cause?: Error | null) => void): void {
     if (octets.length === 0) return void this.#plain.write(octets, done)
     this.#deflate.write(octets)
     this.#deflate.flush(constants.Z_SYNC_FLUSH, () => this.#handedOn(done))

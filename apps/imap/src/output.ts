@@ -13,7 +13,7 @@ export interface OutputLimits {
   stallMs: number
 }
 
-const TOGETHER_BYTES = 32 * 1024
+const TOGETHER_BYTES = 64 * 1024
 
 export class Output {
   readonly #limits: OutputLimits
@@ -76,11 +76,14 @@ export class Output {
     if (this.#held === 0) return
     this.#wroteAt = performance.now()
     this.#endText()
-    const [first, ...others] = this.#parts
-    const bytes = first && others.length === 0 ? first : Buffer.concat(this.#parts)
+    const parts = this.#parts
     this.#parts = []
     this.#held = 0
-    if (this.#stream.writable) this.#stream.write(bytes)
+    if (!this.#stream.writable) return
+    // One call into the system for all of them, and no copy.
+    this.#stream.cork()
+    for (const part of parts) this.#stream.write(part)
+    this.#stream.uncork()
   }
 
   get full(): boolean {

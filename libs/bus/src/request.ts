@@ -138,7 +138,9 @@ export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stop
   const { connection, contract, log, metrics, drainDeadlineMs, tokens, respond } = options
   const subject = subjectOf(contract, tokens)
   const slots = semaphore(MAX_ANSWERING)
-  const stopping = new AbortController()
+  /** Whom a stop ends. AbortSignal.any would cost more than all else of a short answer. */
+  const begun = new Set<AbortController>()
+  let stopped = false
   const working = new Set<Promise<void>>()
 
   const subscription: Subscription = connection.nats.subscribe(subject, {
@@ -172,28 +174,30 @@ export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stop
       if (left <= 0) return metrics.answered(contract.name, 'expired', 0)
       const started = performance.now()
       let outcome: AnswerOutcome = 'failed'
-      const deadline = new AbortController()
+      const ending = new AbortController()
+      if (stopped) ending.abort()
+      begun.add(ending)
       // Rows live as long as their reader; they end by credit, not by the clock.
-      const timer = contract.kind === 'request' ? setTimeout(() => deadline.abort(), left) : undefined
-      const signal = AbortSignal.any([deadline.signal, stopping.signal])
+      const timer = contract.kind === 'request' ? setTimeout(() => ending.abort(), left) : undefined
       try {
         const input = contract.input.safeParse(tryJson(message))
         if (!input.success) {
           log.error({ request: contract.name, issues: input.error.issues }, 'request does not match its contract')
           return fault(message, 'the request does not match its contract')
         }
-        await respond(input.data, message, { log, signal }, idle)
+        await respond(input.data, message, { log, signal: ending.signal }, idle)
         outcome = 'answered'
       } catch (err) {
         if (err instanceof RequestRefused && contract.refusals.includes(err.code)) {
           outcome = 'refused'
           refuse(message, err)
         } else {
-          if (!stopping.signal.aborted) log.error({ err, request: contract.name }, 'could not answer')
+          if (!stopped) log.error({ err, request: contract.name }, 'could not answer')
           fault(message, 'the answerer failed')
         }
       } finally {
         clearTimeout(timer)
+        begun.delete(ending)
         metrics.answered(contract.name, outcome, (performance.now() - started) / 1000)
       }
     })
@@ -204,7 +208,8 @@ export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stop
       // Whoever asks from now on is served by another of the queue group, or told at once that there is none.
       await subscription.drain().catch(() => undefined)
       await within(drainDeadlineMs, Promise.all(working))
-      stopping.abort()
+      stopped = true
+      for (const ending of begun) ending.abort()
     },
   }
 }
@@ -229,7 +234,7 @@ export function tryJson(message: Pick<Msg, 'data'>): unknown {
   }
 }
 
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work
   const { promise, reject } = Promise.withResolvers<never>()
   const aborted = (): void => reject(signal.reason)

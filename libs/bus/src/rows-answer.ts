@@ -28,7 +28,7 @@ export function answerRows<I extends z.ZodType, R extends z.ZodType>(options: Ro
     async respond(input, message, context, idle) {
       const outlet = new Outlet(message, credits, idle)
       try {
-        const signal = AbortSignal.any([context.signal, outlet.gone])
+        const signal = either(context.signal, outlet.gone)
         for await (const { row, bytes } of handler(input, { ...context, signal })) {
           await outlet.write(encodeRecord(contract.row.parse(row), bytes))
         }
@@ -47,6 +47,17 @@ export function answerRows<I extends z.ZodType, R extends z.ZodType>(options: Ro
       credits.close()
     },
   }
+}
+
+/** Aborted when one of the two is, which live no longer than the answer: much cheaper than AbortSignal.any. */
+function either(...signals: readonly AbortSignal[]): AbortSignal {
+  const over = new AbortController()
+  for (const signal of signals) {
+    const end = (): void => over.abort(signal.reason)
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  }
+  return over.signal
 }
 
 /** One subscription on which all askers of a contract send their credit. */

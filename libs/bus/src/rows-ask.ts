@@ -7,7 +7,7 @@ import { BusUnavailable, RequestRefused, type Row, type Stoppable } from './bus.
 import { noResponders, type Connection } from './connection.ts'
 import type { BusMetrics, RequestOutcome } from './metrics.ts'
 import { RecordReader } from './records.ts'
-import { requestHeaders, throwUnlessAnswer, unlessAborted, type AskOptions } from './request.ts'
+import { requestHeaders, throwUnlessAnswer, type AskOptions } from './request.ts'
 import { ALIVE_MS, costOf, decodeFrame, GONE_MS, STOP, WINDOW_BYTES } from './rows-frame.ts'
 
 export async function* rows<I extends z.ZodType, R extends z.ZodType>(
@@ -23,12 +23,12 @@ export async function* rows<I extends z.ZodType, R extends z.ZodType>(
     throw new BusUnavailable(`${contract.name}: no connection to the bus`)
   const started = performance.now()
   let outcome: RequestOutcome = 'unavailable'
-  const frames = new Frames(connection, contract)
+  const frames = new Frames(connection, contract, signal)
   try {
     connection.nats.publish(contract.subject, payload, { reply: frames.inbox, headers: requestHeaders(timeoutMs) })
     const reader = new RecordReader()
     for (;;) {
-      const next = await unlessAborted(frames.next(timeoutMs), signal)
+      const next = await frames.next(timeoutMs)
       if (next === undefined) break
       for (const { row, bytes } of readRecords(contract, reader, next)) {
         const parsed = contract.row.safeParse(row)
@@ -69,6 +69,8 @@ class Frames {
   readonly #hearing: { inbox: string; end(): void }
   readonly #alive: NodeJS.Timeout
   readonly #endings: Stoppable[]
+  readonly #signal: AbortSignal | undefined
+  readonly #aborted = (): void => this.#wake()
   readonly #arrived: Uint8Array[] = []
   #wake = (): void => undefined
   #error: Error | undefined
@@ -79,8 +81,10 @@ class Frames {
   #granted = WINDOW_BYTES
   #ungranted = 0
 
-  constructor(connection: Connection, contract: RowsContract) {
+  constructor(connection: Connection, contract: RowsContract, signal: AbortSignal | undefined) {
     this.#contract = contract
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#aborted)
     this.#nats = connection.nats
     this.#hearing = connection.hear((message) => this.#received(message))
     this.#alive = setInterval(() => this.#grant(), ALIVE_MS)
@@ -92,10 +96,11 @@ class Frames {
     return this.#hearing.inbox
   }
 
-  /** The next piece of records; undefined at the end. */
+  /** The next piece of records; undefined at the end. Throws the signal's reason when it aborts. */
   async next(timeoutMs: number): Promise<Uint8Array | undefined> {
     const deadline = performance.now() + timeoutMs
     for (;;) {
+      this.#signal?.throwIfAborted()
       const piece = this.#arrived.shift()
       if (piece) return piece
       if (this.#error) throw this.#error
@@ -122,6 +127,7 @@ class Frames {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#alive)
+    this.#signal?.removeEventListener('abort', this.#aborted)
     for (const ending of this.#endings) void ending.stop()
     if (this.#ended || this.#error || this.#nats.isClosed()) return this.#hearing.end()
     if (this.#creditTo) {

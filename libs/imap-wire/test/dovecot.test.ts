@@ -69,7 +69,10 @@ function answers(row: Recorded): Answers {
       const { section, fields } = parseSection(name)
       const range = sectionRange(root, section)
       const octets = range === undefined ? Buffer.alloc(0) : message.subarray(range.start, range.end)
-      const cut = fields && range !== undefined ? selectFields(octets, fields, section.kind === 'fieldsNot') : octets
+      const cut =
+        fields && range !== undefined
+          ? Buffer.concat(selectFields(octets, fields, section.kind === 'fieldsNot'))
+          : octets
       return [name, cut.toString('latin1')]
     })
     result.sections = Object.fromEntries(entries)

@@ -88,29 +88,26 @@ export function fieldValue(bytes: Buffer, start: number, end: number): string {
 }
 
 function fieldSpan(buffer: Buffer, start: number): FieldSpan {
-  const end = fieldEnd(buffer, start)
-  const lf = buffer.indexOf(LF, start)
-  // The colon is looked for in the first line only: on a hostile header each line is read a fixed number of times.
-  const lineEnd = lf < 0 ? end : lf
-  let colon = start
-  while (colon < lineEnd && buffer[colon] !== COLON) colon++
-  if (colon === start || colon === lineEnd || isBlank(buffer[start]))
-    return { start, nameEnd: start, valueStart: start, end }
+  // Octet by octet: a line of a header is over before a call into native code has begun.
+  let colon = -1
+  let lf = start
+  for (; lf < buffer.length && buffer[lf] !== LF; lf++) {
+    if (colon < 0 && buffer[lf] === COLON) colon = lf
+  }
+  const end = fieldEnd(buffer, lf)
+  if (colon <= start || isBlank(buffer[start])) return { start, nameEnd: start, valueStart: start, end }
   let nameEnd = colon
   // RFC 5322 §4.5: obsolete fields may have blanks before the colon.
   while (nameEnd > start && isBlank(buffer[nameEnd - 1])) nameEnd--
   return { start, nameEnd, valueStart: colon + 1, end }
 }
 
-/** Where the field that begins at `start` ends: after the last line that the next line does not continue. */
-function fieldEnd(buffer: Buffer, start: number): number {
-  let at = start
-  for (;;) {
-    const lf = buffer.indexOf(LF, at)
-    if (lf < 0) return buffer.length
-    at = lf + 1
-    if (!isBlank(buffer[at])) return at
+/** Where the field whose first line ends at `lf` ends: after the last line that the next line does not continue. */
+function fieldEnd(buffer: Buffer, lf: number): number {
+  for (let at = lf; at >= 0 && at < buffer.length; at = buffer.indexOf(LF, at + 1)) {
+    if (!isBlank(buffer[at + 1])) return at + 1
   }
+  return buffer.length
 }
 
 function isEmptyLine(buffer: Buffer, at: number): boolean {

@@ -113,10 +113,10 @@ test('part 1 of a message that is no multipart is its body', () => {
 
 test('chosen fields come with the empty line, or without if the header has none', () => {
   const header = lines('A: 1', 'B: 2', '  more', 'a: 3', 'C: 4', '', '')
-  assert.equal(selectFields(header, ['a'], false).toString(), 'A: 1\r\na: 3\r\n\r\n')
-  assert.equal(selectFields(header, ['A', 'c'], true).toString(), 'B: 2\r\n  more\r\n\r\n')
-  assert.equal(selectFields(header, ['x'], false).toString(), '\r\n')
-  assert.equal(selectFields(lines('A: 1'), ['x'], false).toString(), '')
+  assert.equal(Buffer.concat(selectFields(header, ['a'], false)).toString(), 'A: 1\r\na: 3\r\n\r\n')
+  assert.equal(Buffer.concat(selectFields(header, ['A', 'c'], true)).toString(), 'B: 2\r\n  more\r\n\r\n')
+  assert.equal(Buffer.concat(selectFields(header, ['x'], false)).toString(), '\r\n')
+  assert.equal(Buffer.concat(selectFields(lines('A: 1'), ['x'], false)).toString(), '')
 })
 
 const PIECES = [

@@ -64,25 +64,34 @@ function ofMessage(message: MessagePart, kind: SectionName['kind']): Range | und
 /**
  * HEADER.FIELDS, or HEADER.FIELDS.NOT if `not`: the named fields as they stand, in the header's order, then the empty line
  * that ends the header. Only a header without one gives none — RFC 9051 §6.4.5.1. Names match without regard to case.
+ * @returns views of the header, one for fields that follow each other
  */
-export function selectFields(header: Uint8Array, names: Iterable<string>, not: boolean): Buffer {
+export function selectFields(header: Uint8Array, names: readonly string[], not: boolean): Buffer[] {
   const buffer = asBuffer(header)
-  const wanted = new Set<string>()
-  const lengths = new Set<number>()
-  for (const name of names) {
-    wanted.add(name.toLowerCase())
-    lengths.add(name.length)
+  const wanted = names.map((name) => name.toLowerCase())
+  const chosen: Range[] = []
+  const choose = (start: number, end: number): void => {
+    const last = chosen.at(-1)
+    if (last?.end === start) last.end = end
+    else chosen.push({ start, end })
   }
-  const chosen: Buffer[] = []
   let fieldsEnd = 0
   for (const { start, nameEnd, end } of fieldSpans(buffer)) {
-    const isNamed = lengths.has(nameEnd - start) && wanted.has(buffer.toString('latin1', start, nameEnd).toLowerCase())
-    if (isNamed !== not) chosen.push(buffer.subarray(start, end))
+    if (wanted.some((name) => isNamed(buffer, start, nameEnd, name)) !== not) choose(start, end)
     fieldsEnd = end
   }
-  return Buffer.concat([...chosen, emptyLine(buffer, fieldsEnd)])
+  const emptyLineEnd = headerEnd(buffer, fieldsEnd)
+  if (emptyLineEnd >= 0) choose(fieldsEnd, emptyLineEnd)
+  return chosen.map(({ start, end }) => buffer.subarray(start, end))
 }
 
-function emptyLine(header: Buffer, at: number): Buffer {
-  return header.subarray(at, Math.max(at, headerEnd(header, at)))
+/** @param name in lower case */
+function isNamed(header: Buffer, start: number, end: number, name: string): boolean {
+  if (end - start !== name.length) return false
+  for (let at = start; at < end; at++) {
+    const octet = header[at] ?? 0
+    const isUpper = octet >= 0x41 && octet <= 0x5a
+    if ((isUpper ? octet | 0x20 : octet) !== name.charCodeAt(at - start)) return false
+  }
+  return true
 }

@@ -20,8 +20,8 @@ export interface MailOutPorts {
   ledger: Pick<Ledger, 'find'>
   /** Two copies of one task may be in hand at once; the second waits and then finds the ledger filled. */
   turns: Turns
-  /** When it is done the outcome is in the ledger; rejects with the signal's reason if that aborts before the attempt began. */
-  attempt(task: MailOut, signal: AbortSignal): Promise<Submission<Outcome>>
+  /** When it is done the outcome is in the ledger; rejects with a signal's reason if that aborts before the attempt began. */
+  attempt(task: MailOut, signals: readonly AbortSignal[]): Promise<Submission<Outcome>>
   writeStatuses(statuses: readonly Status[]): Promise<void>
   publish: Bus['publish']
   /** A release that was cut short leaves its copy in MAIL_HOLD. */
@@ -39,25 +39,23 @@ export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
   async function inTurn(task: MailOut, signal: AbortSignal): Promise<Handled> {
     for (;;) {
       try {
-        return await ports.turns.take(taskKey(task.queueId, task.n), ({ claimed }) =>
-          handle(task, AbortSignal.any([signal, claimed])),
-        )
+        return await ports.turns.take(taskKey(task.queueId, task.n), ({ claimed }) => handle(task, [signal, claimed]))
       } catch (error) {
         if (!(error instanceof GaveWay)) throw error
       }
     }
   }
 
-  async function handle(task: MailOut, signal: AbortSignal): Promise<Handled> {
+  async function handle(task: MailOut, signals: readonly AbortSignal[]): Promise<Handled> {
     try {
-      return await attemptOrAnswer(task, signal)
+      return await attemptOrAnswer(task, signals)
     } catch (cause) {
       if (cause instanceof LedgerUnavailable) throw new DependencyUnavailable(cause.message, { cause })
       throw cause
     }
   }
 
-  async function attemptOrAnswer(task: MailOut, signal: AbortSignal): Promise<Handled> {
+  async function attemptOrAnswer(task: MailOut, signals: readonly AbortSignal[]): Promise<Handled> {
     const known = await ports.ledger.find(task)
     const answered = known !== null && answers(known, task)
     if (!answered && known?.outcome.kind === 'released') await ports.clearHold(task)
@@ -65,7 +63,7 @@ export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
     try {
       const submission = answered
         ? ({ kind: 'done', outcome: known.outcome } as const)
-        : await ports.attempt(task, signal)
+        : await ports.attempt(task, signals)
       if (submission.kind === 'spill') return await putBack(ports, task, submission.until)
       outcome = submission.outcome
     } catch (error) {

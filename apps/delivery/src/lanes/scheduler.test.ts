@@ -79,7 +79,7 @@ function world(fakes: Record<string, FakeSite> = {}, changes: Partial<SchedulerO
   const task = (site: string, by = 'ann'): Task => ({ site, by, message: `m${++serial}`, to: `${by}${serial}` })
   const submit = (one: Task, signal?: AbortSignal) => {
     const sent: { task: Task; result?: Submission<string> | Error } = { task: one }
-    queue.submit(one, signal).then(
+    queue.submit(one, signal && [signal]).then(
       (result) => void (sent.result = result),
       (error: Error) => void (sent.result = error),
     )

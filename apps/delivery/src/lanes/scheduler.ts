@@ -18,10 +18,10 @@ import { type Job, type SiteOptions, SiteQueue } from './site-queue.ts'
 
 export interface Scheduler<Task, Outcome> {
   /**
-   * Resolves with what became of the task; rejects when its transaction threw, or with the signal's reason when that aborts
+   * Resolves with what became of the task; rejects when its transaction threw, or with a signal's reason when one aborts
    * before the transaction began.
    */
-  submit(task: Task, signal?: AbortSignal): Promise<Submission<Outcome>>
+  submit(task: Task, signals?: readonly AbortSignal[]): Promise<Submission<Outcome>>
   readonly state: SchedulerState
 }
 
@@ -86,7 +86,7 @@ interface Entry<Task, Outcome> {
   task: Task
   job: Job<Entry<Task, Outcome>>
   site: Site<Task, Outcome>
-  signal: AbortSignal | undefined
+  signals: readonly AbortSignal[]
   resolve(submission: Submission<Outcome>): void
   reject(cause: unknown): void
 }
@@ -121,8 +121,8 @@ export function scheduler<Task, Outcome>(
   let running = 0
   let sweptAt = clock.now()
 
-  function submit(task: Task, signal?: AbortSignal): Promise<Submission<Outcome>> {
-    if (signal?.aborted) return Promise.reject(signal.reason)
+  function submit(task: Task, signals: readonly AbortSignal[] = []): Promise<Submission<Outcome>> {
+    for (const signal of signals) if (signal.aborted) return Promise.reject(signal.reason)
     const now = clock.now()
     sweep(now)
     const site = siteOf(partOf(ports.policyOf(task), options.concurrency, ports.replicas()), task)
@@ -141,9 +141,9 @@ export function scheduler<Task, Outcome>(
       job = opened
     }
     const { promise, resolve, reject } = Promise.withResolvers<Submission<Outcome>>()
-    const entry: OneEntry = { task, job, site, signal, resolve, reject }
+    const entry: OneEntry = { task, job, site, signals, resolve, reject }
     waiting++
-    if (signal) heldBy(signal).add(entry)
+    for (const signal of signals) heldBy(signal).add(entry)
     if (site.queue.join(job, entry)) ripen(site, job)
     return promise
   }
@@ -178,7 +178,7 @@ export function scheduler<Task, Outcome>(
   /** It waits no more: what becomes of it is decided. */
   function settled(entry: OneEntry): void {
     waiting--
-    if (entry.signal) bySignal.get(entry.signal)?.delete(entry)
+    for (const signal of entry.signals) bySignal.get(signal)?.delete(entry)
   }
 
   function ripen(site: OneSite, job: OneJob): void {

@@ -37,9 +37,9 @@ function world(start: Start) {
     return outcome
   }
   const handle = (copy: MailOut, outcomeOf: (task: MailOut, signal: AbortSignal) => Promise<Outcome> = relay) => {
-    const attempt = async (of: MailOut, signal: AbortSignal): Promise<Submission<Outcome>> => ({
+    const attempt = async (of: MailOut, signals: readonly AbortSignal[]): Promise<Submission<Outcome>> => ({
       kind: 'done',
-      outcome: await outcomeOf(of, signal),
+      outcome: await outcomeOf(of, AbortSignal.any([...signals])),
     })
     const queue = queueOnBus(bus)
     const handler = onMailOut({

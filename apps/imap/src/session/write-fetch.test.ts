@@ -8,13 +8,18 @@ import { octetsOf, parseStructureOf } from '@postbus/message'
 import { Output } from '../output.ts'
 import { isAtHand, writeAtHand, writeFetch } from './write-fetch.ts'
 
+async function sentThrough(stream: PassThrough): Promise<Buffer> {
+  stream.end()
+  return Buffer.concat(await stream.toArray())
+}
+
 test('octets of a header beyond ASCII reach the client as the message had them, and as many as announced', async () => {
   const envelope = encodeEnvelope(parseStructureOf(octetsOf('Subject: gr\xc3\xbc\xdfe\r\n\r\n')).envelope ?? {})
   const stream = new PassThrough()
   const out = new Output(stream, { maxBufferedBytes: 1024, stallMs: 1000 })
   writeAtHand(out, 1, [{ text: `ENVELOPE ${envelope}` }])
   out.flush()
-  const sent: Buffer = stream.read()
+  const sent = await sentThrough(stream)
   assert.equal(
     sent.toString('latin1'),
     '* 1 FETCH (ENVELOPE (NIL {6}\r\ngr\xc3\xbc\xdfe NIL NIL NIL NIL NIL NIL NIL NIL))\r\n',
@@ -35,11 +40,11 @@ test('a part in a blob is decoded on its way: exactly what was announced, as a l
   const content = { ...blob, decode: { encoding: 'base64', first: 2, count: 5 } } as const
   await writeFetch(out, blobs, 1, [{ text: 'BINARY[1]<2> ', content, binary: true }])
   out.flush()
-  const sent: Buffer = stream.read()
+  const sent = await sentThrough(stream)
   assert.equal(sent.toString('latin1'), '* 1 FETCH (BINARY[1]<2> ~{5}\r\n\x02\x03\x04\x05\x06)\r\n')
 })
 
-test('a literal at hand, short or long, is as long as announced and free of NUL unless it is a literal8', () => {
+test('a literal at hand, short or long, is as long as announced and free of NUL unless it is a literal8', async () => {
   for (const length of [0, 5, 5000]) {
     const octets = new Uint8Array(length).fill(0x41)
     if (length > 0) octets[length - 1] = 0
@@ -52,7 +57,7 @@ test('a literal at hand, short or long, is as long as announced and free of NUL 
     out.flush()
     const text = 'A'.repeat(Math.max(length - 1, 0))
     const [shown, binary] = length === 0 ? ['', ''] : [`${text}\x80`, `${text}\0`]
-    const sent: Buffer = stream.read()
+    const sent = await sentThrough(stream)
     assert.equal(
       sent.toString('latin1'),
       `* 3 FETCH (BODY[] {${length}}\r\n${shown} BINARY[] ${length > 0 ? '~' : ''}{${length}}\r\n${binary} UID 9)\r\n`,

@@ -81,7 +81,9 @@ export function cut({ bytes, root, blob }: MemoryMessage, sections: readonly Sec
       continue
     }
     const whole = bytes.subarray(range.start, range.end)
-    const value = fields ? selectFields(whole, section.fields ?? [], section.kind === 'fieldsNot') : whole
+    const value = fields
+      ? Buffer.concat(selectFields(whole, section.fields ?? [], section.kind === 'fieldsNot'))
+      : whole
     answers.push({ kind: 'inline' })
     strings.push(value.subarray(first, first + count))
   }

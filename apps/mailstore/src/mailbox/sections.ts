@@ -200,9 +200,11 @@ export async function previewOf(content: HeldContent): Promise<string> {
 async function addFields(cut: Cut, content: HeldContent, section: Section, range: Range): Promise<void> {
   const header = await readRange(content, partOf(range, [0, MAX_HEADER_BYTES]))
   const fields = selectFields(header, section.fields ?? [], section.kind === 'fieldsNot')
-  const { start, end } = partOf({ start: 0, end: fields.length }, section.partial)
   cut.sections.push({ kind: 'inline' })
-  cut.bytes.push([fields.subarray(start, end)])
+  if (section.partial === undefined) return void cut.bytes.push(fields)
+  const whole = Buffer.concat(fields)
+  const { start, end } = partOf({ start: 0, end: whole.length }, section.partial)
+  cut.bytes.push([whole.subarray(start, end)])
 }
 
 /** `[start, end)` of the message, as far as possible in views of what is held. */

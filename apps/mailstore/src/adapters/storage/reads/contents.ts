@@ -40,6 +40,8 @@ export function heldContents(db: MailDatabase, blobs: Blobs): ContentOf {
 /** Emails read with one statement, and octets of them: together they are held in memory. */
 const TOGETHER = 32
 const TOGETHER_BYTES = 128 * 1024
+/** A header is seldom longer than a few KiB. */
+const HEADERS_TOGETHER = 128
 
 /**
  * The contents of these emails in their order, a few at a time; null where one went away meanwhile. With `headersOnly`
@@ -66,7 +68,10 @@ export function contentsOf(db: MailDatabase, blobs: Blobs) {
     emails: readonly { email: number; size: number }[],
     { headersOnly }: { headersOnly: boolean },
   ): AsyncGenerator<HeldContent | null> {
-    for (const some of bundles(emails)) {
+    const bundled = headersOnly
+      ? bundles(emails, HEADERS_TOGETHER, Infinity)
+      : bundles(emails, TOGETHER, TOGETHER_BYTES)
+    for (const some of bundled) {
       const asked = { emails: listOf(db, some) }
       const rows: (Row & { structure?: string; body?: Uint8Array | null })[] = await reader.all(
         headersOnly ? headers : whole,
@@ -81,11 +86,15 @@ export function contentsOf(db: MailDatabase, blobs: Blobs) {
   }
 }
 
-function* bundles(emails: readonly { email: number; size: number }[]): Generator<number[]> {
+function* bundles(
+  emails: readonly { email: number; size: number }[],
+  most: number,
+  mostBytes: number,
+): Generator<number[]> {
   let bundle: number[] = []
   let octets = 0
   for (const { email, size } of emails) {
-    if (bundle.length === TOGETHER || (bundle.length > 0 && octets + size > TOGETHER_BYTES)) {
+    if (bundle.length === most || (bundle.length > 0 && octets + size > mostBytes)) {
       yield bundle
       bundle = []
       octets = 0

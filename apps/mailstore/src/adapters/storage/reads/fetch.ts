@@ -18,12 +18,15 @@ import { keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
 import { contentsOf } from './contents.ts'
 
-/** Rows of one page with envelopes, structures or headers: some milliseconds. */
-const MAX_ROWS_WITH_TEXT = 500
-/** With whole messages a page is full of octets long before; what is read beyond that is read again. */
+/** Rows of one page: what is read beyond a full page is read again. Structures are short, an envelope has some 300 octets. */
+const MAX_ROWS_WITH_ENVELOPE = 700
+const MAX_ROWS_WITH_HEADER = 500
 const MAX_ROWS_WITH_BODY = 100
-/** A page ends when its texts or its bytes reach this; what waits for a slow reader is at most a page or two. */
-const MAX_PAGE_BYTES = 192 * 1024
+/**
+ * A page ends when its texts or its bytes reach this: with what else it says it is a frame of the bus. What waits for a slow
+ * reader is at most a page or two.
+ */
+const MAX_PAGE_BYTES = 224 * 1024
 
 type Message = Selectable<Tables['messages']>
 /** What a page always needs, and what only some do. */
@@ -40,11 +43,7 @@ export function fetch(db: MailDatabase, blobs: Blobs): ReadOperation<'fetch'> {
   return async (reader, { uids, want, changedSince, ...of }) => {
     const wantsTexts = want.envelope || want.structure || want.basicStructure
     const wantsContents = want.preview || want.sections.length > 0
-    const limit = needsBody(want)
-      ? MAX_ROWS_WITH_BODY
-      : wantsTexts || wantsContents
-        ? MAX_ROWS_WITH_TEXT
-        : MAX_FETCHED_IN_ROW
+    const limit = rowsOfPage(want)
     const flagsOnly = !(wantsTexts || wantsContents || want.internalDate || want.saveDate || want.size || want.emailId)
     const found = await rowsOf(reader, of, { uids, limit, changedSince, flagsOnly })
     if (found === null) return null
@@ -161,6 +160,12 @@ async function textsOf(reader: Reader<Tables>, rows: readonly Row[], want: Want)
     octets += envelope.length + wire_structure.length + wire_body.length
   }
   return { count, envelopes, structures, basicStructures }
+}
+
+function rowsOfPage(want: Want): number {
+  if (needsBody(want)) return MAX_ROWS_WITH_BODY
+  if (want.sections.length > 0) return MAX_ROWS_WITH_HEADER
+  return want.envelope ? MAX_ROWS_WITH_ENVELOPE : MAX_FETCHED_IN_ROW
 }
 
 const needsBody = ({ preview, sections }: Want): boolean => preview || sections.some(reachesBody)
