@@ -22,6 +22,8 @@ const programs: Record<string, string> = {
   openssl: 'openssl',
   pg_ctlcluster: 'postgresql',
   postfix: 'postfix',
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
   python3: 'python3',
   script: 'bsdutils',
   strace: 'strace',

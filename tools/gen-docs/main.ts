@@ -1,5 +1,5 @@
 /**
- * gen-docs — writes the pages that are made from code: subjects, JSON Schemas, settings.
+ * gen-docs — writes the pages that are made from code: subjects, JSON Schemas, settings, metrics; and Grafana's dashboards.
  *
  *   node tools/gen-docs/main.ts            writes them
  *   node tools/gen-docs/main.ts --check    says which are not current, and fails
@@ -8,6 +8,9 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { configurationPage } from './configuration.ts'
+import { dashboards } from '../monitoring/dashboards.ts'
+import { dashboardFile } from '../monitoring/grafana.ts'
+import { metricsPage } from './metrics.ts'
 import { schemaFiles } from './schemas.ts'
 import { subjectsPage } from './subjects.ts'
 
@@ -17,7 +20,11 @@ const check = process.argv.includes('--check')
 const pages = new Map([
   ['subjects.md', subjectsPage()],
   ['configuration.md', await configurationPage()],
+  ['metrics.md', await metricsPage()],
   ...schemaFiles(),
+  ...dashboards.map(
+    (dashboard) => [`../deploy/monitoring/dashboards/${dashboard.uid}.json`, dashboardFile(dashboard)] as const,
+  ),
 ])
 
 const existing = await readdir(join(docs, 'schemas')).catch(() => [])
@@ -35,6 +42,6 @@ for (const [name, text] of pages) {
   await mkdir(dirname(path), { recursive: true })
   await writeFile(path, text)
 }
-for (const name of outdated) process.stdout.write(`${check ? 'not current' : 'written'}: docs/${name}\n`)
+for (const name of outdated) process.stdout.write(`${check ? 'not current' : 'written'}: ${join('docs', name)}\n`)
 process.stdout.write(`${pages.size} pages, ${outdated.length} ${check ? 'not current' : 'changed'}\n`)
 if (check && outdated.length > 0) process.exitCode = 1

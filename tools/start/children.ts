@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { DataLayout } from '@postbus/profile'
 
 import { settings, stopWaves, type Instance, type Plan, type Surroundings } from './plan.ts'
+import { scrapeTargets } from './scrape-targets.ts'
 import { supervise, type Supervised, type SupervisorEvents } from './supervisor.ts'
 
 /** What a service may take to drain before it is killed; its own deadline is shorter. */
@@ -86,5 +87,8 @@ export class Children {
     )
     await writeFile(`${dirs.settings}.new`, text, { mode: 0o600 })
     await rename(`${dirs.settings}.new`, dirs.settings)
+    await writeFile(`${dirs.scrapeTargets}.new`, scrapeTargets(this.instances))
+    // Prometheus watches it, and must never see half of it.
+    await rename(`${dirs.scrapeTargets}.new`, dirs.scrapeTargets)
   }
 }

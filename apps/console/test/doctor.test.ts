@@ -7,12 +7,14 @@ import { test, type TestContext } from 'node:test'
 
 import { dnsResolver, parseServer } from '@postbus/dns'
 import { databasePath, layoutOf } from '@postbus/profile'
-import { openSqlite } from '@postbus/sql'
-import { startDnsServer, startNatsServer, startSmtpSink, testCertificate } from '@postbus/testkit'
+import { migrate, openPostgres, openSqlite } from '@postbus/sql'
+import { startDnsServer, startNatsServer, startPostgres, startSmtpSink, testCertificate } from '@postbus/testkit'
 
 import { domainState, nameState, resolverState } from '../src/adapters/dns-state.ts'
 import { fileSystemAhead, greetingOf, healthOf, whyClosed } from '../src/adapters/machine.ts'
+import { BackupImpossible, takeBackup } from '../src/backup/take-backup.ts'
 import { postbus } from '../src/cli/postbus.ts'
+import { judgeServer } from '../src/doctor/databases.ts'
 import type { Finding } from '../src/doctor/finding.ts'
 
 async function temporary(t: TestContext): Promise<string> {
@@ -77,6 +79,35 @@ test('a stopped platform is looked at by its files', async (t) => {
   await rm(layout.keys, { recursive: true })
   assert.match((await look()).of('keys')[0] ?? '', /^unknown: could not be looked at: /)
 })
+
+test(
+  'databases on a PostgreSQL are looked at there; a backup of files alone is refused',
+  { timeout: 60_000 },
+  async (t) => {
+    const layout = await stoppedPlatform(t)
+    const postgres = await startPostgres(t)
+    const settings = { directory: { DIRECTORY_DATABASE: postgres.url }, custody: { CUSTODY_DATABASE: postgres.url } }
+    await writeFile(layout.settings, JSON.stringify(settings))
+    const db = openPostgres(postgres.url, { schema: 'directory' })
+    await migrate(db, [{ name: '0001-first', sqlite: '', postgres: '' }])
+    await db.close()
+    const look = () => examined('--offline', layout.data, '--no-network')
+    const { of } = await look()
+    // The server of tests is in no danger of a loss of power.
+    assert.match(of('database directory')[0] ?? '', /^error: PostgreSQL [\d.]+, but fsync is off/)
+    const backup = join(layout.data, 'backup')
+    await assert.rejects(takeBackup({ data: layout.data, to: backup, progress: () => {} }), BackupImpossible)
+
+    await postgres.stop()
+    const gone = await look()
+    assert.match(gone.of('database directory')[0] ?? '', /^error: postgres:\/\/.*ECONNREFUSED/)
+    assert.ok(!JSON.stringify(gone.findings).includes(new URL(postgres.url).password))
+    const report = { version: '15.2', unsafe: [], isStandby: false, steps: ['0001-first'] }
+    assert.equal(judgeServer('directory', report).level, 'ok')
+    assert.equal(judgeServer('directory', { ...report, steps: null }).level, 'warning')
+    assert.equal(judgeServer('directory', { ...report, isStandby: true }).level, 'error')
+  },
+)
 
 test('a bus that is away, and services that do not answer, stop no other check', { timeout: 60_000 }, async (t) => {
   const layout = await stoppedPlatform(t)

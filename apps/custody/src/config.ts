@@ -1,4 +1,5 @@
 import { commonConfig } from '@postbus/service'
+import { databaseLocation, databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
 const positive = z.coerce.number().int().positive()
@@ -13,7 +14,8 @@ const limitOf = (limit: string): [stream: string, octets: number] => {
 
 export const CustodyConfig = z.object({
   ...commonConfig,
-  CUSTODY_DATABASE: z.string().min(1).default('data/db/custody.sqlite').describe('File of the books.'),
+  CUSTODY_DATABASE: databaseLocation('data/db/custody.sqlite', 'The books'),
+  ...databaseSettings,
   SPOOL_DIR: z
     .string()
     .min(1)

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { custodyMetrics } from './metrics.ts'
 
 test('the difference of the books is told by who leads, and by nobody who does no more', async () => {
   const registry = new Registry()
   const count = async () => ({ phases: { open: 0, reportDue: 0, settled: 0, buried: 0 }, openRecipients: 0 })
-  const metrics = custodyMetrics(registry, { count })
+  const oldestReady = async () => ({ routing: null, mailbox: null, attempt: null })
+  const metrics = custodyMetrics(registry, { count, oldestReady })
   const told = async () => {
     const { values = [] } = (await registry.getSingleMetric('mail_custody_books_difference')?.get()) ?? {}
     return values.map(({ labels, value }) => [labels['of'], value])

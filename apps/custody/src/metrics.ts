@@ -1,5 +1,5 @@
 import type { BooksBalance, Status } from '@postbus/contracts'
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { counter, gauge, type MetricsRegistry, openMetrics, seen } from '@postbus/metrics'
 
 import type { ReadOutcome } from './incoming/read-reports.ts'
 import type { Census } from './reconcile/census.ts'
@@ -9,6 +9,48 @@ import type { Books } from './tracking/books.ts'
 
 /** Counting a million open recipients takes half a second. */
 const COUNT_EVERY_MS = 60_000
+
+export const custodyTable = {
+  statuses: counter('mail_custody_statuses_total', 'Statuses entered in the books, repetitions included.', {
+    kind: seen<Status['kind']>('as in the contract of mail.status'),
+  }),
+  freed: counter('mail_custody_freed_records_total', 'Spool records given back.'),
+  reports: counter('mail_custody_reports_total', 'Reports to senders that are in custody, by what they tell.', {
+    kind: ['failure', 'delay', 'success'],
+  }),
+  incoming: counter(
+    'mail_custody_incoming_reports_total',
+    'Delivery reports that came in and were read, by whether they are about a message of ours.',
+    { outcome: ['tied', 'unrelated', 'unreadable'] },
+  ),
+  looked: counter('mail_custody_overdue_total', 'Overdue messages and recipients looked for, by what was found.', {
+    finding: ['found', 'suspect', 'republished', 'recordMissing'],
+  }),
+  scanned: gauge(
+    'mail_custody_spool_records',
+    'Records seen by the last scan of the spool; of the replica that leads.',
+  ),
+  scanSeconds: gauge('mail_custody_scan_seconds', 'How long the last scan of the spool took.'),
+  missing: counter(
+    'mail_custody_census_missing_total',
+    'Open messages and recipients that a comparison with the whole bus did not find there.',
+  ),
+  difference: gauge(
+    'mail_custody_books_difference',
+    'Recipients accepted minus those the books can account for; 0 while the books balance. Of the replica that leads.',
+    { of: seen('originals, recipients, merged') },
+  ),
+  leading: gauge('mail_custody_leading', '1 while this replica leads.'),
+  openRecipients: gauge('mail_custody_open_recipients', 'Final recipients that have not ended; counted once a minute.'),
+  messages: gauge('mail_custody_messages', 'Messages whose record is not freed, by phase; counted once a minute.', {
+    phase: seen('open, reportDue, settled, buried'),
+  }),
+  oldest: gauge(
+    'mail_custody_oldest_ready_seconds',
+    'How long the oldest waits that somebody could work on now: a message for its routing, a recipient for its mailbox, or for its next attempt. What is held, dead or deferred to a later time does not count. Looked up once a minute.',
+    { waiting: seen('routing, mailbox, attempt') },
+  ),
+}
 
 export interface CustodyMetrics {
   recorded(statuses: readonly Status[]): void
@@ -22,71 +64,22 @@ export interface CustodyMetrics {
   leading(leads: boolean): void
 }
 
-export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>): CustodyMetrics {
-  const registers = [registry]
-  /** kind: as in the contract of mail.status */
-  const statuses = new Counter({
-    name: 'mail_custody_statuses_total',
-    help: 'Statuses entered in the books, repetitions included.',
-    labelNames: ['kind'],
-    registers,
+export function custodyMetrics(registry: MetricsRegistry, books: Pick<Books, 'count' | 'oldestReady'>): CustodyMetrics {
+  const metrics = openMetrics(custodyTable, registry)
+  const { statuses, freed, reports, incoming, looked, scanned, scanSeconds, missing, difference, leading } = metrics
+  const count = atMostEvery(COUNT_EVERY_MS, () => books.count())
+  // As of the look-up: what was young then has gone by now, as a rule.
+  const oldestReady = atMostEvery(COUNT_EVERY_MS, async () => {
+    const now = Date.now()
+    const ages = Object.entries(await books.oldestReady())
+    return ages.map(([waiting, since]) => [waiting, since === null ? 0 : Math.max(0, now - since) / 1000] as const)
   })
-  const freed = new Counter({ name: 'mail_custody_freed_records_total', help: 'Spool records given back.', registers })
-  /** kind: failure, delay, success */
-  const reports = new Counter({
-    name: 'mail_custody_reports_total',
-    help: 'Reports to senders that are in custody, by what they tell.',
-    labelNames: ['kind'],
-    registers,
+  metrics.messages.whenRead(async () => {
+    for (const [phase, messages] of Object.entries((await count()).phases)) metrics.messages.set({ phase }, messages)
   })
-  /** outcome: tied, unrelated, unreadable */
-  const incoming = new Counter({
-    name: 'mail_custody_incoming_reports_total',
-    help: 'Delivery reports that came in and were read, by whether they are about a message of ours.',
-    labelNames: ['outcome'],
-    registers,
-  })
-  /** finding: found, suspect, republished, recordMissing */
-  const looked = new Counter({
-    name: 'mail_custody_overdue_total',
-    help: 'Overdue messages and recipients looked for, by what was found.',
-    labelNames: ['finding'],
-    registers,
-  })
-  const scanned = new Gauge({ name: 'mail_custody_spool_records', help: 'Records seen by the last scan.', registers })
-  const scanSeconds = new Gauge({ name: 'mail_custody_scan_seconds', help: 'How long the last scan took.', registers })
-  const missing = new Counter({
-    name: 'mail_custody_census_missing_total',
-    help: 'Open messages and recipients that a comparison with the whole bus did not find there.',
-    registers,
-  })
-  /** of: originals, recipients, merged; set by the replica that leads */
-  const difference = new Gauge({
-    name: 'mail_custody_books_difference',
-    help: 'Recipients accepted minus those the books can account for; 0 while the books balance.',
-    labelNames: ['of'],
-    registers,
-  })
-  const leading = new Gauge({ name: 'mail_custody_leading', help: '1 while this replica leads.', registers })
-  const openRecipients = new Gauge({
-    name: 'mail_custody_open_recipients',
-    help: 'Final recipients that have not ended.',
-    registers,
-  })
-  let countAgainAt = 0
-  /** phase: open, reportDue, settled, buried */
-  new Gauge({
-    name: 'mail_custody_messages',
-    help: 'Messages whose record is not freed, by phase.',
-    labelNames: ['phase'],
-    registers,
-    async collect() {
-      if (performance.now() < countAgainAt) return
-      countAgainAt = performance.now() + COUNT_EVERY_MS
-      const count = await books.count()
-      for (const [phase, messages] of Object.entries(count.phases)) this.set({ phase }, messages)
-      openRecipients.set(count.openRecipients)
-    },
+  metrics.openRecipients.whenRead(async () => metrics.openRecipients.set((await count()).openRecipients))
+  metrics.oldest.whenRead(async () => {
+    for (const [waiting, seconds] of await oldestReady()) metrics.oldest.set({ waiting }, seconds)
   })
   return {
     recorded(all) {
@@ -114,5 +107,22 @@ export function custodyMetrics(registry: Registry, books: Pick<Books, 'count'>):
       // Whoever leads next says how it is.
       if (!leads) difference.reset()
     },
+  }
+}
+
+/** The last answer until it is that old; a failure is not kept. */
+function atMostEvery<T>(everyMs: number, ask: () => Promise<T>): () => Promise<T> {
+  let last: { at: number; answer: Promise<T> } | undefined
+  return () => {
+    const now = performance.now()
+    if (last === undefined || now - last.at >= everyMs) {
+      const answer = ask()
+      const asked = { at: now, answer }
+      last = asked
+      answer.catch(() => {
+        if (last === asked) last = undefined
+      })
+    }
+    return last.answer
   }
 }

@@ -12,11 +12,11 @@ import {
 } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
 import { NoSuchRecord, openSpoolKeeper, openSpoolReader, openSpoolWriter, type SpoolReader } from '@postbus/spool'
-import { migrate, openSqlite } from '@postbus/sql'
+import { databaseOptions, migrate, openDatabase } from '@postbus/sql'
 
 import { reporterNames } from './adapters/reporter-names.ts'
 import { migrations } from './adapters/storage/migrations.ts'
-import { sqlBooks } from './adapters/storage/sqlite-books.ts'
+import { sqlBooks } from './adapters/storage/sql-books.ts'
 import type { Tables } from './adapters/storage/tables.ts'
 import { CustodyConfig } from './config.ts'
 import { onBalanceBooks } from './handlers/books.ts'
@@ -25,11 +25,12 @@ import { onHistory } from './handlers/history.ts'
 import { onCountQueue, onListQueue } from './handlers/queue.ts'
 import { onWhere } from './handlers/where.ts'
 import { leadWhenever } from './lead.ts'
-import { custodyMetrics } from './metrics.ts'
+import { custodyMetrics, custodyTable } from './metrics.ts'
 
 export const custodyService = defineService<CustodyConfig>({
   name: 'custody',
   config: CustodyConfig,
+  metrics: [custodyTable],
   async start({ config, log, bus, metrics: registry, defer, signal }) {
     // Before anything else, here and everywhere: nobody can work without the streams. Harmless when several do it.
     if (config.CUSTODY_PROVISIONER_NKEY_FILE) {
@@ -49,7 +50,7 @@ export const custodyService = defineService<CustodyConfig>({
     }
     await bus.provisioned([MailStatus], signal)
 
-    const db = openSqlite<Tables>(config.CUSTODY_DATABASE)
+    const db = openDatabase<Tables>(config.CUSTODY_DATABASE, { schema: 'custody', ...databaseOptions(config, log) })
     defer(() => db.close())
     await migrate(db, migrations)
     const books = sqlBooks(db, {

@@ -111,7 +111,9 @@ export function balanceContract(name: string, begin: Begin): void {
   test(`${name}: a failure is reported, or will be, or there is a reason why not`, async (t) => {
     const { books, writer } = await begin(t)
     const failing = (number: number, changes: object = {}) => {
-      const message = acceptedMessage(queueIdOf(number), ['bob@far.test'], changes)
+      // Senders write what they like.
+      const messageId = '<\0a\\\0\0\\u0000@far.test>'
+      const message = { ...acceptedMessage(queueIdOf(number), ['bob@far.test'], changes), messageId }
       const { reversePath } = message.envelope
       const failed = statusOf(message.queueId, 'bob', 'failed', { attempt: 1 })
       return [routedOf(message, [finalOf('bob', remote, reversePath)]), failed]

@@ -24,10 +24,10 @@ import { NoSuchRecord, type SpoolKeeper, type SpoolReader, type SpoolRecord, typ
 import { migrate, openSqlite, temporaryFile } from '@postbus/sql'
 import { type NatsServer, startNatsServer } from '@postbus/testkit'
 import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { migrations } from '../src/adapters/storage/migrations.ts'
-import { sqlBooks } from '../src/adapters/storage/sqlite-books.ts'
+import { sqlBooks } from '../src/adapters/storage/sql-books.ts'
 import type { Tables } from '../src/adapters/storage/tables.ts'
 import { CustodyConfig } from '../src/config.ts'
 import { leadWhenever } from '../src/lead.ts'

@@ -9,7 +9,7 @@ import { openSpoolKeeper, openSpoolReader, openSpoolWriter } from '@postbus/spoo
 import { temporaryDatabase } from '@postbus/sql'
 
 import { migrations } from '../src/adapters/storage/migrations.ts'
-import { sqlBooks } from '../src/adapters/storage/sqlite-books.ts'
+import { sqlBooks } from '../src/adapters/storage/sql-books.ts'
 import type { Tables } from '../src/adapters/storage/tables.ts'
 import { freeRecords } from '../src/ending/free-records.ts'
 import { reportPass, type ReportPassPorts } from '../src/report/report-pass.ts'

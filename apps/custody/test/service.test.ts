@@ -18,9 +18,9 @@ import {
   where,
 } from '@postbus/contracts'
 import { NoSuchRecord, openSpoolReader, openSpoolWriter } from '@postbus/spool'
-import { startNatsServer } from '@postbus/testkit'
+import { startNatsServer, startPostgres } from '@postbus/testkit'
 import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { CustodyConfig } from '../src/config.ts'
 import { custodyService } from '../src/service.ts'
@@ -57,7 +57,7 @@ async function platform(t: TestContext) {
       await writer.close()
       return accepted
     },
-    async start(): Promise<void> {
+    async start(settings: Record<string, string> = {}): Promise<void> {
       const seed = join(data, 'provisioner.nk')
       await writeFile(seed, nats.seeds.provisioner)
       await custodyService.start({
@@ -73,6 +73,7 @@ async function platform(t: TestContext) {
           CUSTODY_SCAN_MS: '50',
           CUSTODY_RECORD_AGE_MS: '1',
           CUSTODY_CHECK_GAP_MS: '200',
+          ...settings,
         }),
         ...{ log, metrics: new Registry(), bus: await bus('custody'), signal: stopping.signal },
         defer: (close) => void closes.push(close),
@@ -207,6 +208,35 @@ test(
         (error) => error instanceof RequestRefused && error.code === code,
       )
     }
+  },
+)
+
+test(
+  'PostgreSQL gone for a while: statuses wait, and are in the books when it is back',
+  { timeout: 60_000 },
+  async (t) => {
+    const postgres = await startPostgres(t)
+    const { bus, put, start } = await platform(t)
+    await start({ CUSTODY_DATABASE: postgres.url, DATABASE_BUSY_TIMEOUT_MS: '300' })
+    const operator = await bus('operator')
+    const router = statusWriter(await bus('router'))
+    const [one, two] = [queueIdOf(1), queueIdOf(2)]
+    const route = async (queueId: typeof one): Promise<void> => {
+      const event = { ...acceptedMessage(queueId, ['ann@far.test']), acceptedAt: new Date().toISOString() }
+      const accepted = await put(event, 'Subject: x\r\n\r\nhello\r\n')
+      await router.write([routedOf(accepted, [finalOf('ann', remote)], { at: event.acceptedAt })])
+    }
+    const state = async (queueId: typeof one) =>
+      (await operator.request(where, { queueId }).catch(() => null))?.recipients[0]?.state
+    await route(one)
+    await until(async () => (await state(one)) === 'routed')
+    await postgres.stop()
+    await assert.rejects(operator.request(where, { queueId: one }))
+    await route(two)
+    await statusWriter(await bus('delivery')).write([statusOf(one, 'ann', 'relayed', { attempt: 1 })])
+    await postgres.start()
+    await until(async () => (await state(one)) === 'relayed' && (await state(two)) === 'routed')
+    assert.deepEqual((await operator.request(balanceBooks, {})).differences, { originals: 0, recipients: 0, merged: 0 })
   },
 )
 

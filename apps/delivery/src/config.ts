@@ -1,5 +1,6 @@
 import { dnsSettings } from '@postbus/dns'
 import { commonConfig } from '@postbus/service'
+import { databaseLocation, databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
 import { parseSourcePools } from './adapters/source-pools.ts'
@@ -16,7 +17,8 @@ const list = z.string().transform((text) =>
 
 export const DeliveryConfig = z.object({
   ...commonConfig,
-  DELIVERY_DATABASE: z.string().default('data/db/delivery.sqlite').describe('File of the attempt ledger.'),
+  DELIVERY_DATABASE: databaseLocation('data/db/delivery.sqlite', 'The attempt ledger, which all replicas share'),
+  ...databaseSettings,
   SPOOL_DIR: z.string().default('data/spool').describe('Directory of the spool, shared with intake.'),
   MAIL_HOSTNAME: z.string().default('localhost').describe('Our name in EHLO.'),
   DELIVERY_OURSELVES: list

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { type Bus, statusWriter } from '@postbus/bus'
+import { type Bus, currentTrace, statusWriter } from '@postbus/bus'
 import {
   actOnTasks,
   laneOf,
@@ -12,10 +12,10 @@ import {
   MailStatus,
   shardOf,
 } from '@postbus/contracts'
-import { dnsMetrics, dnsOptions, dnsResolver } from '@postbus/dns'
+import { dnsMetrics, dnsOptions, dnsResolver, dnsTable } from '@postbus/dns'
 import { defineService } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
-import { openSqlite } from '@postbus/sql'
+import { databaseOptions, openDatabase } from '@postbus/sql'
 
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { queueOnBus } from './adapters/queue-on-bus.ts'
@@ -41,7 +41,7 @@ import { Hands } from './lanes/hands.ts'
 import { ownLanes, type WorkedLane } from './lanes/own-lanes.ts'
 import { Replicas } from './lanes/replicas.ts'
 import { scheduler } from './lanes/scheduler.ts'
-import { type DeliveryMetrics, deliveryMetrics } from './metrics.ts'
+import { type DeliveryMetrics, deliveryMetrics, deliveryTable } from './metrics.ts'
 import {
   clientOptions,
   destinationRules,
@@ -69,12 +69,14 @@ const MISSED_HEARTBEATS = 3
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
+  metrics: [deliveryTable, dnsTable],
   async start({ config, log, bus, metrics: registry, defer, signal }) {
     const classify = classifier(await replyRules(config))
     await bus.provisioned([Task, MailStatus, MailHold], signal)
     const metrics = deliveryMetrics(registry)
 
-    const ledger = patientLedger(await sqlLedger(openSqlite<Tables>(config.DELIVERY_DATABASE)), {
+    const options = { schema: 'delivery', ...databaseOptions(config, log) }
+    const ledger = patientLedger(await sqlLedger(openDatabase<Tables>(config.DELIVERY_DATABASE, options)), {
       sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
       waiting: (err) =>
         log.error({ err }, 'outcomes cannot be written to the ledger; nothing is attempted until they are'),
@@ -88,9 +90,13 @@ export const deliveryService = defineService<DeliveryConfig>({
     defer(() => clearInterval(pruning))
     const spool = openSpoolReader({ dir: config.SPOOL_DIR })
     defer(() => spool.close())
-    const client = new SmtpClient(await clientOptions(config))
+    const client = new SmtpClient({
+      ...(await clientOptions(config)),
+      opened: metrics.session,
+      failed: metrics.sessionFailed,
+    })
     defer(() => client.close())
-    const dns = dnsResolver({ ...dnsOptions(config), ...dnsMetrics(registry, 'delivery') })
+    const dns = dnsResolver({ ...dnsOptions(config), ...dnsMetrics(registry) })
     defer(() => dns.close())
     const { sign, close: closeSigning } = signing(config, bus, metrics)
     defer(closeSigning)
@@ -110,6 +116,7 @@ export const deliveryService = defineService<DeliveryConfig>({
       ledger,
       deliver: transactions({
         ...{ spool, client, sign, classify, destination },
+        transacting: metrics.transacting,
         hostname: config.MAIL_HOSTNAME,
         connectTotalMs: config.DELIVERY_CONNECT_TOTAL_MS,
       }),
@@ -126,6 +133,7 @@ export const deliveryService = defineService<DeliveryConfig>({
       {
         async transact(tasks) {
           ledger.check()
+          metrics.begun(tasks)
           return attemptEach(tasks, routes, (shared, route) => attempt(shared, route, attempts, schedule))
         },
         suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, attempts, schedule),
@@ -142,7 +150,11 @@ export const deliveryService = defineService<DeliveryConfig>({
       },
       schedulerOptions(config),
     )
-    metrics.watch({ scheduler: () => sites.state, replicas: () => replicas.live })
+    metrics.watch({
+      scheduler: () => sites.state,
+      replicas: () => replicas.live,
+      slots: schedulerOptions(config).transactions,
+    })
 
     const turns = new Turns()
     const queue = queueOnBus(bus)
@@ -155,7 +167,7 @@ export const deliveryService = defineService<DeliveryConfig>({
         const held = await queue.look('hold', task)
         if (held !== null && held.task.attempt < task.attempt) await queue.removeHeld(held)
       },
-      counted: metrics.counted,
+      counted: (task, outcome) => metrics.counted(task, outcome, currentTrace()?.traceId),
     })
     const acts = {
       ...{ ledger, turns, queue, writeStatuses, now: attempts.now },

@@ -20,14 +20,17 @@ export interface TransactionPorts {
   hostname: string
   /** No further host is tried after so long. */
   connectTotalMs: number
+  /** A transaction begins; what it returns is called at its end. */
+  transacting(): () => void
 }
 
 /** @throws NoSuchRecord, CorruptRecord; and when nobody can say how to sign it. Nothing was sent then. */
 export function transactions(ports: TransactionPorts): AttemptPorts['deliver'] {
-  const { spool, client, sign, classify, destination, hostname, connectTotalMs } = ports
+  const { spool, client, sign, classify, destination, hostname, connectTotalMs, transacting } = ports
   return async (tasks, route) => {
     const [first] = tasks
     const record = await spool.open(first.queueId)
+    const ended = transacting()
     try {
       const until = performance.now() + connectTotalMs
       return await deliver(tasks, {
@@ -45,6 +48,7 @@ export function transactions(ports: TransactionPorts): AttemptPorts['deliver'] {
         isOurselves: (name: string) => isDiscovered(route.way) && isSameHost(name, hostname),
       })
     } finally {
+      ended()
       await record.close()
     }
   }

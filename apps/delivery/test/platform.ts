@@ -21,7 +21,7 @@ import {
 import { openSpoolWriter } from '@postbus/spool'
 import { type SinkOptions, startNatsServer, startSmtpSink } from '@postbus/testkit'
 import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { DeliveryConfig } from '../src/config.ts'
 import { deliveryService } from '../src/service.ts'

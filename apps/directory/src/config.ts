@@ -1,5 +1,6 @@
 import { parseAddress } from '@postbus/smtp'
 import { commonConfig } from '@postbus/service'
+import { databaseLocation, databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
 const count = z.coerce.number().int().positive()
@@ -7,10 +8,8 @@ const countOrNone = z.coerce.number().int().nonnegative()
 
 export const DirectoryConfig = z.object({
   ...commonConfig,
-  DIRECTORY_DATABASE: z
-    .string()
-    .default('data/db/directory.sqlite')
-    .describe('SQLite file; several directory processes of one machine may share it.'),
+  DIRECTORY_DATABASE: databaseLocation('data/db/directory.sqlite', 'Domains, accounts, aliases and keys'),
+  ...databaseSettings,
 
   DIRECTORY_POSTMASTER: z
     .string()

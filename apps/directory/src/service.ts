@@ -1,6 +1,7 @@
 /** The directory's wiring: storage, logins, tokens, and everything it is asked. */
 import type { Stoppable } from '@postbus/bus'
 import { defineService, type ServiceContext } from '@postbus/service'
+import { databaseOptions } from '@postbus/sql'
 
 import type { VerifyBearer } from './accounts/bearer.ts'
 import { boundedHasher, type Hasher } from './accounts/hasher.ts'
@@ -18,14 +19,15 @@ import { answerAdministration } from './handlers/administration.ts'
 import { answerOn } from './handlers/answer.ts'
 import { answerLogins } from './handlers/logins.ts'
 import { answerQuestions } from './handlers/questions.ts'
-import { directoryMetrics } from './metrics.ts'
+import { directoryMetrics, directoryTable } from './metrics.ts'
 import { sendingCounter } from './sending/spend.ts'
 
 export const directoryService = defineService<DirectoryConfig>({
   name: 'directory',
   config: DirectoryConfig,
+  metrics: [directoryTable],
   async start({ config, bus, log, metrics: registry, defer }: ServiceContext<DirectoryConfig>) {
-    const store = await openStore(config.DIRECTORY_DATABASE)
+    const store = await openStore(config.DIRECTORY_DATABASE, databaseOptions(config, log))
     defer(() => store.close())
 
     const limited = boundedHasher({

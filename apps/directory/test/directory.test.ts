@@ -352,7 +352,7 @@ test('the metrics count what happened', async (t) => {
     service: 'imap',
   })
   const text = await metrics.metrics()
-  assert.match(text, /mail_directory_logins_total\{service="imap",result="refused"\} 1/)
+  assert.match(text, /mail_directory_logins_total\{front_end="imap",result="refused"\} 1/)
   assert.match(text, /mail_directory_hash_seconds_count 1/)
   assert.match(text, /mail_directory_throttle_entries 3/)
 })

@@ -8,7 +8,7 @@ import { connectBus, type ConnectedBus } from '@postbus/bus'
 import type { Party } from '@postbus/contracts'
 import { type NatsServer, startNatsServer } from '@postbus/testkit'
 import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { DirectoryConfig } from '../src/config.ts'
 import { directoryService } from '../src/service.ts'

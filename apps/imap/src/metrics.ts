@@ -1,50 +1,33 @@
-import { Counter, Histogram, type Registry } from 'prom-client'
+import { counter, histogram, type MetricsRegistry, openMetrics, type Opened, SECONDS, seen } from '@postbus/metrics'
 
 import type { CommandResult } from './connection-context.ts'
 
-export interface ImapMetrics {
-  /** command: the names of commands/index.ts, or unknown; result: ok, no, bad */
-  commands: Counter<'command' | 'result'>
-  commandSeconds: Histogram<'command'>
-  /** result: accepted, refused, throttled, unavailable */
-  logins: Counter<'result'>
-  pushSeconds: Histogram
-  receivedBytes: Counter
-  sentBytes: Counter
+export const imapTable = {
+  commands: counter('mail_imap_commands_total', 'Commands by answer.', {
+    command: seen('the names of RFC 9051 and the extensions; unknown'),
+    result: seen<CommandResult>('ok, no, bad'),
+  }),
+  commandSeconds: histogram(
+    'mail_imap_command_seconds',
+    'From the end of a command to its tagged answer; IDLE lasts as long as it lasts.',
+    SECONDS,
+    { command: seen('as above') },
+  ),
+  logins: counter('mail_imap_logins_total', 'Logins by what the directory said.', {
+    result: seen('accepted, refused, throttled, unavailable'),
+  }),
+  pushSeconds: histogram(
+    'mail_imap_push_seconds',
+    'From hearing of a change to its lines on their way to an idling client.',
+    [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5],
+  ),
+  receivedBytes: counter('mail_imap_received_bytes_total', 'Octets from clients, counted when a session ends.'),
+  sentBytes: counter('mail_imap_sent_bytes_total', 'Octets to clients, counted when a session ends.'),
 }
 
-export function imapMetrics(registry: Registry): ImapMetrics {
-  const registers = [registry]
-  return {
-    commands: new Counter({
-      name: 'mail_imap_commands_total',
-      help: 'Commands by name and answer',
-      labelNames: ['command', 'result'],
-      registers,
-    }),
-    commandSeconds: new Histogram({
-      name: 'mail_imap_command_seconds',
-      help: 'From the end of a command to its tagged answer; IDLE lasts as long as it lasts',
-      labelNames: ['command'],
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
-      registers,
-    }),
-    logins: new Counter({
-      name: 'mail_imap_logins_total',
-      help: 'Logins by what the directory said',
-      labelNames: ['result'],
-      registers,
-    }),
-    pushSeconds: new Histogram({
-      name: 'mail_imap_push_seconds',
-      help: 'From hearing of a change to its lines on their way to an idling client',
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5],
-      registers,
-    }),
-    receivedBytes: new Counter({ name: 'mail_imap_received_bytes_total', help: 'Octets from clients', registers }),
-    sentBytes: new Counter({ name: 'mail_imap_sent_bytes_total', help: 'Octets to clients', registers }),
-  }
-}
+export type ImapMetrics = Opened<typeof imapTable>
+
+export const imapMetrics = (registry: MetricsRegistry): ImapMetrics => openMetrics(imapTable, registry)
 
 /** What a connection reports, counted. */
 export function counting(metrics: ImapMetrics) {

@@ -1,5 +1,5 @@
 import { localBlobs } from '@postbus/blobs'
-import { connectionMetrics, listenTcp } from '@postbus/listener'
+import { connectionMetrics, connectionTable, listenTcp } from '@postbus/listener'
 import { defineService } from '@postbus/service'
 
 import { AccountSessions } from './adapters/account-sessions.ts'
@@ -7,11 +7,12 @@ import { MailboxWatch } from './adapters/mailbox-watch.ts'
 import { serving } from './adapters/serve.ts'
 import { ImapConfig } from './config.ts'
 import { connectionLimits } from './limits.ts'
-import { counting, imapMetrics } from './metrics.ts'
+import { counting, imapMetrics, imapTable } from './metrics.ts'
 
 export const imapService = defineService({
   name: 'imap',
   config: ImapConfig,
+  metrics: [connectionTable, imapTable],
 
   async start({ config, log, bus, metrics, defer, readiness }) {
     const { observe, ...counted } = counting(imapMetrics(metrics))
@@ -34,7 +35,7 @@ export const imapService = defineService({
       maxConnections: config.IMAP_MAX_CONNECTIONS,
       maxConnectionsPerClient: config.IMAP_MAX_CONNECTIONS_PER_ADDRESS,
       refusal: () => '* BYE [UNAVAILABLE] Too many connections, try again later\r\n',
-      metrics: connectionMetrics(metrics, 'imap'),
+      metrics: connectionMetrics(metrics),
       log,
     }
     const listeners = await Promise.all([

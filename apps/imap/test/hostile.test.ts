@@ -164,7 +164,7 @@ test('a client that compresses and reads nothing is given up, too', limits, asyn
   deflate.pipe(socket)
   deflate.write('d FETCH 4 BODY.PEEK[]\r\n'.repeat(3))
   deflate.flush(constants.Z_SYNC_FLUSH)
-  const metric = server.metrics.getSingleMetric('mail_imap_open_connections')
+  const metric = server.metrics.getSingleMetric('mail_open_connections')
   while ((await metric?.get())?.values[0]?.value !== 0) await new Promise((resolve) => setImmediate(resolve))
 })
 

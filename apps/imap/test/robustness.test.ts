@@ -261,7 +261,7 @@ test('a client that reads nothing stops its own command only, and is given up in
   assert.equal(tagged(await other.command('FETCH 1 FLAGS')), 'OK FETCH completed')
   const before = performance.now()
   for (;;) {
-    const open = await gauge(server, 'mail_imap_open_connections')
+    const open = await gauge(server, 'mail_open_connections')
     if (open === 1) break
     await new Promise((resolve) => setTimeout(resolve, 50))
   }

@@ -3,8 +3,8 @@ import { Resolver } from 'node:dns/promises'
 
 import { MailAccepted } from '@postbus/contracts'
 import { findRecipient, resolverOptions, resolverOver } from '@postbus/directory-client'
-import { openIntake } from '@postbus/intake'
-import { listenSmtp, smtpMetrics, smtpOptions } from '@postbus/listener'
+import { intakeTable, openIntake } from '@postbus/intake'
+import { listenSmtp, smtpMetrics, smtpOptions, smtpTable } from '@postbus/listener'
 import { defineService } from '@postbus/service'
 
 import { type ReverseName, reverseNames } from './adapters/reverse-name.ts'
@@ -17,6 +17,7 @@ const SHARE_FOR_SESSIONS = 0.6
 export const inboundService = defineService({
   name: 'inbound',
   config: InboundConfig,
+  metrics: [smtpTable, intakeTable],
 
   async start({ config, log, bus, metrics: registry, defer, signal }) {
     await bus.provisioned([MailAccepted], signal)
@@ -37,7 +38,7 @@ export const inboundService = defineService({
       port: config.INBOUND_PORT,
       ...(config.TLS_CERT_FILE &&
         config.TLS_KEY_FILE && { tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE } }),
-      metrics: smtpMetrics(registry, 'inbound'),
+      metrics: smtpMetrics(registry),
       log,
     })
     defer(() => listener.close(config.DRAIN_DEADLINE_MS * SHARE_FOR_SESSIONS))

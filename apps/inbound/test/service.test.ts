@@ -10,7 +10,7 @@ import { DirectoryChanged, MailAccepted, type Party, type Resolution, resolveAdd
 import { openSpoolReader } from '@postbus/spool'
 import { Conversation, startNatsServer } from '@postbus/testkit'
 import pino from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { InboundConfig } from '../src/config.ts'
 import { inboundService } from '../src/service.ts'
@@ -145,7 +145,7 @@ test('what was answered 250 is in the spool under its queue id, and the router h
   const text = Buffer.concat(await Array.fromAsync(record.read())).toString('utf8')
   assert.match(text, /^Received: from client\.test \(\[127\.0\.0\.1\]\)\s+by example\.org\s+with ESMTP\s+id \w{26}/)
   assert.ok(text.endsWith('\r\nSubject: hello\r\nMessage-ID: <m@client.test>\r\n\r\nhi\r\n'))
-  assert.match(await registry.metrics(), /mail_inbound_spool_flush_records_count 1\n/)
+  assert.match(await registry.metrics(), /mail_spool_flush_records_count 1\n/)
 })
 
 test(

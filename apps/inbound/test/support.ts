@@ -7,7 +7,7 @@ import { type Listener, listenSmtp, smtpMetrics } from '@postbus/listener'
 import { parseHeader } from '@postbus/message'
 import type { SmtpError } from '@postbus/smtp'
 import pino from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { inboundHandlers, type InboundPorts } from '../src/handlers/smtp.ts'
 
@@ -61,7 +61,7 @@ export async function startInbound(t: TestContext, ports: Partial<InboundPorts> 
     name: 'example.org',
     host: '127.0.0.1',
     port: 0,
-    metrics: smtpMetrics(new Registry(), 'inbound'),
+    metrics: smtpMetrics(new Registry()),
     log: pino({ level: 'silent' }),
   })
   t.after(() => listener.close(0))

@@ -1,4 +1,5 @@
 import { commonConfig } from '@postbus/service'
+import { databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
 import { creatableUses, INBOX, normalizeName } from './mailbox/names.ts'
@@ -8,11 +9,14 @@ const MIB = 1024 ** 2
 
 export const MailstoreConfig = z.object({
   ...commonConfig,
+  ...databaseSettings,
   MAILSTORE_DATABASE: z
     .string()
     .min(1)
     .default('mailstore.sqlite')
-    .describe('File of the mailboxes; several mailstore processes of one machine may share it.'),
+    .describe(
+      'File of the mailboxes, which several mailstore processes of one machine may share; or postgres://user:password@host:port/database, for those of many.',
+    ),
   SPOOL_DIR: z
     .string()
     .min(1)
@@ -36,7 +40,7 @@ export const MailstoreConfig = z.object({
   MAILSTORE_CACHE_BYTES: positive
     .min(MIB)
     .default(32 * MIB)
-    .describe('Page cache of each storage thread (bytes).'),
+    .describe('SQLite: page cache of each storage thread (bytes).'),
   MAILSTORE_DEFAULT_MAILBOXES: z
     .string()
     .default('Sent=\\Sent,Drafts=\\Drafts,Trash=\\Trash,Junk=\\Junk,Archive=\\Archive')

@@ -3,7 +3,7 @@ import { statusWriter } from '@postbus/bus'
 import { MailLocal, MailStatus } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
-import { whenRestored } from '@postbus/sql'
+import { databaseOptions, whenRestored } from '@postbus/sql'
 
 import { accountsOf } from './adapters/accounts.ts'
 import { changeHints } from './adapters/changes.ts'
@@ -12,7 +12,7 @@ import { deliveryGroups } from './adapters/deliveries.ts'
 import { keepHouse } from './adapters/housekeeping.ts'
 import { spoolContents } from './adapters/spool-contents.ts'
 import { stagedContents } from './adapters/staged-contents.ts'
-import { openSqliteStorage } from './adapters/storage/sqlite-storage.ts'
+import { openStorage } from './adapters/storage/open-storage.ts'
 import { sessionTokens } from './adapters/tokens.ts'
 import { MailstoreConfig } from './config.ts'
 import { answerChanges } from './handlers/changes.ts'
@@ -24,19 +24,21 @@ import { answerOperators } from './handlers/operators.ts'
 import { answerSelected } from './handlers/selected.ts'
 import { sessions } from './handlers/sessions.ts'
 import { appendMessages } from './mailbox/append.ts'
-import { measured, mailstoreMetrics } from './metrics.ts'
+import { measured, mailstoreMetrics, mailstoreTable } from './metrics.ts'
 
 export const mailstoreService = defineService({
   name: 'mailstore',
   config: MailstoreConfig,
+  metrics: [mailstoreTable],
 
   async start({ config, log, bus, metrics: registry, defer, readiness, signal }) {
     const metrics = mailstoreMetrics(registry)
-    const opened = await openSqliteStorage({
-      path: config.MAILSTORE_DATABASE,
+    const opened = await openStorage({
+      database: config.MAILSTORE_DATABASE,
       blobs: config.BLOBS_DIR,
       readThreads: config.MAILSTORE_READ_THREADS,
       cacheBytes: config.MAILSTORE_CACHE_BYTES,
+      server: databaseOptions(config),
       limits: {
         maxMailboxes: config.MAILSTORE_MAX_MAILBOXES,
         maxSubscriptions: config.MAILSTORE_MAX_SUBSCRIPTIONS,
@@ -47,7 +49,7 @@ export const mailstoreService = defineService({
     })
     defer(() => opened.close())
     const storage = measured(opened, metrics)
-    await whenRestored(config.MAILSTORE_DATABASE, async () => {
+    await whenRestored({ location: config.MAILSTORE_DATABASE, schema: 'mailstore' }, async () => {
       const outcome = await storage.write('renewUidValidities', null)
       log.warn(
         { mailboxes: outcome.kind === 'ok' ? outcome.value : 0 },

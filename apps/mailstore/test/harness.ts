@@ -21,7 +21,7 @@ import { openSpoolWriter, type SpoolWriter } from '@postbus/spool'
 import { type NatsServer, startNatsServer } from '@postbus/testkit'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type Logger, pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { MailstoreConfig } from '../src/config.ts'
 import { mailstoreService } from '../src/service.ts'
@@ -45,7 +45,13 @@ export interface Around {
   send(text: string | Uint8Array, ...to: AccountId[]): Promise<MailLocal[]>
 }
 
-export async function around(t: TestContext, { ackWaitMs = 30_000 } = {}): Promise<Around> {
+interface Options {
+  ackWaitMs?: number
+  /** Absent: a file. */
+  database?: string
+}
+
+export async function around(t: TestContext, { ackWaitMs = 30_000, database }: Options = {}): Promise<Around> {
   const directory = mkdtempSync(join(tmpdir(), 'postbus-mailstore-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const nats = await startNatsServer(t)
@@ -101,7 +107,7 @@ export async function around(t: TestContext, { ackWaitMs = 30_000 } = {}): Promi
       NATS_NKEY_FILE: nkeyFile,
       HEALTH_PORT: '0',
       LOG_LEVEL: process.env['POSTBUS_TEST_LOG'] ?? 'fatal',
-      MAILSTORE_DATABASE: join(directory, 'db', 'mailstore.sqlite'),
+      MAILSTORE_DATABASE: database ?? join(directory, 'db', 'mailstore.sqlite'),
       SPOOL_DIR: spoolDir,
       BLOBS_DIR: join(directory, 'blobs'),
     },

@@ -18,6 +18,8 @@ export interface World<Name extends string> {
   /** Each on a loopback address of its own. */
   sinks: Record<Name, SinkOptions & { host: `127.0.0.${number}` }>
   settings?: Record<string, string>
+  /** More arguments of the start tool. */
+  args?: readonly string[]
 }
 
 /** Retries come after a second, the longest pause is two: what takes days takes as long as a test may. */
@@ -38,7 +40,7 @@ export async function startOutbound<Name extends string>(t: TestContext, world: 
   const dns = await startDnsServer(t, world.zone.replaceAll(/^ +/gm, ''))
   const settings = { ...SETTINGS, DNS_SERVERS: dns.address, DELIVERY_PORT: String(port), ...world.settings }
   const args = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
-  return { platform: await startPlatform(t, { args }), dns, sinks }
+  return { platform: await startPlatform(t, { args: [...args, ...(world.args ?? [])] }), dns, sinks }
 }
 
 /** Free on every loopback address, as far as anybody can tell. */

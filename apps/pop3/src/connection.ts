@@ -116,14 +116,17 @@ class Pop3Connection {
     const name = verb.toUpperCase()
     const state = this.#session.open === null ? authorization : transaction
     const known = Object.hasOwn(state, name) ? state[name] : undefined
+    const begun = performance.now()
+    const counted = (result: 'ok' | 'err'): void =>
+      this.#options.metrics.command(known ? name : 'unknown', result, (performance.now() - begun) / 1000)
     try {
       const reply = await this.#run(known, argument)
-      this.#options.metrics.command(known ? name : 'unknown', 'ok')
       this.#badCommands = 0
       await this.#send(reply)
+      counted('ok')
     } catch (error) {
       if (!(error instanceof Pop3Error)) throw error
-      this.#options.metrics.command(known ? name : 'unknown', 'err')
+      counted('err')
       if (error.cause !== undefined) this.#log.warn({ err: error.cause }, error.message)
       await this.#write(refusal(error))
       if (++this.#badCommands >= this.#options.maxBadCommands) this.#session.ended = true

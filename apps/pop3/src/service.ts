@@ -1,12 +1,12 @@
 import { localBlobs } from '@postbus/blobs'
 import { directoryLogins } from '@postbus/directory-client'
-import { connectionMetrics, listenTcp, type Overload, type TcpListenOptions } from '@postbus/listener'
+import { connectionMetrics, connectionTable, listenTcp, type Overload, type TcpListenOptions } from '@postbus/listener'
 import { defineService } from '@postbus/service'
 
 import { Maildrops } from './adapters/maildrops.ts'
 import { Pop3Config } from './config.ts'
 import { serve, type ConnectionOptions } from './connection.ts'
-import { pop3Metrics } from './metrics.ts'
+import { pop3Metrics, pop3Table } from './metrics.ts'
 
 const BUSY: Record<Overload, string> = {
   total: '-ERR [SYS/TEMP] Too many connections, try again later\r\n',
@@ -16,6 +16,7 @@ const BUSY: Record<Overload, string> = {
 export const pop3Service = defineService<Pop3Config>({
   name: 'pop3',
   config: Pop3Config,
+  metrics: [connectionTable, pop3Table],
   async start({ config, bus, log, metrics, defer, signal }) {
     const maildrops = new Maildrops(bus, localBlobs(config.BLOBS_DIR), { lockMs: config.POP3_LOCK_MS, signal })
     const session: ConnectionOptions = {
@@ -36,7 +37,7 @@ export const pop3Service = defineService<Pop3Config>({
       maxConnections: config.POP3_MAX_CONNECTIONS,
       maxConnectionsPerClient: config.POP3_MAX_CONNECTIONS_PER_ADDRESS,
       refusal: (reason) => BUSY[reason],
-      metrics: connectionMetrics(metrics, 'pop3'),
+      metrics: connectionMetrics(metrics),
       log,
     }
     const listeners = await Promise.all([

@@ -10,7 +10,7 @@ import { test, type TestContext } from 'node:test'
 import { connectionMetrics, listenTcp } from '@postbus/listener'
 import { Conversation, playTranscript, scramClient, testCertificate } from '@postbus/testkit'
 import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { serve, type ConnectionOptions } from '../src/connection.ts'
 import { Maildrop, MessageGone, Snapshot, type MaildropPorts } from '../src/maildrop.ts'
@@ -90,7 +90,7 @@ async function start(
     host: '127.0.0.1',
     tls,
     refusal: () => '-ERR busy\r\n',
-    metrics: connectionMetrics(registry, 'pop3'),
+    metrics: connectionMetrics(registry),
     log,
   })
   t.after(() => listener.close(0))

@@ -1,32 +1,26 @@
-import { Counter, type Registry } from 'prom-client'
+import { counter, type MetricsRegistry, openMetrics } from '@postbus/metrics'
 
 import type { Route } from './routing/route-message.ts'
+
+export const routerTable = {
+  messages: counter('mail_router_messages_total', 'Accepted messages whose work was published.'),
+  recipients: counter('mail_router_recipients_total', 'Final recipients by what was decided about them.', {
+    destination: ['local', 'remote', 'merged', 'failed', 'discarded'],
+  }),
+}
 
 export interface RouterMetrics {
   routed(route: Route): void
 }
 
-export function routerMetrics(registry: Registry): RouterMetrics {
-  const messages = new Counter({
-    name: 'mail_router_messages_total',
-    help: 'Accepted messages whose work was published.',
-    registers: [registry],
-  })
-  /** destination: local, remote, merged, failed, discarded */
-  const recipients = new Counter({
-    name: 'mail_router_recipients_total',
-    help: 'Final recipients by what was decided about them.',
-    labelNames: ['destination'],
-    registers: [registry],
-  })
+export function routerMetrics(registry: MetricsRegistry): RouterMetrics {
+  const { messages, recipients } = openMetrics(routerTable, registry)
   return {
     routed({ statuses }) {
       messages.inc()
       for (const status of statuses) {
-        if (status.kind !== 'routed') {
-          recipients.inc({ destination: status.kind })
-          continue
-        }
+        if (status.kind === 'failed' || status.kind === 'discarded') recipients.inc({ destination: status.kind })
+        if (status.kind !== 'routed') continue
         for (const { destination } of status.recipients) {
           if (destination.kind !== 'ended') recipients.inc({ destination: destination.kind })
         }

@@ -5,12 +5,13 @@ import { defineService } from '@postbus/service'
 
 import { RouterConfig } from './config.ts'
 import { onMailAccepted } from './handlers/mail-accepted.ts'
-import { routerMetrics } from './metrics.ts'
+import { routerMetrics, routerTable } from './metrics.ts'
 import { type RouteLimits, routeMessage } from './routing/route-message.ts'
 
 export const routerService = defineService<RouterConfig>({
   name: 'router',
   config: RouterConfig,
+  metrics: [routerTable],
   async start({ config, bus, metrics, defer, signal }) {
     await bus.provisioned([MailAccepted, MailStatus, MailLocal, MailOut], signal)
     const directory = resolverOver(bus, resolverOptions(config))

@@ -16,7 +16,7 @@ import {
 } from '@postbus/contracts'
 import { startNatsServer } from '@postbus/testkit'
 import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { RouterConfig } from '../src/config.ts'
 import { routerService } from '../src/service.ts'

@@ -4,8 +4,15 @@ import { setTimeout as wait } from 'node:timers/promises'
 
 import { MailAccepted } from '@postbus/contracts'
 import { findRecipient, resolverOptions, resolverOver } from '@postbus/directory-client'
-import { openIntake } from '@postbus/intake'
-import { listenSmtp, smtpMetrics, smtpOptions, type SmtpListenOptions } from '@postbus/listener'
+import { intakeTable, openIntake } from '@postbus/intake'
+import {
+  authTable,
+  listenSmtp,
+  smtpOptions,
+  smtpTable,
+  submissionMetrics,
+  type SmtpListenOptions,
+} from '@postbus/listener'
 import { defineService } from '@postbus/service'
 
 import { directoryOver } from './adapters/directory.ts'
@@ -18,6 +25,7 @@ const SHARE_FOR_SESSIONS = 0.6
 export const submissionService = defineService({
   name: 'submission',
   config: SubmissionConfig,
+  metrics: [smtpTable, authTable, intakeTable],
 
   async start({ config, log, bus, metrics: registry, defer, signal }) {
     await bus.provisioned([MailAccepted], signal)
@@ -42,7 +50,7 @@ export const submissionService = defineService({
       tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE },
       authRequired: true,
       bearerLogin: config.OAUTH_ISSUER !== undefined,
-      metrics: smtpMetrics(registry, 'submission'),
+      metrics: submissionMetrics(registry),
       log,
     }
     const listeners = await Promise.all([

@@ -10,7 +10,7 @@ import { authenticate, checkSender, MailAccepted, type Party, resolveAddresses, 
 import { openSpoolReader } from '@postbus/spool'
 import { playTranscript, startNatsServer, testCertificate } from '@postbus/testkit'
 import pino from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 import type { z } from 'zod'
 
 import { SubmissionConfig } from '../src/config.ts'

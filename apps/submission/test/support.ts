@@ -2,12 +2,12 @@
 import type { TestContext } from 'node:test'
 
 import type { QueueId } from '@postbus/contracts'
-import { type Listener, listenSmtp, smtpMetrics } from '@postbus/listener'
+import { type Listener, listenSmtp, submissionMetrics } from '@postbus/listener'
 import { parseHeader } from '@postbus/message'
 import type { Verifier } from '@postbus/sasl'
 import { testCertificate } from '@postbus/testkit'
 import pino from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import type { Login } from '../src/acceptance/log-in.ts'
 import { submissionHandlers, type SubmissionPorts } from '../src/handlers/smtp.ts'
@@ -88,7 +88,7 @@ export async function startSubmission(
     tls,
     implicitTls,
     authRequired: true,
-    metrics: smtpMetrics(new Registry(), 'submission'),
+    metrics: submissionMetrics(new Registry()),
     log: pino({ level: 'silent' }),
   })
   t.after(() => listener.close(0))

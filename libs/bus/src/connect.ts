@@ -1,7 +1,8 @@
 /** Puts the parts together: one connection, everything a service may do on it, one close. */
 import { streamNames, subjectFilter, type EventContract } from '@postbus/contracts'
+import type { MetricsRegistry } from '@postbus/metrics'
 import type { Logger } from 'pino'
-import type { Registry } from 'prom-client'
+import type { z } from 'zod'
 
 import { BusUnavailable, type Bus, type Stoppable, type Tokens } from './bus.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
@@ -20,7 +21,7 @@ import { Tried } from './tried.ts'
 
 export interface BusOptions extends ConnectionOptions {
   /** Publications, handlers, requests are counted and timed here. */
-  metrics?: Registry | undefined
+  metrics?: MetricsRegistry | undefined
   /** How long what is in hand may take at a stop before it is given back. */
   drainDeadlineMs?: number | undefined
   /** Shards of the sharded streams. Default 1. */
@@ -47,6 +48,12 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
   const tried = new Tried(connection, log)
   const closing = new AbortController()
   const open = new Set<Stoppable>()
+  const consumptions = new Set<Pick<Consumption<z.ZodType>, 'backlog'>>()
+  connection.onReconnect(() => metrics.reconnected())
+  metrics.watch({
+    connected: () => connection.connected,
+    backlogs: () => Promise.all([...consumptions].map((consumption) => consumption.backlog())),
+  })
 
   function owned(stoppable: Stoppable): Stoppable {
     const own = {
@@ -78,7 +85,10 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
         maxInFlight: consumeOptions.maxInFlight,
         log: log.child({ event: contract.name }),
       })
-      return { ...owned(consumption), drain: () => consumption.drain() }
+      consumptions.add(consumption)
+      const ended = (): void => void consumptions.delete(consumption)
+      const { stop } = owned(consumption)
+      return { stop: () => stop().finally(ended), drain: () => consumption.drain().finally(ended) }
     },
 
     request: (contract, input, askOptions) => request(connection, metrics, contract, input, askOptions),

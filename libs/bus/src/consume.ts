@@ -28,7 +28,7 @@ import { copyToDead } from './dead.ts'
 import { Gate } from './gate.ts'
 import { Loners } from './loners.ts'
 import type { Delivered } from './message.ts'
-import type { BusMetrics } from './metrics.ts'
+import type { Backlog, BusMetrics, HandleOutcome } from './metrics.ts'
 import { pauseMs, sleep, within } from './pause.ts'
 import type { Publisher } from './publish.ts'
 import { Puller } from './pull.ts'
@@ -43,6 +43,11 @@ const GIVEN_BACK = { minMs: 1_000, maxMs: 60_000 }
 /** One dependency that stays down for one message alone. */
 const DEPENDENCY = { minMs: 100, maxMs: 30_000 }
 const MAX_LOGGED_ISSUES = 5
+const NANOS = 1e9
+/** Somebody reads the metrics and waits. */
+const BACKLOG_TIMEOUT_MS = 1_500
+
+const ConsumerInfo = z.object({ num_pending: z.number(), num_ack_pending: z.number() })
 
 export interface ConsumptionOptions<S extends z.ZodType> {
   connection: Connection
@@ -65,8 +70,6 @@ interface InHand {
   note: Note
 }
 
-type Settled = 'done' | 'rejected' | 'mismatch' | 'crash' | 'givenBack'
-
 export class Consumption<S extends z.ZodType> implements Consuming {
   readonly #options: ConsumptionOptions<S>
   readonly #puller: Puller
@@ -83,6 +86,7 @@ export class Consumption<S extends z.ZodType> implements Consuming {
   constructor(options: ConsumptionOptions<S>) {
     const { connection, contract, stream, durable, log, metrics, maxInFlight, ackWaitMs } = options
     this.#options = options
+    metrics.consuming(contract.name)
     this.#gate = new Gate((closedForMs) => {
       metrics.paused(contract.name)
       setTimeout(() => this.#puller.pull(), closedForMs).unref()
@@ -98,6 +102,17 @@ export class Consumption<S extends z.ZodType> implements Consuming {
       room: () => (this.#gate.open && !this.#loners.anyWaiting ? maxInFlight - this.#hand.size : 0),
       onMessage: (message) => void this.#take(message),
     })
+  }
+
+  /** @throws BusUnavailable */
+  async backlog(): Promise<Backlog> {
+    const { connection, contract, stream, durable } = this.#options
+    const verb = `$JS.API.CONSUMER.INFO.${stream}.${durable}`
+    const outcome = await connection.ask(verb, '', { timeoutMs: BACKLOG_TIMEOUT_MS })
+    const info = outcome.kind === 'answer' ? ConsumerInfo.safeParse(tryJson(outcome.message.data)) : undefined
+    if (!info?.success) throw new BusUnavailable(`${durable} of ${stream} does not say how far behind it is`)
+    const { num_pending: pending, num_ack_pending: inHand } = info.data
+    return { event: contract.name, consumer: durable, pending, inHand }
   }
 
   stop(): Promise<void> {
@@ -149,7 +164,9 @@ export class Consumption<S extends z.ZodType> implements Consuming {
       note: { givenBack: 0, loneTries: 0 },
     }
     this.#hand.set(message.sequence, item)
-    let settled: Settled = 'givenBack'
+    if (message.deliveries === 1)
+      metrics.arrived(contract.name, Math.max(0, Date.now() / 1000 - Number(message.stamp) / NANOS))
+    let settled: HandleOutcome = 'givenBack'
     try {
       settled = await inTrace(message.headers?.get('traceparent'), () => this.#settle(item))
     } catch (err) {
@@ -164,7 +181,7 @@ export class Consumption<S extends z.ZodType> implements Consuming {
     }
   }
 
-  async #settle(item: InHand): Promise<Settled> {
+  async #settle(item: InHand): Promise<HandleOutcome> {
     const { contract, tried, metrics } = this.#options
     const { message, log } = item
     if (this.#stopping.signal.aborted) return this.#giveBack(item, 0)
@@ -196,7 +213,7 @@ export class Consumption<S extends z.ZodType> implements Consuming {
   }
 
   /** Tries until the event is settled one way or the other. */
-  async #tryOut(item: InHand, attempt: () => Promise<Disposition>): Promise<Settled> {
+  async #tryOut(item: InHand, attempt: () => Promise<Disposition>): Promise<HandleOutcome> {
     const { signal } = this.#stopping
     let failures = 0
     let outages = 0
@@ -243,7 +260,7 @@ export class Consumption<S extends z.ZodType> implements Consuming {
   }
 
   /** The copy is confirmed before the message is taken off its stream; until then it stays in hand. */
-  async #bury(item: InHand, reason: 'contract' | 'rejected' | 'crash', detail: string): Promise<Settled> {
+  async #bury(item: InHand, reason: 'contract' | 'rejected' | 'crash', detail: string): Promise<HandleOutcome> {
     const { publisher, metrics, contract } = this.#options
     const { signal } = this.#stopping
     for (let outages = 0; ; outages++) {
@@ -263,7 +280,7 @@ export class Consumption<S extends z.ZodType> implements Consuming {
     }
   }
 
-  async #giveBack(item: InHand, afterMs: number): Promise<Settled> {
+  async #giveBack(item: InHand, afterMs: number): Promise<HandleOutcome> {
     await this.#options.tried.givenBack(item.message, item.note)
     item.message.giveBack(afterMs)
     return 'givenBack'

@@ -8,6 +8,7 @@
  */
 export * from './bus.ts'
 export { connectBus, type BusOptions, type ConnectedBus } from './connect.ts'
+export { busTable } from './metrics.ts'
 export { keepProvisioned, type ProvisionerOptions } from './provision.ts'
 export { statusWriter, type StatusWriter } from './status-writer.ts'
 export { currentTrace, inTrace } from './trace.ts'

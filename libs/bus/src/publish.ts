@@ -12,7 +12,7 @@ import type { z } from 'zod'
 import { BrokerClock } from './broker-clock.ts'
 import { BusFull, BusRefused, BusUnavailable, ScheduleGone, type PublishOptions } from './bus.ts'
 import type { Connection, Outcome } from './connection.ts'
-import type { BusMetrics } from './metrics.ts'
+import type { BusMetrics, PublishOutcome } from './metrics.ts'
 import { pauseMs, sleep } from './pause.ts'
 import { Reserve } from './reserve.ts'
 import { semaphore } from './semaphore.ts'
@@ -106,7 +106,7 @@ export class Publisher {
 
     const started = performance.now()
     const publication = { name: contract.name, subject: contract.subject(event), payload, header }
-    let outcome = 'confirmed'
+    let outcome: PublishOutcome = 'confirmed'
     try {
       if (contract.newWorkOf?.some((party) => party === this.#connection.party)) await this.#leaveReserve(publication)
       await this.#slots.run(() => this.#untilConfirmed(publication, started + deadlineMs))
@@ -156,7 +156,7 @@ export class Publisher {
 const waitsForItsTime = ({ stream, consumers, ttlSeconds }: EventContract): boolean =>
   stream.schedules && consumers.length === 0 && ttlSeconds === undefined
 
-function outcomeOf(error: unknown): string {
+function outcomeOf(error: unknown): PublishOutcome {
   if (error instanceof BusFull) return 'full'
   if (error instanceof BusUnavailable) return 'unavailable'
   return error instanceof ScheduleGone ? 'gone' : 'refused'

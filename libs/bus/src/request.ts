@@ -11,7 +11,7 @@ import type { z } from 'zod'
 
 import { BusUnavailable, RequestRefused, type AnswerContext, type Stoppable, type Tokens } from './bus.ts'
 import type { Connection } from './connection.ts'
-import type { BusMetrics } from './metrics.ts'
+import type { AnswerOutcome, BusMetrics, RequestOutcome } from './metrics.ts'
 import { within } from './pause.ts'
 import { semaphore } from './semaphore.ts'
 import { inTrace, nextTraceparent } from './trace.ts'
@@ -47,7 +47,7 @@ export async function request<I extends z.ZodType, O extends z.ZodType>(
   const payload = JSON.stringify(contract.input.parse(input))
   signal?.throwIfAborted()
   const started = performance.now()
-  let outcome = 'unavailable'
+  let outcome: RequestOutcome = 'unavailable'
   try {
     const message = await unlessAborted(
       ask(connection, contract, subjectOf(contract, tokens), payload, timeoutMs),
@@ -173,7 +173,7 @@ export function answerer<I extends z.ZodType>(options: AnswererOptions<I>): Stop
       // Nobody waits for it any more.
       if (left <= 0) return metrics.answered(contract.name, 'expired', 0)
       const started = performance.now()
-      let outcome = 'failed'
+      let outcome: AnswerOutcome = 'failed'
       const ending = new AbortController()
       if (stopped) ending.abort()
       begun.add(ending)

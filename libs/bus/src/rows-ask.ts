@@ -5,7 +5,7 @@ import type { z } from 'zod'
 
 import { BusUnavailable, RequestRefused, type Row, type Stoppable } from './bus.ts'
 import { noResponders, type Connection } from './connection.ts'
-import type { BusMetrics } from './metrics.ts'
+import type { BusMetrics, RequestOutcome } from './metrics.ts'
 import { RecordReader } from './records.ts'
 import { requestHeaders, throwUnlessAnswer, type AskOptions } from './request.ts'
 import { ALIVE_MS, costOf, decodeFrame, GONE_MS, STOP, WINDOW_BYTES } from './rows-frame.ts'
@@ -22,7 +22,7 @@ export async function* rows<I extends z.ZodType, R extends z.ZodType>(
   if (!(await connection.whenConnected(timeoutMs, signal)))
     throw new BusUnavailable(`${contract.name}: no connection to the bus`)
   const started = performance.now()
-  let outcome = 'unavailable'
+  let outcome: RequestOutcome = 'unavailable'
   const frames = new Frames(connection, contract, signal)
   try {
     connection.nats.publish(contract.subject, payload, { reply: frames.inbox, headers: requestHeaders(timeoutMs) })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { DirectoryChanged, MailAccepted, MailboxChanged } from '@postbus/contracts'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { currentTrace, inTrace } from '../src/index.ts'
 import { accepted, platform, queueIdOf, until } from './harness.ts'

@@ -7,6 +7,7 @@ export {
   type IntakeLimits,
   type IntakeOptions,
 } from './intake.ts'
+export { intakeTable } from './metrics.ts'
 export type { Client } from './received.ts'
 export { queueIds } from './queue-id.ts'
 export { intakeSettings, openIntake, type IntakeService, type IntakeSettings } from './settings.ts'

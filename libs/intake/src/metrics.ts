@@ -1,18 +1,41 @@
-/** How well messages share the flushes that make them durable. */
+/** How well messages share the flushes that make them durable, and whether new ones are taken. */
+import { gauge, histogram, type MetricsRegistry, openMetrics, SECONDS } from '@postbus/metrics'
 import type { SpoolWriterOptions } from '@postbus/spool'
-import { Histogram, type Registry } from 'prom-client'
 
-const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
-const RECORDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+export const intakeTable = {
+  seconds: histogram('mail_spool_flush_seconds', 'Duration of a flush of the spool.', SECONDS),
+  records: histogram(
+    'mail_spool_flush_records',
+    'Messages made durable by one flush of the spool.',
+    [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+  ),
+  bytes: histogram(
+    'mail_spool_flush_bytes',
+    'Octets made durable by one flush of the spool.',
+    [1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216],
+  ),
+  closed: gauge(
+    'mail_intake_closed',
+    '1 while new messages are answered with 452: no room in the spool, or on the bus.',
+  ),
+}
 
-/** @param app the service's name: `mail_<app>_…` */
-export function flushMetrics(registry: Registry, app: string): NonNullable<SpoolWriterOptions['onFlush']> {
-  const histogram = (name: string, help: string, buckets: number[]): Histogram =>
-    new Histogram({ name: `mail_${app}_${name}`, help, buckets, registers: [registry] })
-  const seconds = histogram('spool_flush_seconds', 'Duration of a flush of the spool', SECONDS)
-  const records = histogram('spool_flush_records', 'Messages made durable by one flush of the spool', RECORDS)
-  return (flush) => {
-    seconds.observe(flush.seconds)
-    records.observe(flush.records)
+export interface IntakeMetrics {
+  flushed: NonNullable<SpoolWriterOptions['onFlush']>
+  /** Asked whenever somebody reads the metrics. */
+  watch(isClosed: () => boolean): void
+}
+
+export function intakeMetrics(registry: MetricsRegistry): IntakeMetrics {
+  const { seconds, records, bytes, closed } = openMetrics(intakeTable, registry)
+  return {
+    flushed(flush) {
+      seconds.observe(flush.seconds)
+      records.observe(flush.records)
+      bytes.observe(flush.bytes)
+    },
+    watch(isClosed) {
+      closed.whenRead(() => closed.set(isClosed() ? 1 : 0))
+    },
   }
 }

@@ -2,11 +2,11 @@
 import type { Bus } from '@postbus/bus'
 import { defaultLimits, openSpoolWriter } from '@postbus/spool'
 import type { Logger } from 'pino'
-import type { Registry } from 'prom-client'
+import type { MetricsRegistry } from '@postbus/metrics'
 import { z } from 'zod'
 
 import { createIntake, intakeDefaults, type Intake } from './intake.ts'
-import { flushMetrics } from './metrics.ts'
+import { intakeMetrics } from './metrics.ts'
 
 const count = z.coerce.number().int().positive()
 
@@ -47,22 +47,23 @@ export const intakeSettings = {
 export type IntakeSettings = z.infer<z.ZodObject<typeof intakeSettings>> & { MAIL_HOSTNAME: string }
 
 export interface IntakeService {
-  /** The service's: it names the writer and begins the metrics' names. */
+  /** The service's: it names the writer. */
   name: string
   config: IntakeSettings
   bus: Bus
   log: Logger
-  metrics: Registry
+  metrics: MetricsRegistry
   defer(close: () => Promise<void> | void): void
 }
 
 export async function openIntake({ name, config, bus, log, metrics, defer }: IntakeService): Promise<Intake> {
+  const { flushed, watch } = intakeMetrics(metrics)
   const spool = await openSpoolWriter({
     dir: config.SPOOL_DIR,
     writerName: config.SPOOL_WRITER ?? name,
     maxBytes: config.SPOOL_MAX_BYTES ?? Infinity,
     minFreeBytes: config.SPOOL_MIN_FREE_BYTES,
-    onFlush: flushMetrics(metrics, name),
+    onFlush: flushed,
   })
   defer(() => spool.close())
   const intake = createIntake({
@@ -73,6 +74,7 @@ export async function openIntake({ name, config, bus, log, metrics, defer }: Int
     maxHeaderBytes: config.INTAKE_MAX_HEADER_BYTES,
     maxHops: config.INTAKE_MAX_HOPS,
   })
+  watch(() => intake.gate() !== null)
   defer(() => intake.drain())
   return intake
 }

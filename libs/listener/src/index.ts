@@ -7,8 +7,8 @@
 export { listenSmtp, type Listener } from './listen-smtp.ts'
 export { listenTcp, tcpDefaults, type Session, type TcpListenOptions } from './listen-tcp.ts'
 export type { TcpConnection } from './tcp-connection.ts'
-export { connectionMetrics, type ConnectionMetrics } from './metrics.ts'
-export { smtpMetrics, type SmtpMetrics } from './smtp/metrics.ts'
+export { connectionMetrics, connectionTable, type ConnectionMetrics } from './metrics.ts'
+export { authTable, smtpMetrics, smtpTable, submissionMetrics, type SmtpMetrics } from './smtp/metrics.ts'
 export {
   smtpDefaults,
   type Accepted,

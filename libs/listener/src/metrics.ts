@@ -1,30 +1,19 @@
 /** What every listener of a service counts; made once per registry and shared by its listeners. */
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { type CounterOf, counter, type GaugeOf, gauge, type MetricsRegistry, openMetrics, seen } from '@postbus/metrics'
+
+const outcomes = ['accepted', 'busy', 'busy_client', 'proxy_refused', 'tls_failed'] as const
+
+export const connectionTable = {
+  connections: counter('mail_connections_total', 'Connections by what became of them.', { outcome: outcomes }),
+  open: gauge('mail_open_connections', 'Connections now.'),
+  tls: counter('mail_tls_sessions_total', 'TLS sessions that clients began.', { version: seen('TLSv1.2, TLSv1.3') }),
+}
 
 export interface ConnectionMetrics {
-  /** outcome: accepted, busy, busy_client, proxy_refused, tls_failed */
-  connections: Counter<'outcome'>
-  open: Gauge
-  /** version: TLSv1.2, TLSv1.3 */
-  tls: Counter<'version'>
+  connections: CounterOf<{ outcome: typeof outcomes }>
+  open: Pick<GaugeOf, 'inc' | 'dec'>
+  tls: CounterOf<{ version: ReturnType<typeof seen> }>
 }
 
-/** @param app the service's name: `mail_<app>_…` */
-export function connectionMetrics(registry: Registry, app: string): ConnectionMetrics {
-  const registers = [registry]
-  return {
-    connections: new Counter({
-      name: `mail_${app}_connections_total`,
-      help: 'Connections by what became of them',
-      labelNames: ['outcome'],
-      registers,
-    }),
-    open: new Gauge({ name: `mail_${app}_open_connections`, help: 'Connections now', registers }),
-    tls: new Counter({
-      name: `mail_${app}_tls_sessions_total`,
-      help: 'TLS sessions by version',
-      labelNames: ['version'],
-      registers,
-    }),
-  }
-}
+export const connectionMetrics = (registry: MetricsRegistry): ConnectionMetrics =>
+  openMetrics(connectionTable, registry)

@@ -344,12 +344,12 @@ test('connections, commands, replies and messages are counted', { timeout }, asy
   await say(client, '.')
   const text = await registry.metrics()
   for (const line of [
-    'mail_test_connections_total{outcome="accepted"} 1',
-    'mail_test_open_connections 1',
-    'mail_test_commands_total{verb="RCPT"} 1',
-    'mail_test_replies_total{code="354"} 1',
-    'mail_test_messages_total{outcome="accepted"} 1',
-    'mail_test_accept_seconds_count 1',
+    'mail_connections_total{outcome="accepted"} 1',
+    'mail_open_connections 1',
+    'mail_smtp_commands_total{verb="RCPT"} 1',
+    'mail_smtp_replies_total{code="354"} 1',
+    'mail_smtp_messages_total{outcome="accepted"} 1',
+    'mail_smtp_accept_seconds_count 1',
   ]) {
     assert.ok(text.includes(line), line)
   }

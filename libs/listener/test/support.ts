@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test'
 
 import { replies } from '@postbus/smtp'
 import pino from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import {
   type Listener,
@@ -50,7 +50,7 @@ export async function startListener(
       host: '127.0.0.1',
       port: 0,
       maxMessageOctets: 1_000_000,
-      metrics: smtpMetrics(registry, 'test'),
+      metrics: smtpMetrics(registry),
       log: pino({ level: 'silent' }),
       ...options,
     },

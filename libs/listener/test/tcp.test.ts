@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test'
 
 import { Conversation, testCertificate } from '@postbus/testkit'
 import pino from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { connectionMetrics, type Listener, listenTcp, type TcpConnection, type TcpListenOptions } from '../src/index.ts'
 
@@ -25,7 +25,7 @@ async function openDoor(
     host: '127.0.0.1',
     port: 0,
     refusal: (reason) => `* BYE ${reason}\r\n`,
-    metrics: connectionMetrics(registry, 'test'),
+    metrics: connectionMetrics(registry),
     log: pino({ level: 'silent' }),
     ...options,
   })
@@ -71,7 +71,7 @@ test('STARTTLS drops what was pipelined behind it and goes on protected', { time
   await client.startTls()
   client.write('one\r\n')
   assert.equal(await client.line(), '127.0.0.1 TLSv1.3 one')
-  assert.match(await registry.metrics(), /mail_test_tls_sessions_total\{version="TLSv1\.3"\} 1/)
+  assert.match(await registry.metrics(), /mail_tls_sessions_total\{version="TLSv1\.3"\} 1/)
 })
 
 /** Connects again and again, until the server shows a certificate that `ca` vouches for. */

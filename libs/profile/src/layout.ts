@@ -19,6 +19,8 @@ export interface DataLayout {
   settings: string
   /** The socket a running start takes orders on. */
   control: string
+  /** Where Prometheus finds the metrics: a file for its `file_sd_configs`. */
+  scrapeTargets: string
   /** How an operator finds the bus: see OperatorAccess. */
   operator: string
   demoAccounts: string
@@ -39,6 +41,7 @@ export const layoutOf = (data: string): DataLayout => ({
   run: join(data, 'run'),
   settings: join(data, 'run', 'settings.json'),
   control: join(data, 'run', 'control.sock'),
+  scrapeTargets: join(data, 'run', 'prometheus-targets.json'),
   operator: join(data, 'postbus.json'),
   demoAccounts: join(data, 'demo-accounts.json'),
   restoring: join(data, 'restoring'),

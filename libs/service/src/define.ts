@@ -2,7 +2,7 @@
 import type { Bus } from '@postbus/bus'
 import type { Party } from '@postbus/contracts'
 import type { Logger } from 'pino'
-import type { Registry } from 'prom-client'
+import type { MetricsRegistry, MetricTable } from '@postbus/metrics'
 import type { z } from 'zod'
 
 export interface ServiceContext<Config> {
@@ -10,7 +10,7 @@ export interface ServiceContext<Config> {
   log: Logger
   bus: Bus
   /** This service's own registry; `/metrics` on its health port. */
-  metrics: Registry
+  metrics: MetricsRegistry
   /** Register something to close. Runs last-in first-out after a stop signal, inside the drain deadline. */
   defer(close: () => Promise<void> | void): void
   /** A reason for not being ready, or null. Shown in the body of `/readyz`. */
@@ -23,6 +23,8 @@ export interface ServiceDefinition<Config = unknown> {
   /** Also its identity on the bus. */
   readonly name: Party
   readonly config: z.ZodType<Config>
+  /** Everything it puts into its registry besides what every service has. */
+  readonly metrics: readonly MetricTable[]
   start(context: ServiceContext<Config>): Promise<void>
 }
 

@@ -8,12 +8,12 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { exposition, type MetricsRegistry, processMetrics } from '@postbus/metrics'
 
 export interface HealthOptions {
   host: string
   port: number
-  metrics: Registry
+  metrics: MetricsRegistry
   /** Reasons for not being ready; none: ready. */
   reasons(): string[]
 }
@@ -23,19 +23,8 @@ export interface Health {
   close(): Promise<void>
 }
 
-let ofProcess: Registry | undefined
-
-/** Memory, event loop, garbage collection: of the process, so measured once however many services share it. */
-function processMetrics(): Registry {
-  if (!ofProcess) {
-    ofProcess = new Registry()
-    collectDefaultMetrics({ register: ofProcess })
-  }
-  return ofProcess
-}
-
 export async function serveHealth({ host, port, metrics, reasons }: HealthOptions): Promise<Health> {
-  const shared = processMetrics()
+  const registries = [metrics, processMetrics()]
   const answer: RequestListener = (request, response) => {
     const path = request.url?.split('?')[0]
     if (path === '/healthz') return void response.end('ok\n')
@@ -45,8 +34,8 @@ export async function serveHealth({ host, port, metrics, reasons }: HealthOption
       return void response.end(`${JSON.stringify({ ready: why.length === 0, reasons: why })}\n`)
     }
     if (path !== '/metrics') return void response.writeHead(404).end()
-    Promise.all([metrics.metrics(), shared.metrics()]).then(
-      (texts) => response.writeHead(200, { 'content-type': metrics.contentType }).end(texts.join('')),
+    exposition(registries, request.headers.accept).then(
+      ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
       (error: unknown) => response.writeHead(500).end(String(error)),
     )
   }

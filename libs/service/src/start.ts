@@ -6,10 +6,11 @@
  */
 import { connectBus, type ConnectedBus } from '@postbus/bus'
 import type { Logger } from 'pino'
-import { Registry } from 'prom-client'
+import { openMetrics, openMetricsRegistry } from '@postbus/metrics'
 
 import type { ServiceDefinition } from './define.ts'
 import { serveHealth } from './health.ts'
+import { serviceTable } from './metrics.ts'
 import type { CommonConfig } from './settings.ts'
 
 export interface RunningService {
@@ -35,22 +36,20 @@ export async function startService<Config>(
   log: Logger,
 ): Promise<RunningService> {
   const stopping = new AbortController()
-  const metrics = new Registry()
+  const metrics = openMetricsRegistry()
   const closes: Close[] = []
   const checks: (() => string | null)[] = []
   let phase: 'starting' | 'running' | 'stopping' = 'starting'
   let bus: ConnectedBus | undefined
 
-  const health = await serveHealth({
-    host: common.HEALTH_HOST,
-    port: common.HEALTH_PORT,
-    metrics,
-    reasons: () => [
-      ...(phase === 'running' ? [] : [phase]),
-      ...(bus?.connected ? [] : ['not connected to the bus']),
-      ...checks.map((check) => check()).filter((reason) => reason !== null),
-    ],
-  })
+  const reasons = (): string[] => [
+    ...(phase === 'running' ? [] : [phase]),
+    ...(bus?.connected ? [] : ['not connected to the bus']),
+    ...checks.map((check) => check()).filter((reason) => reason !== null),
+  ]
+  const { ready } = openMetrics(serviceTable, metrics)
+  ready.whenRead(() => ready.set(reasons().length === 0 ? 1 : 0))
+  const health = await serveHealth({ host: common.HEALTH_HOST, port: common.HEALTH_PORT, metrics, reasons })
   closes.push(() => health.close())
   log.info({ healthPort: health.port, pid: process.pid }, 'starting')
 

@@ -9,6 +9,7 @@ import type { Param, Prepared } from './prepared.ts'
 import type { Dialect } from './session.ts'
 
 export interface Reader<DB> {
+  readonly dialect: Dialect
   /** Builds and runs queries. On a Database it only reads; inside a transaction it also writes. */
   readonly query: Kysely<DB>
   all<Params, Row>(prepared: Prepared<Params, Row>, params: Params): Promise<Row[]>
@@ -38,7 +39,6 @@ export interface TransactionOptions {
 }
 
 export interface Database<DB> extends Reader<DB> {
-  readonly dialect: Dialect
   /** Where it is, for messages; without the password. */
   readonly name: string
   /** Where its tables are: the service's own on PostgreSQL, `main` on SQLite. */
@@ -53,6 +53,11 @@ export interface Database<DB> extends Reader<DB> {
    * @throws StorageFull, StorageBusy (nothing was stored), StorageCorrupt, StorageFailed (perhaps it was), ConstraintViolated
    */
   transaction<R>(work: (transaction: Transaction<DB>) => Promise<R>, options?: TransactionOptions): Promise<R>
+  /**
+   * All that `work` reads is of one moment; nobody who writes waits for it. On SQLite one at a time, and what is read beside it is of the
+   * same moment. On a server it may run twice, if its connection turns out to be lost.
+   */
+  snapshot<R>(work: (reader: Reader<DB>) => Promise<R>): Promise<R>
   /** Waits for the transactions that have begun or queue. */
   close(): Promise<void>
 }

@@ -1,7 +1,7 @@
 /**
  * @postbus/sql — a service's own tables: Kysely over SQLite or PostgreSQL, transactions, migrations, typed failures.
  *
- *   const db = openDatabase<Tables>(location, { schema: 'service', ...databaseOptions(config) })
+ *   const db = openDatabase<Tables>(location, { schema: 'service', ...databaseOptions(config, log) })
  *   await migrate(db, migrations)
  *   await db.query.selectFrom('account').selectAll().execute()               reading: what is committed, at once
  *   await db.transaction(async (transaction) => { … transaction.query … })   writing: durable when it resolves
@@ -20,10 +20,11 @@ export {
 export { migrate, type Migration, SchemaMismatch } from './migrate.ts'
 export { type DatabaseOptions, isPostgres, openDatabase } from './open-database.ts'
 export { openPostgres, type PostgresOptions } from './postgres/database.ts'
+export { examinePostgres, type ServerReport } from './postgres/examine.ts'
 export type { Param, Prepared } from './prepared.ts'
-export { markRestored, whenRestored } from './restored.ts'
+export { type DatabasePlace, markRestored, whenRestored } from './restored.ts'
 export type { Dialect } from './session.ts'
-export { databaseOptions, databaseSettings, type DatabaseSettings } from './settings.ts'
+export { databaseLocation, databaseOptions, databaseSettings, type DatabaseSettings } from './settings.ts'
 export { openSqlite, type SqliteOptions } from './sqlite/database.ts'
 export { copyDatabase, type DatabaseReport, examineDatabase } from './sqlite/snapshot.ts'
 export { temporaryDatabase, temporaryFile } from './temporary.ts'

@@ -1,9 +1,27 @@
-/** Settings of every service that keeps tables. They concern a PostgreSQL server; a SQLite file has no use for them. */
+/** Settings of every service that keeps tables. All but the location concern a PostgreSQL server; a SQLite file has no use for them. */
 import { z } from 'zod'
 
+import { isPostgres } from './open-database.ts'
 import type { PostgresOptions } from './postgres/database.ts'
 
 const ms = z.coerce.number().int().max(3_600_000)
+
+/** @param what is kept there, as the beginning of a sentence */
+export const databaseLocation = (file: string, what: string) =>
+  z
+    .string()
+    .min(1)
+    .refine((location) => isPath(location) || isPostgresUrl(location), {
+      error: 'must be the path of a file, or postgres://user:password@host:port/database',
+    })
+    .default(file)
+    .meta({ secret: true })
+    .describe(
+      `${what}: the path of a SQLite file, or postgres://user:password@host:port/database (?sslmode=verify-full&sslrootcert=… for TLS).`,
+    )
+
+const isPath = (location: string): boolean => !/^[a-z][a-z+]*:\/\//i.test(location)
+const isPostgresUrl = (location: string): boolean => isPostgres(location) && URL.canParse(location)
 
 /** A service spreads these into its own schema. */
 export const databaseSettings = {
@@ -27,11 +45,19 @@ export const databaseSettings = {
 
 export type DatabaseSettings = z.infer<z.ZodObject<typeof databaseSettings>>
 
-export function databaseOptions(config: DatabaseSettings): Omit<PostgresOptions, 'schema'> {
+interface Log {
+  warn(fields: { err: Error }, text: string): void
+  info(text: string): void
+}
+
+export function databaseOptions(config: DatabaseSettings, log: Log): Omit<PostgresOptions, 'schema'> {
   return {
     connections: config.DATABASE_CONNECTIONS,
     busyTimeoutMs: config.DATABASE_BUSY_TIMEOUT_MS,
     connectTimeoutMs: config.DATABASE_CONNECT_TIMEOUT_MS,
     statementTimeoutMs: config.DATABASE_STATEMENT_TIMEOUT_MS,
+    waiting: (err) =>
+      log.warn({ err }, 'PostgreSQL cannot be reached; what needs it waits, and is refused for a while in the end'),
+    recovered: () => log.info('PostgreSQL answers again'),
   }
 }

@@ -1,10 +1,10 @@
 /** A connection while one transaction has it. */
 import type { Kysely } from 'kysely'
 
-import type { Transaction } from './database.ts'
+import type { Reader, Transaction } from './database.ts'
 import { queriesOver } from './kysely-dialect.ts'
 import type { Prepared } from './prepared.ts'
-import type { Executed, Session } from './session.ts'
+import type { Dialect, Executed, Session } from './session.ts'
 
 /** Work in a session that has begun: committed when it resolves, rolled back when it throws. */
 export async function completeTransaction<DB, R>(
@@ -25,6 +25,17 @@ export async function completeTransaction<DB, R>(
   }
 }
 
+/** Reading in a session that has begun, whose end cannot fail. */
+export async function completeSnapshot<DB, R>(session: Session, work: (reader: Reader<DB>) => Promise<R>): Promise<R> {
+  const reader = new SessionTransaction<DB>(session)
+  try {
+    return await work(reader)
+  } finally {
+    reader.end()
+    await session.rollback()
+  }
+}
+
 class SessionTransaction<DB> implements Transaction<DB> {
   readonly #session: Session
   #query: Kysely<DB> | undefined
@@ -34,6 +45,10 @@ class SessionTransaction<DB> implements Transaction<DB> {
 
   constructor(session: Session) {
     this.#session = session
+  }
+
+  get dialect(): Dialect {
+    return this.#session.dialect
   }
 
   /** Made when asked for: work in prepared statements does not pay for it. */

@@ -57,6 +57,30 @@ export function databaseContract(dialect: string, locate: (t: TestContext) => Pr
     assert.equal(result.numUpdatedRows, 1n)
   })
 
+  guarantee(
+    'a snapshot reads one moment while others write, and takes nothing from the next one when it fails',
+    async (t) => {
+      const db = await migrated(t)
+      const add = (id: number) => db.transaction(({ query }) => query.insertInto('item').values(item(id)).execute())
+      const ids = db.prepare<{ above: number }, { id: number }>((query, param) =>
+        query.selectFrom('item').select('id').where('id', '>', param('above')),
+      )
+      await add(1)
+      const seen = await db.snapshot(async (reader) => {
+        assert.equal(reader.dialect, db.dialect)
+        const first = await reader.all(ids, { above: 0 })
+        await add(2)
+        const streamed = await Array.fromAsync(reader.query.selectFrom('item').select('id').stream())
+        return [first, await reader.all(ids, { above: 0 }), streamed]
+      })
+      assert.deepEqual(seen, [[{ id: 1 }], [{ id: 1 }], [{ id: 1 }]])
+      const nonsense = db.snapshot(({ query }) => sql`select nonsense`.execute(query))
+      const both = [nonsense, db.snapshot((reader) => reader.all(ids, { above: 1 }))] as const
+      await assert.rejects(both[0])
+      assert.deepEqual(await both[1], [{ id: 2 }])
+    },
+  )
+
   guarantee('a transaction that throws leaves nothing behind', async (t) => {
     const db = await migrated(t)
     const failure = new Error('changed my mind')

@@ -14,14 +14,14 @@
  * The bus is not copied: custody publishes again what is open in the books or found in the spool. Mail accepted while the backup is
  * taken may be in it or not.
  */
-import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { blobFiles } from '@postbus/blobs'
 import { failedWith } from '@postbus/blobs/files'
-import { type DataLayout, databasePath, layoutOf } from '@postbus/profile'
+import { type DataLayout, databasePath, InstanceSettings, layoutOf } from '@postbus/profile'
 import { spoolFiles, withoutFreeing } from '@postbus/spool'
-import { copyDatabase } from '@postbus/sql'
+import { copyDatabase, isPostgres } from '@postbus/sql'
 
 import { bringUp, digestOf, filesBelow, type SourceFile, syncTree, dropGone } from './copy-files.ts'
 import { type BackedUpFile, type Total, writeManifest } from './manifest.ts'
@@ -50,6 +50,7 @@ export interface BackupOptions {
 /** @throws BackupImpossible, StorageFull, StorageCorrupt, and what the file system says */
 export async function takeBackup({ data, to, progress }: BackupOptions): Promise<BackupSummary> {
   const [from, backup] = [layoutOf(data), layoutOf(to)]
+  await refuseServers(from)
   const databases = await databasesIn(from)
   await emptyDirectory(to)
   for (const dir of [backup.databases, backup.spool, backup.blobs]) await mkdir(dir, { recursive: true, mode: 0o700 })
@@ -100,6 +101,20 @@ async function mailboxes(
       'message bytes came faster than they could be copied; take the backup on the same file system, or when there is less to do',
     )
   }
+}
+
+/** Half a backup looks like one. */
+async function refuseServers({ settings }: DataLayout): Promise<void> {
+  const text = await readFile(settings, 'utf8').catch((cause: unknown) => {
+    if (failedWith(cause, 'ENOENT')) return '{}'
+    throw cause
+  })
+  const values = Object.values(InstanceSettings.parse(JSON.parse(text))).flatMap((instance) => Object.entries(instance))
+  const onServers = new Set(values.flatMap(([name, value]) => (isPostgres(value) ? [name] : [])))
+  if (onServers.size === 0) return
+  throw new BackupImpossible(
+    `${[...onServers].join(', ')}: in PostgreSQL, whose own tools back it up; see "Back up" in docs/operations.md`,
+  )
 }
 
 async function databasesIn({ databases, data }: DataLayout): Promise<Set<string>> {

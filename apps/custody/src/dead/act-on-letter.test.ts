@@ -24,7 +24,7 @@ import {
   time,
 } from '../../test/samples.ts'
 import { migrations } from '../adapters/storage/migrations.ts'
-import { sqlBooks } from '../adapters/storage/sqlite-books.ts'
+import { sqlBooks } from '../adapters/storage/sql-books.ts'
 import type { Tables } from '../adapters/storage/tables.ts'
 import { onShowDead } from '../handlers/dead.ts'
 import type { Publication } from '../reconcile/task.ts'

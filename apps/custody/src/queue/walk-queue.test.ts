@@ -6,7 +6,7 @@ import { temporaryDatabase } from '@postbus/sql'
 
 import { acceptedMessage, finalOf, keyOf, queueIdOf, remoteAt, routedOf, statusOf, time } from '../../test/samples.ts'
 import { migrations } from '../adapters/storage/migrations.ts'
-import { sqlBooks } from '../adapters/storage/sqlite-books.ts'
+import { sqlBooks } from '../adapters/storage/sql-books.ts'
 import type { Tables } from '../adapters/storage/tables.ts'
 import { countSites, walkQueue } from './walk-queue.ts'
 

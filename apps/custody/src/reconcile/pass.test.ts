@@ -27,7 +27,7 @@ import {
   time,
 } from '../../test/samples.ts'
 import { migrations } from '../adapters/storage/migrations.ts'
-import { sqlBooks } from '../adapters/storage/sqlite-books.ts'
+import { sqlBooks } from '../adapters/storage/sql-books.ts'
 import type { Tables } from '../adapters/storage/tables.ts'
 import type { Overdue } from '../tracking/books.ts'
 import type { RecipientStatus } from '../tracking/order.ts'

@@ -156,6 +156,8 @@ export interface Books {
   findUnrouted(queueId: QueueId): Promise<number | null>
   /** Numbers of messages whose record is not freed, by phase, and of open recipients; for metrics. */
   count(): Promise<{ phases: Record<Exclude<Phase, 'freed'>, number>; openRecipients: number }>
+  /** Since when (ms) the oldest waits that somebody could work on; null: none does. It may be in the future: then too. */
+  oldestReady(): Promise<Record<'routing' | 'mailbox' | 'attempt', number | null>>
   /**
    * Both sides of the books, over everything in the history, as of one moment. A million recipients take some tenths of a
    * second; what was reported of `failures`, and why not, a second more per 100,000 that were not.

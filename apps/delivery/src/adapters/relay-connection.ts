@@ -4,6 +4,8 @@
  * server gives for each recipient it keeps the refusals; here all are kept. That hangs on methods of the library that are not
  * public: smtp-client.test.ts fails when an upgrade changes them.
  */
+import { TLSSocket } from 'node:tls'
+
 import SMTPConnection, { type SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection'
 
 type SendCommand = (this: SMTPConnection, line: string, logged?: string) => void
@@ -48,6 +50,12 @@ export class RelayConnection extends SMTPConnection {
     return new Promise((resolve, reject) => {
       this.login({ credentials: { user, pass: password } }, (error) => (error ? reject(error) : resolve()))
     })
+  }
+
+  /** `none` in the clear. */
+  get tlsVersion(): string {
+    const { _socket: socket } = this
+    return socket instanceof TLSSocket ? (socket.getProtocol() ?? 'unknown') : 'none'
   }
 
   /** How long the peer may say and take nothing. */

@@ -41,6 +41,9 @@ export interface SmtpClientOptions {
   /** A host whose STARTTLS failed is not asked for it again for so long. */
   tlsRetryMs: number
   now(): number
+  /** @param tls the version, or none; policy: what was asked for */
+  opened?(tls: string, policy: SessionWay['tls']): void
+  failed?(reason: 'connection' | 'tls' | 'refused'): void
 }
 
 /** How a route wants to be spoken to. */
@@ -126,7 +129,16 @@ export class SmtpClient {
   }
 
   /** @throws TlsMissing for trouble with TLS only; SessionFailed */
-  async #connect({ host, tls, auth, localAddress, name, protocol, maxMessages }: Connecting): Promise<SmtpSession> {
+  async #connect(connecting: Connecting): Promise<SmtpSession> {
+    try {
+      return await this.#begin(connecting)
+    } catch (error) {
+      this.#options.failed?.(reasonOf(error))
+      throw error
+    }
+  }
+
+  async #begin({ host, tls, auth, localAddress, name, protocol, maxMessages }: Connecting): Promise<SmtpSession> {
     const { connectTimeoutMs, greetingTimeoutMs, replyTimeoutMs, ca } = this.#options
     const socket = await dial(host, localAddress, connectTimeoutMs)
     const connection = new RelayConnection({
@@ -157,6 +169,7 @@ export class SmtpClient {
         if (!peer.offers('AUTH')) throw new SessionFailed(`${host.name} takes no credentials`, {})
         await connection.logIn(auth)
       }
+      this.#options.opened?.(connection.tlsVersion, tls)
       return new SmtpSession(connection, peer, {
         ...this.#options,
         maxMessages: maxMessages ?? this.#options.maxMessages,
@@ -195,6 +208,11 @@ export class SmtpClient {
     if (rest.length > 0) this.#waiting.set(key, rest)
     else this.#waiting.delete(key)
   }
+}
+
+function reasonOf(error: unknown): 'connection' | 'tls' | 'refused' {
+  if (error instanceof TlsMissing) return 'tls'
+  return error instanceof SessionFailed && error.reply !== undefined ? 'refused' : 'connection'
 }
 
 /** Sessions with the same key are alike for whoever sends over them. */

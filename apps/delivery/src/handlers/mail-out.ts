@@ -26,7 +26,7 @@ export interface MailOutPorts {
   publish: Bus['publish']
   /** A release that was cut short leaves its copy in MAIL_HOLD. */
   clearHold(task: MailOut): Promise<void>
-  counted(outcome: Outcome): void
+  counted(task: MailOut, outcome: Outcome): void
 }
 
 export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
@@ -77,7 +77,7 @@ export function onMailOut(ports: MailOutPorts): Handler<typeof MailOut.schema> {
       ? { ...known, incarnation: Math.max(known.incarnation, incarnation) }
       : { queueId, n, attempt, incarnation, outcome }
     await onTheBus(() => Promise.all([ports.writeStatuses([statusOf(task, entry)]), publishNext(ports, task, entry)]))
-    if (!answered) ports.counted(outcome)
+    if (!answered) ports.counted(task, outcome)
     const { kind, ...facts } = outcome
     return {
       disposition: { kind: 'done' },

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { connectionMetrics, listenTcp } from '@postbus/listener'
 import { testCertificate } from '@postbus/testkit'
 import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import { AccountSessions } from '../../src/adapters/account-sessions.ts'
 import { MailboxWatch } from '../../src/adapters/mailbox-watch.ts'
@@ -72,7 +72,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}): 
     ...counted,
   })
   const shared = {
-    ...{ host: '127.0.0.1', port: 0, tls, log, metrics: connectionMetrics(metrics, 'imap') },
+    ...{ host: '127.0.0.1', port: 0, tls, log, metrics: connectionMetrics(metrics) },
     refusal: () => '* BYE [UNAVAILABLE] Too many connections, try again later\r\n',
   }
   const listeners = await Promise.all([

@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test'
 
 import { localBlobs } from '@postbus/blobs'
 import { pino } from 'pino'
-import { Registry } from 'prom-client'
+import { Registry } from '@postbus/metrics'
 
 import type { MailStorage } from '../mailbox/storage.ts'
 import { mailstoreMetrics } from '../metrics.ts'
@@ -30,8 +30,9 @@ function ports(t: TestContext, storage: Partial<MailStorage>) {
     return key
   }
   const kept = async () => (await Array.fromAsync(blobs.list(''))).map(({ key }) => key).sort()
-  const metrics = mailstoreMetrics(new Registry())
-  return { ports: { storage: full, blobs, log: pino({ level: 'silent' }), metrics }, put, kept }
+  const registry = new Registry()
+  const metrics = mailstoreMetrics(registry)
+  return { registry, ports: { storage: full, blobs, log: pino({ level: 'silent' }), metrics }, put, kept }
 }
 
 const ages = {
@@ -105,12 +106,12 @@ test('indexing goes on until there is no more', async (t) => {
     { texts: 5, unreadable: 1, more: true },
     { texts: 3, unreadable: 0, more: false },
   ]
-  const { ports: all } = ports(t, { index: async () => steps.shift() ?? assert.fail('nothing more to do') })
+  const { ports: all, registry } = ports(t, { index: async () => steps.shift() ?? assert.fail('nothing more to do') })
   await index(all, 1, never)
   assert.equal(steps.length, 0)
-  const { values } = await all.metrics.indexedTexts.get()
+  const { values = [] } = (await registry.getSingleMetric('mail_mailstore_indexed_texts_total')?.get()) ?? {}
   assert.deepEqual(
-    values.map(({ labels, value }) => [labels.outcome, value]),
+    values.map(({ labels, value }) => [labels['outcome'], value]),
     [
       ['read', 7],
       ['unreadable', 1],

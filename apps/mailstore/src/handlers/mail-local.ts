@@ -4,7 +4,14 @@
  * Safe to run twice on one task: the delivery key is looked at before the spool is opened and again in the transaction that
  * writes it; what was done is reported again, in the same words.
  */
-import { BusFull, BusUnavailable, DependencyUnavailable, type Handler, type StatusWriter } from '@postbus/bus'
+import {
+  BusFull,
+  BusUnavailable,
+  currentTrace,
+  DependencyUnavailable,
+  type Handler,
+  type StatusWriter,
+} from '@postbus/bus'
 import type { MailLocal, Status } from '@postbus/contracts'
 import { CorruptRecord, NoSuchRecord } from '@postbus/spool'
 
@@ -17,7 +24,7 @@ const TRIES_WITHOUT_RECORD = 10
 
 interface Outside {
   statuses: StatusWriter
-  metrics: Pick<MailstoreMetrics, 'deliveries'>
+  metrics: Pick<MailstoreMetrics, 'deliveries' | 'timeToInbox'>
 }
 
 export function onMailLocal(ports: DeliverPorts, { statuses, metrics }: Outside): Handler<typeof MailLocal.schema> {
@@ -32,6 +39,10 @@ export function onMailLocal(ports: DeliverPorts, { statuses, metrics }: Outside)
         return { kind: 'reject', reason: 'there is no spool record' }
       }
       throw asDependency(error)
+    }
+    if (outcome.kind === 'delivered' && !outcome.repeat) {
+      const seconds = Math.max(0, ports.now() - Date.parse(task.acceptedAt)) / 1000
+      metrics.timeToInbox.observe(seconds, currentTrace()?.traceId)
     }
     // The mailbox is durable by now. Before the task is acknowledged: after it, losing the status leaves the recipient open.
     await statuses.write([statusOf(task, outcome, ports.now())])

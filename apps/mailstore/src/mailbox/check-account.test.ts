@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test'
 import { localBlobs } from '@postbus/blobs'
 import { AccountId } from '@postbus/contracts'
 
-import { openSqliteStorage } from '../adapters/storage/sqlite-storage.ts'
+import { openStorage } from '../adapters/storage/open-storage.ts'
 import { checkPorts } from '../adapters/check-ports.ts'
 import { checkAccount, type CheckRow } from './check-account.ts'
 import { parseFlags } from './flags.ts'
@@ -29,7 +29,7 @@ async function damaged(t: TestContext, sql: string) {
   t.after(() => rmSync(dir, { recursive: true, force: true }))
   const blobs = localBlobs(join(dir, 'blobs'))
   const path = join(dir, 'mailstore.sqlite')
-  const storage = await openSqliteStorage({ path, blobs: join(dir, 'blobs'), readThreads: 1 })
+  const storage = await openStorage({ database: path, blobs: join(dir, 'blobs'), readThreads: 1 })
   t.after(() => storage.close())
   await storage.write('prepareAccount', { account })
   await blobs.put('content/xx/large', once(TEXT))

@@ -82,7 +82,7 @@ export class SmtpChannel extends SMTPConnection {
       .join('')
     if (this._parser && this._parser.pending) this.#gather(this._socket)
     this._socket.write(text)
-    this._server.metrics.replies.inc({ code })
+    this._server.metrics.replies.inc({ code: String(code) })
     if (code === 421) this.close()
   }
 

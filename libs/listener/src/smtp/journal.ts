@@ -21,11 +21,20 @@ export class Journal {
 
   authentication({ mechanism, username }: LoginFacts, refusal: SmtpError | null): void {
     const outcome = refusal === null ? 'accepted' : refusal.code === 535 ? 'refused' : 'failed'
-    this.#server.metrics.auth.inc({ mechanism, outcome })
+    this.#server.metrics.auth?.inc({ mechanism, outcome })
     this.#info('authentication', { mechanism, username, outcome, ...refusalFacts(refusal) })
   }
 
+  senderAccepted(): void {
+    this.#server.metrics.senders.inc({ outcome: 'accepted' })
+  }
+
+  recipientAccepted(): void {
+    this.#server.metrics.recipients.inc({ outcome: 'accepted' })
+  }
+
   recipientRefused(argument: string, transaction: Transaction | null, refusal: SmtpError): void {
+    this.#server.metrics.recipients.inc({ outcome: refusal.permanent ? 'refused' : 'deferred' })
     const reversePath = transaction?.mail.reversePath
     this.#info('recipient refused', {
       forwardPath: argument.replace(/^to:\s*/i, ''),
@@ -35,15 +44,16 @@ export class Journal {
   }
 
   senderRefused(argument: string, refusal: SmtpError): void {
+    this.#server.metrics.senders.inc({ outcome: refusal.permanent ? 'refused' : 'deferred' })
     this.#info('sender refused', { reversePath: argument.replace(/^from:\s*/i, ''), ...refusalFacts(refusal) })
   }
 
   /** The end of DATA was answered. */
   answered(transaction: Transaction, since: number, queueId: string | null, refusal: SmtpError | null): void {
-    const { messages, octets, acceptSeconds } = this.#server.metrics
+    const { messages, bytes, acceptSeconds } = this.#server.metrics
     messages.inc({ outcome: refusal === null ? 'accepted' : refusal.permanent ? 'refused' : 'deferred' })
     acceptSeconds.observe((performance.now() - since) / 1000)
-    if (refusal === null) octets.inc(transaction.octets)
+    if (refusal === null) bytes.inc(transaction.octets)
     this.#info(refusal === null ? 'message accepted' : 'message refused', {
       queueId: queueId ?? undefined,
       ...transactionFacts(transaction),

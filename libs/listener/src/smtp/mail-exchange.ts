@@ -62,6 +62,7 @@ export class MailExchange {
     const mail = readMail(argument, { maxMessageOctets: server.rules.maxMessageOctets, authOffered })
     const begin = (): void => {
       this.#transaction = new Transaction(mail)
+      journal.senderAccepted()
       speaker.reply(250, '2.1.0', 'Ok')
     }
     const refused = (error: unknown): void => {
@@ -79,6 +80,7 @@ export class MailExchange {
     this.#unanswered.add(this.#judge(argument, transaction), (result) => {
       if (result.status === 'fulfilled') {
         transaction?.add(result.value)
+        journal.recipientAccepted()
         return speaker.reply(250, '2.1.5', 'Ok')
       }
       const refusal = speaker.refusal(result.reason)

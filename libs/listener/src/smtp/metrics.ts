@@ -1,40 +1,45 @@
 /** What the SMTP listeners of one service count besides connections. */
-import { Counter, Histogram, type Registry } from 'prom-client'
+import { counter, histogram, type MetricsRegistry, openMetrics, type Opened, SECONDS, seen } from '@postbus/metrics'
 
-import { type ConnectionMetrics, connectionMetrics } from '../metrics.ts'
+import { connectionTable } from '../metrics.ts'
 
-export interface SmtpMetrics extends ConnectionMetrics {
-  /** verb: the commands of RFC 5321, STARTTLS, AUTH, other */
-  commands: Counter<'verb'>
-  replies: Counter<'code'>
-  /** mechanism: PLAIN, LOGIN; outcome: accepted, refused, failed */
-  auth: Counter<'mechanism' | 'outcome'>
-  /** outcome: accepted, refused, deferred, aborted */
-  messages: Counter<'outcome'>
-  octets: Counter
-  /** From the end of DATA to its reply. */
-  acceptSeconds: Histogram
+export const smtpTable = {
+  ...connectionTable,
+  commands: counter('mail_smtp_commands_total', 'SMTP commands.', {
+    verb: seen('the commands of RFC 5321, STARTTLS, AUTH; other'),
+  }),
+  replies: counter('mail_smtp_replies_total', 'SMTP replies; the first digit of the code is its class.', {
+    code: seen('three digits — RFC 5321 §4.2'),
+  }),
+  senders: counter('mail_smtp_senders_total', 'Transactions by the answer to MAIL.', {
+    outcome: ['accepted', 'refused', 'deferred'],
+  }),
+  recipients: counter('mail_smtp_recipients_total', 'Recipients by the answer to RCPT.', {
+    outcome: ['accepted', 'refused', 'deferred'],
+  }),
+  messages: counter('mail_smtp_messages_total', 'Messages at the end of DATA by the answer; aborted: there was none.', {
+    outcome: ['accepted', 'refused', 'deferred', 'aborted'],
+  }),
+  bytes: counter('mail_smtp_accepted_bytes_total', 'Octets of accepted messages.'),
+  acceptSeconds: histogram('mail_smtp_accept_seconds', 'From the end of DATA to its reply.', SECONDS),
 }
 
-const ACCEPT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-
-/** @param app the service's name: `mail_<app>_…` */
-export function smtpMetrics(registry: Registry, app: string): SmtpMetrics {
-  const registers = [registry]
-  const counter = <Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> =>
-    new Counter({ name: `mail_${app}_${name}`, help, labelNames, registers })
-  return {
-    ...connectionMetrics(registry, app),
-    commands: counter('commands_total', 'SMTP commands by verb', ['verb']),
-    replies: counter('replies_total', 'SMTP replies by code', ['code']),
-    auth: counter('auth_total', 'Authentication attempts', ['mechanism', 'outcome']),
-    messages: counter('messages_total', 'Messages at the end of DATA by answer', ['outcome']),
-    octets: counter('message_octets_total', 'Octets of accepted messages', []),
-    acceptSeconds: new Histogram({
-      name: `mail_${app}_accept_seconds`,
-      help: 'From the end of DATA to its reply',
-      buckets: ACCEPT_BUCKETS,
-      registers,
-    }),
-  }
+/** Of a listener that takes logins. */
+export const authTable = {
+  auth: counter(
+    'mail_smtp_auth_total',
+    'Logins by the answer; failed: the directory could not be asked, or the client gave up.',
+    {
+      mechanism: seen('PLAIN, LOGIN, SCRAM-SHA-1, SCRAM-SHA-256, XOAUTH2, OAUTHBEARER, and the -PLUS forms'),
+      outcome: seen<'accepted' | 'refused' | 'failed'>('accepted, refused, failed'),
+    },
+  ),
 }
+
+export type SmtpMetrics = Opened<typeof smtpTable> & Partial<Opened<typeof authTable>>
+
+export const smtpMetrics = (registry: MetricsRegistry): SmtpMetrics => openMetrics(smtpTable, registry)
+
+/** With logins. */
+export const submissionMetrics = (registry: MetricsRegistry): SmtpMetrics =>
+  openMetrics({ ...smtpTable, ...authTable }, registry)

@@ -10,6 +10,7 @@ import { databaseContract, item, migrations, type Tables } from '../../test/data
 import {
   ConstraintViolated,
   type Database,
+  examinePostgres,
   migrate,
   openPostgres,
   type PostgresOptions,
@@ -17,6 +18,7 @@ import {
   StorageCorrupt,
   StorageFailed,
   StorageFull,
+  whenRestored,
 } from '../index.ts'
 
 databaseContract('PostgreSQL', async (t) => (await startPostgres(t)).url)
@@ -295,6 +297,32 @@ test('a migration keeps transactions that name what they need from nothing', asy
   }
   assert.deepEqual(await migrate(db, [...migrations, step]), ['0002-long'])
   assert.equal(await count(db), 1)
+})
+
+test('what is to be done after a restore is done once, where the mark is', async (t) => {
+  const { server } = await migrated(t)
+  const place = { location: server.url, schema: 'things' }
+  let times = 0
+  const look = () => whenRestored(place, async () => void times++)
+  await look()
+  assert.equal(times, 0)
+  await server.administer('create table things.restored ()')
+  await assert.rejects(
+    whenRestored(place, () => Promise.reject(new Error('not yet'))),
+    /not yet/,
+  )
+  await server.administer('alter table things.restored owner to ' + new URL(server.url).username)
+  await look()
+  await look()
+  assert.equal(times, 1)
+})
+
+test('a server is examined: its version, its tables, whether it keeps what it confirms', async (t) => {
+  const { server } = await migrated(t)
+  const { version, ...report } = await examinePostgres(server.url, 'things')
+  assert.match(version, /^\d+(\.\d+)?$/)
+  assert.deepEqual(report, { steps: ['0001-item'], unsafe: ['fsync'], isStandby: false })
+  assert.equal((await examinePostgres(server.url, 'others')).steps, null)
 })
 
 /** Passes on what it gets, until a client says a word: that still goes to the server, and then the connection is cut. */

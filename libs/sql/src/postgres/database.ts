@@ -6,13 +6,13 @@
  */
 import type { Kysely } from 'kysely'
 
-import type { Database, Transaction, TransactionOptions } from '../database.ts'
+import type { Database, Reader, Transaction, TransactionOptions } from '../database.ts'
 import { StorageBusy } from '../errors.ts'
 import { queriesOver } from '../kysely-dialect.ts'
 import { Nesting } from '../nesting.ts'
 import { prepare, type Prepared } from '../prepared.ts'
 import type { Executed, Executor } from '../session.ts'
-import { completeTransaction } from '../transaction.ts'
+import { completeSnapshot, completeTransaction } from '../transaction.ts'
 import { takeTurns } from '../turns.ts'
 import { Connections, placeOf } from './connections.ts'
 import { PostgresSession } from './session.ts'
@@ -129,6 +129,20 @@ class PostgresDatabase<DB> implements Database<DB>, Executor {
       }
     } finally {
       done()
+    }
+  }
+
+  async snapshot<R>(work: (reader: Reader<DB>) => Promise<R>): Promise<R> {
+    for (let isRetry = false; ; isRetry = true) {
+      const session = await this.#session(this.#readers)
+      try {
+        await session.beginReading()
+        return await completeSnapshot(session, work)
+      } catch (error) {
+        if (isRetry || !session.isLost) throw error
+      } finally {
+        session.release()
+      }
     }
   }
 

@@ -8,12 +8,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Kysely } from 'kysely'
 
-import type { Database, Transaction } from '../database.ts'
+import type { Database, Reader, Transaction } from '../database.ts'
 import { StorageBusy } from '../errors.ts'
 import { queriesOver } from '../kysely-dialect.ts'
 import { Nesting } from '../nesting.ts'
 import { prepare, type Prepared } from '../prepared.ts'
-import { completeTransaction } from '../transaction.ts'
+import { completeSnapshot, completeTransaction } from '../transaction.ts'
 import { takeTurn } from '../turns.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 
@@ -47,6 +47,7 @@ class SqliteDatabase<DB> implements Database<DB> {
   readonly #writer: Connection | null
   readonly #busyTimeoutMs: number
   readonly #nesting: Nesting
+  #lastSnapshot: Promise<void> = Promise.resolve()
   #closed = false
 
   constructor(path: string, options: SqliteOptions) {
@@ -83,6 +84,19 @@ class SqliteDatabase<DB> implements Database<DB> {
       return await this.#nesting.run(() => completeTransaction(writer, work))
     } finally {
       done()
+    }
+  }
+
+  async snapshot<R>(work: (reader: Reader<DB>) => Promise<R>): Promise<R> {
+    const before = this.#lastSnapshot
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#lastSnapshot = promise
+    await before
+    try {
+      this.#reader.exec('BEGIN')
+      return await completeSnapshot(this.#reader, work)
+    } finally {
+      resolve()
     }
   }
 

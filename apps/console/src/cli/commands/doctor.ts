@@ -6,7 +6,7 @@ import type { Bus } from '@postbus/bus'
 import { countQueue, listDomains, listSigningKeys } from '@postbus/contracts'
 import type { Dns } from '@postbus/dns'
 import { type DataLayout, holderOf, InstanceSettings, layoutOf } from '@postbus/profile'
-import { examineDatabase } from '@postbus/sql'
+import { examineDatabase, examinePostgres, isPostgres } from '@postbus/sql'
 
 import { addressesOf, domainState, nameState, resolverState } from '../../adapters/dns-state.ts'
 import {
@@ -23,7 +23,7 @@ import { spoolState } from '../../adapters/spool-state.ts'
 import { judgeBus } from '../../doctor/bus.ts'
 import { judgeCertificate } from '../../doctor/certificates.ts'
 import { judgeClock } from '../../doctor/clock.ts'
-import { judgeDatabase } from '../../doctor/databases.ts'
+import { judgeDatabase, judgeServer } from '../../doctor/databases.ts'
 import { judgeDisk } from '../../doctor/disk.ts'
 import { judgeDomain, judgeName, judgeResolver } from '../../doctor/domains.ts'
 import { type Check, examine } from '../../doctor/examine.ts'
@@ -73,6 +73,7 @@ export const doctorCommand: LocalCommand = {
         ...(offline !== undefined && machine ? [stopped(machine.layout)] : []),
         ...(bus ? busChecks(bus) : []),
         ...(machine ? machineChecks(machine, offline === undefined) : []),
+        ...servers(machine?.settings ?? {}, env),
         clock(bus, machine?.layout ?? null),
         ...(options['no-network'] === true
           ? []
@@ -170,16 +171,49 @@ function machineChecks({ layout, settings }: Machine, running: boolean): Check[]
     ...certificates({ layout, settings }),
     { name: 'disk', look: async () => judgeDisk(await diskOf(layout.data)) },
     { name: 'spool', slow: true, look: async () => judgeSpool(await spoolState(layout.spool), Date.now()) },
-    { name: 'databases', slow: true, look: () => databases(layout) },
+    { name: 'databases', slow: true, look: () => databases(layout, settings) },
   ]
 }
 
-async function databases(layout: DataLayout): Promise<Finding[]> {
-  const names = (await readdir(layout.databases)).filter((name) => name.endsWith('.sqlite'))
+async function databases(layout: DataLayout, settings: InstanceSettings): Promise<Finding[]> {
+  const isElsewhere = serverLocations(settings, {}).size > 0
+  const files = await readdir(layout.databases).catch((cause: unknown) => {
+    if (isElsewhere) return []
+    throw cause
+  })
+  const names = files.filter((name) => name.endsWith('.sqlite'))
+  if (names.length === 0 && isElsewhere) return []
   if (names.length === 0) return [error('databases', 'there are none', 'is this the data directory? restore a backup')]
   return names.map((name) =>
     judgeDatabase(name.slice(0, -'.sqlite'.length), examineDatabase(join(layout.databases, name))),
   )
+}
+
+/** A service's setting, and with it the name of its schema. */
+const DATABASE = /^([A-Z]+)_DATABASE$/
+
+/** By service; what runs says where its tables are, or else the environment does. */
+function serverLocations(settings: InstanceSettings, env: NodeJS.ProcessEnv): Map<string, string> {
+  const locations = new Map<string, string>()
+  for (const values of [env, ...Object.values(settings)]) {
+    for (const [name, location] of Object.entries(values)) {
+      const service = DATABASE.exec(name)?.[1]?.toLowerCase()
+      if (service !== undefined && location !== undefined && isPostgres(location)) locations.set(service, location)
+    }
+  }
+  return locations
+}
+
+function servers(settings: InstanceSettings, env: NodeJS.ProcessEnv): Check[] {
+  return [...serverLocations(settings, env)].map(([service, location]) => ({
+    name: `database ${service}`,
+    async look() {
+      const report = await examinePostgres(location, service).catch((cause: unknown) => ({
+        unreachable: cause instanceof Error ? cause.message : String(cause),
+      }))
+      return [judgeServer(service, report)]
+    },
+  }))
 }
 
 /** Names of settings that are ports for others. */

@@ -18,7 +18,7 @@ import {
 } from '../../../test/samples.ts'
 import { balanceOf, isBalanced } from '../../balance/balance.ts'
 import { migrations } from './migrations.ts'
-import { sqlBooks } from './sqlite-books.ts'
+import { sqlBooks } from './sql-books.ts'
 import type { Tables } from './tables.ts'
 
 const times = { overdueMs: 0, gatherMs: 0, delayMs: 0, historyKept: 2, now: () => Date.parse(time(40)) }

@@ -6,7 +6,7 @@ import { migrate, openSqlite, temporaryFile } from '@postbus/sql'
 
 import { acceptedMessage, finalOf, keyOf, queueIdOf, remote, routedOf, statusOf, time } from '../../../test/samples.ts'
 import { migrations } from './migrations.ts'
-import { sqlBooks } from './sqlite-books.ts'
+import { sqlBooks } from './sql-books.ts'
 import type { Tables } from './tables.ts'
 
 /** What a test writes in the books of step 2. */

@@ -5,7 +5,8 @@ import { hashOfAddress, hashOfMessageId, hourOf } from './hashes.ts'
 
 /**
  * `phase`: 0 open, 1 report due, 2 settled, 3 buried, 4 freed. Times are milliseconds. Every index serves one paged
- * question and holds only the rows that question is about, so that history costs nothing.
+ * question and holds only the rows that question is about, so that history costs nothing. Where SQLite's indexes end in the primary key
+ * by themselves, PostgreSQL's say so.
  */
 export const migrations: readonly Migration[] = [
   {
@@ -71,6 +72,67 @@ export const migrations: readonly Migration[] = [
       create index tombstone_waiting on tombstone (queue_id) where freed_at is null;
       create index tombstone_age on tombstone (buried_at) where freed_at is not null;
     `,
+    postgres: `
+      create table leadership (
+        id integer primary key check (id = 1),
+        epoch bigint not null,
+        lease_revision bigint not null
+      );
+      insert into leadership values (1, 0, 0);
+
+      create table message (
+        queue_id text collate "C" primary key,
+        phase integer not null,
+        incarnation bigint not null,
+        originals integer,
+        entry text collate "C",
+        seen_at bigint not null,
+        unrouted_due_at bigint,
+        freed_at bigint
+      );
+      create index message_by_phase on message (phase, queue_id) where phase < 4;
+      create index message_unrouted on message (unrouted_due_at) where unrouted_due_at is not null;
+      create index message_freed on message (freed_at) where freed_at is not null;
+
+      create table original (
+        queue_id text collate "C" not null,
+        original integer not null,
+        recipient text collate "C",
+        routed integer not null,
+        primary key (queue_id, original)
+      );
+
+      create table routed_page (
+        queue_id text collate "C" not null,
+        original integer not null,
+        incarnation bigint not null,
+        page integer not null,
+        primary key (queue_id, original, incarnation, page)
+      );
+
+      create table recipient (
+        queue_id text collate "C" not null,
+        n text collate "C" not null,
+        original integer,
+        listing text collate "C",
+        status text collate "C",
+        first_attempt_at text collate "C",
+        state text collate "C" not null,
+        open integer not null,
+        due_at bigint,
+        primary key (queue_id, n)
+      );
+      create index recipient_open on recipient (queue_id, n) where open = 1;
+      create index recipient_due on recipient (due_at) where due_at is not null;
+
+      create table tombstone (
+        queue_id text collate "C" primary key,
+        buried_at bigint not null,
+        freed_at bigint
+      );
+      create index tombstone_waiting on tombstone (queue_id) where freed_at is null;
+      create index tombstone_age on tombstone (buried_at) where freed_at is not null;
+    `,
   },
   {
     name: '0002-reports',
@@ -89,6 +151,22 @@ export const migrations: readonly Migration[] = [
         due_at integer not null,
         done_at integer
       ) strict, without rowid;
+      create index report_about on report (about);
+      create index report_waits on report (due_at) where done_at is null;
+    `,
+    postgres: `
+      alter table recipient add column report text collate "C";
+      alter table recipient add column delay_report text collate "C";
+      alter table recipient add column report_due_at bigint;
+      create index recipient_report_due on recipient (report_due_at) where report_due_at is not null;
+
+      create table report (
+        queue_id text collate "C" primary key,
+        about text collate "C" not null,
+        plan text collate "C" not null,
+        due_at bigint not null,
+        done_at bigint
+      );
       create index report_about on report (about);
       create index report_waits on report (due_at) where done_at is null;
     `,
@@ -160,6 +238,54 @@ export const migrations: readonly Migration[] = [
         create index original_report_due on original (report_due_at) where report_due_at is not null;
       `)
     },
+    postgres: `
+      alter table recipient add column site text collate "C";
+      alter table recipient add column accepted_at bigint;
+      alter table recipient add column next_attempt_at bigint;
+      alter table recipient add column merged_into text collate "C";
+      alter table message add column merges integer not null default 0;
+      alter table message add column unread integer not null default 0;
+      alter table message add column accepted_hour bigint;
+      alter table message add column message_id_hash bigint;
+      alter table message add column sender_hash bigint;
+      alter table original add column accepted_hour bigint;
+      alter table original add column address_hash bigint;
+      alter table original add column report text collate "C";
+      alter table original add column report_due_at bigint;
+
+      create table history (
+        queue_id text collate "C" not null,
+        n text collate "C" not null,
+        ended integer not null,
+        incarnation bigint not null,
+        attempt bigint not null,
+        rank integer not null,
+        at text collate "C" not null,
+        status text collate "C" not null,
+        primary key (queue_id, n, ended, incarnation, attempt, rank)
+      );
+
+      create table later_report (
+        queue_id text collate "C" not null,
+        n text collate "C" not null,
+        report text collate "C" not null,
+        at text collate "C" not null,
+        note text collate "C" not null,
+        primary key (queue_id, n, report)
+      );
+
+      create index recipient_queue on recipient (accepted_at, queue_id, n) where accepted_at is not null;
+      create index recipient_queue_by_site on recipient (site, accepted_at, queue_id, n, state, next_attempt_at)
+        where accepted_at is not null;
+      create index recipient_set_aside on recipient (accepted_at, queue_id, n)
+        where accepted_at is not null and state in ('held', 'dead');
+      create index recipient_copies on recipient (queue_id, merged_into) where merged_into is not null;
+      create index message_unread on message (queue_id) where unread = 1;
+      create index message_by_id on message (accepted_hour, message_id_hash, queue_id) where message_id_hash is not null;
+      create index message_by_sender on message (accepted_hour, sender_hash, queue_id) where sender_hash is not null;
+      create index original_by_address on original (accepted_hour, address_hash, queue_id) where accepted_hour is not null;
+      create index original_report_due on original (report_due_at) where report_due_at is not null;
+    `,
   },
   {
     name: '0004-streams',
@@ -169,6 +295,13 @@ export const migrations: readonly Migration[] = [
         created_at text not null,
         last_sequence integer not null
       ) strict, without rowid;
+    `,
+    postgres: `
+      create table stream (
+        name text collate "C" primary key,
+        created_at text collate "C" not null,
+        last_sequence bigint not null
+      );
     `,
   },
   {
@@ -185,6 +318,13 @@ export const migrations: readonly Migration[] = [
           select count(*) from recipient where recipient.queue_id = message.queue_id and merged_into is not null
         )
         where merges > 0;
+      create index message_balance on message (originals, merges, unrouted_due_at);
+      create index original_balance on original (named, routed);
+      create index recipient_balance on recipient (state, original, merged_into)
+        where original is not null and merged_into is null;
+    `,
+    postgres: `
+      alter table original add column named integer not null default 0;
       create index message_balance on message (originals, merges, unrouted_due_at);
       create index original_balance on original (named, routed);
       create index recipient_balance on recipient (state, original, merged_into)

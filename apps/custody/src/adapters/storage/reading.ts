@@ -83,6 +83,29 @@ export function readingBooks(db: Database<Tables>): Omit<Books, 'lead' | 'close'
       }
       return { phases, openRecipients: open.count }
     },
+    async oldestReady() {
+      const unrouted = await db.query
+        .selectFrom('message')
+        .select((select) => select.fn.min('seen_at').as('since'))
+        .where('unrouted_due_at', 'is not', null)
+        .executeTakeFirstOrThrow()
+      const local = await db.query
+        .selectFrom('recipient')
+        .innerJoin('message', 'message.queue_id', 'recipient.queue_id')
+        .select((select) => select.fn.min('message.seen_at').as('since'))
+        .where('recipient.open', '=', sql.lit(1))
+        .where('recipient.state', '=', 'routed')
+        .where('recipient.site', 'is', null)
+        .where('recipient.merged_into', 'is', null)
+        .executeTakeFirstOrThrow()
+      const remote = await db.query
+        .selectFrom('recipient')
+        .select((select) => select.fn.min(select.fn.coalesce('next_attempt_at', 'accepted_at')).as('since'))
+        .where('accepted_at', 'is not', null)
+        .where('state', 'in', ['routed', 'deferred'])
+        .executeTakeFirstOrThrow()
+      return { routing: unrouted.since, mailbox: local.since, attempt: remote.since }
+    },
   }
 }
 

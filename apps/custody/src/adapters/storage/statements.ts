@@ -13,7 +13,14 @@ type OfRecipient = { queueId: string; n: string }
 
 export function statements(db: Database<Tables>) {
   return {
-    epoch: db.prepare((query) => query.selectFrom('leadership').select('epoch')),
+    /**
+     * Locked until the commit: a leader that takes over waits for it, and whoever asks after that leader's commit is superseded. SQLite
+     * has one transaction at a time.
+     */
+    epoch: db.prepare((query) => {
+      const epoch = query.selectFrom('leadership').select('epoch')
+      return db.dialect === 'postgres' ? epoch.forUpdate() : epoch
+    }),
     message: db.prepare((query, param: Param<OfMessage>) =>
       query.selectFrom('message').selectAll().where('queue_id', '=', param('queueId')),
     ),
@@ -140,10 +147,13 @@ export function statements(db: Database<Tables>) {
             accepted_at: row.ref('excluded.accepted_at'),
             next_attempt_at: row.ref('excluded.next_attempt_at'),
             merged_into: row.ref('excluded.merged_into'),
-            // The earlier time stands while there is something to tell. Of null and another value, min gives null.
-            report_due_at: sql<
-              number | null
-            >`min(coalesce(${row.ref('recipient.report_due_at')}, ${row.ref('excluded.report_due_at')}), ${row.ref('excluded.report_due_at')})`,
+            // The earlier time stands while there is something to tell.
+            report_due_at: row
+              .case()
+              .when('excluded.report_due_at', '>', row.ref('recipient.report_due_at'))
+              .then(row.ref('recipient.report_due_at'))
+              .else(row.ref('excluded.report_due_at'))
+              .end(),
           })),
         ),
     ),

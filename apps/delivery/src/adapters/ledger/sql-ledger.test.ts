@@ -1,10 +1,16 @@
-import { temporaryFile, openSqlite } from '@postbus/sql'
+import type { TestContext } from 'node:test'
+
+import { openDatabase, temporaryFile } from '@postbus/sql'
+import { startPostgres } from '@postbus/testkit'
 
 import { ledgerContract } from '../../../test/ledger.contract.ts'
 import { sqlLedger, type Tables } from './sql-ledger.ts'
 
-ledgerContract('SQLite', async (t) => {
-  const ledger = await sqlLedger(openSqlite<Tables>(temporaryFile(t)))
+const ledgerAt = async (t: TestContext, location: string) => {
+  const ledger = await sqlLedger(openDatabase<Tables>(location, { schema: 'delivery' }))
   t.after(() => ledger.close())
   return ledger
-})
+}
+
+ledgerContract('SQLite', async (t) => ledgerAt(t, temporaryFile(t)))
+ledgerContract('PostgreSQL', async (t) => ledgerAt(t, (await startPostgres(t)).url))

@@ -43,6 +43,19 @@ const migrations: Migration[] = [
       ) strict, without rowid;
       create index attempt_at on attempt (at);
     `,
+    postgres: `
+      create table attempt (
+        queue_id text collate "C" not null,
+        n text collate "C" not null,
+        attempt bigint not null,
+        incarnation bigint not null,
+        outcome text collate "C" not null,
+        ended integer not null,
+        at text collate "C" not null,
+        primary key (queue_id, n)
+      );
+      create index attempt_at on attempt (at);
+    `,
   },
 ]
 
@@ -84,7 +97,9 @@ export async function sqlLedger(db: Database<Tables>): Promise<Ledger> {
   )
   const commits = gather<LedgerEntry, undefined>(
     async (entries) => {
-      await db.transaction((transaction) => transaction.runEach(put, entries.map(rowOf)))
+      // Each statement says itself which entry gives way, so replicas need no turns; in one order they do not cross either.
+      const rows = entries.map(rowOf).sort(byKey)
+      await db.transaction((transaction) => transaction.runEach(put, rows), { locks: [] })
       return entries.map(() => undefined)
     },
     { maxItems: MAX_ENTRIES_PER_COMMIT, maxWaiting: MAX_WAITING },
@@ -96,25 +111,38 @@ export async function sqlLedger(db: Database<Tables>): Promise<Ledger> {
     },
     commit: (entry) => commits.add(entry).catch(asUnavailable),
     async prune(before, limit) {
-      return db.transaction(async ({ query }) => {
-        const old = query
-          .selectFrom('attempt')
-          .select(['queue_id', 'n'])
-          .where('at', '<', before.toISOString())
-          .orderBy('at')
-          .limit(limit)
-        const { numDeletedRows } = await query
-          .deleteFrom('attempt')
-          .where(({ eb, refTuple }) => eb(refTuple('queue_id', 'n'), 'in', old.$asTuple('queue_id', 'n')))
-          .executeTakeFirst()
-        return Number(numDeletedRows)
-      })
+      const time = before.toISOString()
+      return db.transaction(
+        async ({ query }) => {
+          const old = query
+            .selectFrom('attempt')
+            .select(['queue_id', 'n'])
+            .where('at', '<', time)
+            .orderBy('at')
+            .limit(limit)
+          const { numDeletedRows } = await query
+            .deleteFrom('attempt')
+            .where(({ eb, refTuple }) => eb(refTuple('queue_id', 'n'), 'in', old.$asTuple('queue_id', 'n')))
+            // Asked of the row itself: another replica may have written it anew meanwhile.
+            .where('at', '<', time)
+            .executeTakeFirst()
+          return Number(numDeletedRows)
+        },
+        { locks: [] },
+      )
     },
     async close() {
       await commits.idle()
       await db.close()
     },
   }
+}
+
+/** The order stands among entries of one recipient, whose keys are equal. */
+function byKey(one: Tables['attempt'], other: Tables['attempt']): number {
+  if (one.queue_id !== other.queue_id) return one.queue_id < other.queue_id ? -1 : 1
+  if (one.n !== other.n) return one.n < other.n ? -1 : 1
+  return 0
 }
 
 function rowOf({ queueId, n, attempt, incarnation, outcome }: LedgerEntry): Tables['attempt'] {

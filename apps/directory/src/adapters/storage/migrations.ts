@@ -73,6 +73,75 @@ export const migrations: readonly Migration[] = [
 
       create table revision (value integer not null) strict;
       insert into revision (value) values (1);`,
+    postgres: `
+      create table domain (
+        id bigint generated always as identity primary key,
+        domain text collate "C" not null unique,
+        kind text collate "C" not null check (kind in ('local', 'alias', 'rewrite')),
+        target text collate "C",
+        subaddress_separator text collate "C",
+        catch_all text collate "C",
+        created_at text collate "C" not null
+      );
+
+      create table account (
+        id bigint generated always as identity primary key,
+        account text collate "C" not null unique,
+        name text collate "C" not null,
+        enabled integer not null,
+        quota_bytes bigint,
+        recipients_per_hour bigint,
+        messages_per_hour bigint,
+        credential_version integer not null,
+        created_at text collate "C" not null
+      );
+
+      create table credential (
+        account text collate "C" primary key references account (account) on delete cascade,
+        password_hash text collate "C" not null,
+        scram_salt bytea not null,
+        scram_iterations integer not null,
+        scram_stored_key bytea not null,
+        scram_server_key bytea not null
+      );
+
+      create table name (
+        domain text collate "C" not null references domain (domain),
+        local_part text collate "C" not null,
+        kind text collate "C" not null check (kind in ('account', 'alias', 'group', 'list', 'discard')),
+        account text collate "C" unique references account (account) on delete cascade,
+        owner text collate "C",
+        created_at text collate "C" not null,
+        primary key (domain, local_part),
+        check ((kind = 'account') = (account is not null))
+      );
+
+      create table member (
+        domain text collate "C" not null,
+        local_part text collate "C" not null,
+        position integer not null,
+        forward_path text collate "C" not null,
+        primary key (domain, local_part, position),
+        foreign key (domain, local_part) references name (domain, local_part) on delete cascade
+      );
+
+      create table sending (
+        account text collate "C" not null,
+        minute bigint not null,
+        messages bigint not null,
+        recipients bigint not null,
+        primary key (account, minute)
+      );
+
+      create table signing_key (
+        kid text collate "C" primary key,
+        private_key text collate "C" not null,
+        public_key text collate "C" not null,
+        created_at text collate "C" not null
+      );
+
+      create table revision (value bigint not null);
+      insert into revision (value) values (1);`,
   },
   {
     name: '0002-dkim-key',
@@ -92,6 +161,21 @@ export const migrations: readonly Migration[] = [
         primary key (domain, selector)
       ) strict, without rowid;
       create unique index dkim_key_active on dkim_key (domain, algorithm) where state = 'active';`,
+    postgres: `
+      create table dkim_key (
+        domain text collate "C" not null references domain (domain) on delete cascade,
+        selector text collate "C" not null,
+        algorithm text collate "C" not null check (algorithm in ('rsa', 'ed25519')),
+        bits bigint not null,
+        state text collate "C" not null check (state in ('prepared', 'active', 'retired')),
+        private_key text collate "C" not null,
+        public_key text collate "C" not null,
+        created_at text collate "C" not null,
+        activated_at text collate "C",
+        retired_at text collate "C",
+        primary key (domain, selector)
+      );
+      create unique index dkim_key_active on dkim_key (domain, algorithm) where state = 'active';`,
   },
   {
     name: '0003-transport',
@@ -106,6 +190,17 @@ export const migrations: readonly Migration[] = [
         created_at text not null,
         unique (domain, sender)
       ) strict, without rowid;`,
+    postgres: `
+      create table transport (
+        name text collate "C" primary key,
+        domain text collate "C" not null,
+        sender text collate "C" not null,
+        action text collate "C" not null,
+        policy text collate "C" not null,
+        password text collate "C",
+        created_at text collate "C" not null,
+        unique (domain, sender)
+      );`,
   },
   {
     name: '0004-secret',
@@ -114,5 +209,10 @@ export const migrations: readonly Migration[] = [
         name text primary key,
         value blob not null
       ) strict, without rowid;`,
+    postgres: `
+      create table secret (
+        name text collate "C" primary key,
+        value bytea not null
+      );`,
   },
 ]

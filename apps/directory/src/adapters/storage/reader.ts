@@ -31,18 +31,19 @@ interface ResolvedRow {
 
 /** The statements of every resolution: compiled once, any number of names in one JSON parameter. */
 export function prepareReads(db: Database<Tables>) {
+  const asked = askedIn(db)
   return {
     revision: db.prepare((query, _: Param<Record<string, never>>) => query.selectFrom('revision').select('value')),
     domains: db.prepare((query, param: Param<{ names: string }>) =>
       sql<DomainRow>`
         select domain, kind, target, subaddress_separator, catch_all, created_at from domain
-        where domain in (select value from json_each(${param('names')}))`.compile(query),
+        where domain in (select value ->> 0 from ${asked(param('names'))})`.compile(query),
     ),
     names: db.prepare((query, param: Param<{ names: string }>) =>
       sql<ResolvedRow>`
         select n.domain, n.local_part, n.kind, n.account, a.enabled, n.owner, m.forward_path
-        from json_each(${param('names')}) as asked
-        cross join name as n on n.domain = asked.value ->> 0 and n.local_part = asked.value ->> 1
+        from ${asked(param('names'))}
+        ${joinInOrder(db)} name as n on n.domain = asked.value ->> 0 and n.local_part = asked.value ->> 1
         left join account as a on a.account = n.account
         left join member as m on m.domain = n.domain and m.local_part = n.local_part
         order by asked.key, m.position`.compile(query),
@@ -59,17 +60,34 @@ export function prepareReads(db: Database<Tables>) {
     activeDkimKeys: db.prepare((query, param: Param<{ names: string }>) =>
       sql<Tables['dkim_key']>`
         select * from dkim_key
-        where state = 'active' and domain in (select value from json_each(${param('names')}))
+        where state = 'active' and domain in (select value ->> 0 from ${asked(param('names'))})
         order by domain, algorithm`.compile(query),
+    ),
+    members: db.prepare((query, param: Param<{ names: string }>) =>
+      sql<Tables['member']>`
+        select m.* from ${asked(param('names'))}
+        ${joinInOrder(db)} member as m on m.domain = asked.value ->> 0 and m.local_part = asked.value ->> 1
+        order by asked.key, m.position`.compile(query),
     ),
   }
 }
+/** A JSON array of arrays as rows `asked`: each array as `value`, its place as `key`. */
+const askedIn = ({ dialect }: Database<Tables>) =>
+  dialect === 'sqlite'
+    ? (json: string) => sql`json_each(${json}) as asked`
+    : (json: string) => sql`jsonb_array_elements(${json}::jsonb) with ordinality as asked (value, key)`
+
+/** SQLite is told which side to begin with; PostgreSQL finds out. */
+const joinInOrder = ({ dialect }: Database<Tables>) => (dialect === 'sqlite' ? sql`cross join` : sql`join`)
+
+const listed = (names: readonly string[]): string => JSON.stringify(names.map((name) => [name]))
+
 export type Reads = ReturnType<typeof prepareReads>
 
 export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
   return {
     revision: async () => (await db.first(reads.revision, {}))?.value ?? 0,
-    domains: async (names) => (await db.all(reads.domains, { names: JSON.stringify(names) })).map(domainOf),
+    domains: async (names) => (await db.all(reads.domains, { names: listed(names) })).map(domainOf),
     names: async (names) => {
       const asked = JSON.stringify(names.map(({ domain, localPart }) => [domain, localPart]))
       return namesOf(await db.all(reads.names, { names: asked }))
@@ -124,7 +142,7 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
 
     async alias({ domain, localPart }) {
       const row = await aliases(db).where('domain', '=', domain).where('local_part', '=', localPart).executeTakeFirst()
-      return row && (await withMembers(db, [row]))[0]
+      return row && (await withMembers(db, reads, [row]))[0]
     },
 
     async dkimKey({ domain, selector }) {
@@ -134,7 +152,7 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
     },
 
     async activeDkimKeys(domains) {
-      return (await db.all(reads.activeDkimKeys, { names: JSON.stringify(domains) })).map(dkimKeyOf)
+      return (await db.all(reads.activeDkimKeys, { names: listed(domains) })).map(dkimKeyOf)
     },
 
     async domainPage(after, limit) {
@@ -152,7 +170,7 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
       let rows = aliases(db).where(afterName(after))
       if (domain !== null) rows = rows.where('domain', '=', domain)
       if (kinds !== null) rows = rows.where('kind', 'in', kinds)
-      return withMembers(db, await rows.orderBy('domain').orderBy('local_part').limit(limit).execute())
+      return withMembers(db, reads, await rows.orderBy('domain').orderBy('local_part').limit(limit).execute())
     },
 
     async dkimKeyPage(domain, after, limit) {
@@ -201,13 +219,10 @@ const aliases = ({ query }: Reader<Tables>) => query.selectFrom('name').selectAl
 const afterName = ({ domain, localPart }: Name) =>
   sql<boolean>`(name.domain, name.local_part) > (${domain}, ${localPart})`
 
-async function withMembers(db: Reader<Tables>, rows: Tables['name'][]): Promise<AliasRecord[]> {
-  const asked = JSON.stringify(rows.map((row) => [row.domain, row.local_part]))
-  const members = await sql<Tables['member']>`
-    select m.* from json_each(${asked}) as asked
-    cross join member as m on m.domain = asked.value ->> 0 and m.local_part = asked.value ->> 1
-    order by asked.key, m.position`.execute(db.query)
-  const byName = Map.groupBy(members.rows, (member) => `${member.local_part}@${member.domain}`)
+async function withMembers(db: Reader<Tables>, reads: Reads, rows: readonly Tables['name'][]): Promise<AliasRecord[]> {
+  const names = JSON.stringify(rows.map((row) => [row.domain, row.local_part]))
+  const members = await db.all(reads.members, { names })
+  const byName = Map.groupBy(members, (member) => `${member.local_part}@${member.domain}`)
   return rows.flatMap(({ domain, local_part: localPart, kind, owner, created_at: createdAt }) => {
     if (kind === 'account') return []
     const own = byName.get(`${localPart}@${domain}`) ?? []

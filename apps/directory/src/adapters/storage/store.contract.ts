@@ -48,10 +48,12 @@ const credential = (passwordHash: string) => ({
   },
 })
 
-export function storeContract(open: OpenStores): void {
+export function storeContract(dialect: string, open: OpenStores): void {
+  const guarantee = (name: string, run: (t: TestContext) => Promise<void>): void =>
+    void test(`${dialect}: ${name}`, run)
   const opened = async (t: TestContext) => (await open(t))()
 
-  test('a change is whole or not at all, and raises the revision by one', async (t) => {
+  guarantee('a change is whole or not at all, and raises the revision by one', async (t) => {
     const store = await opened(t)
     const before = await store.revision()
     const { revision } = await store.change((writer) => writer.insertDomain(domainRecord('example.org')))
@@ -66,7 +68,7 @@ export function storeContract(open: OpenStores): void {
     assert.deepEqual(await store.domains(['example.com', 'example.org']), [domainRecord('example.org')])
   })
 
-  test('an address is one account or one alias, whoever tries to add another at the same time', async (t) => {
+  guarantee('an address is one account or one alias, whoever tries to add another at the same time', async (t) => {
     const again = await open(t)
     const [one, two] = [await again(), await again()]
     await one.change((writer) => writer.insertDomain(domainRecord('example.org')))
@@ -78,7 +80,7 @@ export function storeContract(open: OpenStores): void {
     assert.equal((await one.names([{ domain: 'example.org', localPart: 'smith' }])).length, 1)
   })
 
-  test('DKIM keys are kept per domain, one of an algorithm active, and go with their domain', async (t) => {
+  guarantee('DKIM keys are kept per domain, one of an algorithm active, and go with their domain', async (t) => {
     const store = await opened(t)
     const active = { state: 'active', activatedAt: createdAt } as const
     const rsa = dkimKeyRecord('b', active)
@@ -104,7 +106,7 @@ export function storeContract(open: OpenStores): void {
     assert.deepEqual(await store.dkimKeyPage(null, { domain: '', selector: '' }, 9), [other])
   })
 
-  test('names come with what they stand for, members in order, the unknown left out', async (t) => {
+  guarantee('names come with what they stand for, members in order, the unknown left out', async (t) => {
     const store = await opened(t)
     const members = ['c@far.test', 'a@far.test', 'b@far.test']
     await store.change(async (writer) => {
@@ -131,7 +133,7 @@ export function storeContract(open: OpenStores): void {
     })
   })
 
-  test('what is written is read back whole, changed and deleted', async (t) => {
+  guarantee('what is written is read back whole, changed and deleted', async (t) => {
     const store = await opened(t)
     const name = { domain: 'example.org', localPart: 'smith' }
     const domain = domainRecord('example.org', { catchAll: 'smith@example.org', subaddressSeparator: null })
@@ -172,7 +174,7 @@ export function storeContract(open: OpenStores): void {
     assert.deepEqual(await store.names([name, { domain: 'example.org', localPart: 'info' }]), [])
   })
 
-  test('a domain that others point to is in use', async (t) => {
+  guarantee('a domain that others point to is in use', async (t) => {
     const store = await opened(t)
     await store.change(async (writer) => {
       await writer.insertDomain(domainRecord('example.org'))
@@ -184,7 +186,7 @@ export function storeContract(open: OpenStores): void {
     })
   })
 
-  test('pages go on after the last name, in order, each name once', async (t) => {
+  guarantee('pages go on after the last name, in order, each name once', async (t) => {
     const store = await opened(t)
     const locals = ['d', 'a', 'c', 'b', 'e']
     await store.change(async (writer) => {
@@ -243,7 +245,7 @@ export function storeContract(open: OpenStores): void {
     )
   })
 
-  test('the primary domain is the local one added first, and leads the list', async (t) => {
+  guarantee('the primary domain is the local one added first, and leads the list', async (t) => {
     const store = await opened(t)
     assert.equal(await store.primaryDomain(), undefined)
     await store.change(async (writer) => {
@@ -257,7 +259,7 @@ export function storeContract(open: OpenStores): void {
     assert.deepEqual(await store.domainNames(), ['example.org', 'a.test', 'rewritten.test'])
   })
 
-  test('the oldest account is an enabled one, of the domain before others', async (t) => {
+  guarantee('the oldest account is an enabled one, of the domain before others', async (t) => {
     const store = await opened(t)
     assert.equal(await store.oldestAccount('example.org'), undefined)
     await store.change(async (writer) => {
@@ -271,7 +273,7 @@ export function storeContract(open: OpenStores): void {
     assert.deepEqual(await store.oldestAccount('empty.test'), { domain: 'a.test', localPart: 'first' })
   })
 
-  test('a renewed credential replaces only the one it was made from', async (t) => {
+  guarantee('a renewed credential replaces only the one it was made from', async (t) => {
     const store = await opened(t)
     await store.change(async (writer) => {
       await writer.insertDomain(domainRecord('example.org'))
@@ -284,7 +286,7 @@ export function storeContract(open: OpenStores): void {
     assert.equal((await store.credential('smith00000000'))?.passwordHash, 'renewed')
   })
 
-  test('a secret is made once, and is the same in every process', async (t) => {
+  guarantee('a secret is made once, and is the same in every process', async (t) => {
     const again = await open(t)
     const [one, two] = [await again(), await again()]
     const made = await Promise.all([one.secret('salts'), two.secret('salts'), one.secret('salts')])
@@ -292,7 +294,7 @@ export function storeContract(open: OpenStores): void {
     assert.notDeepEqual(await two.secret('others'), made[0])
   })
 
-  test('one signing key is made, however many processes start at once; old ones are forgotten', async (t) => {
+  guarantee('one signing key is made, however many processes start at once; old ones are forgotten', async (t) => {
     const again = await open(t)
     const [one, two] = [await again(), await again()]
     const key = (kid: string, at: string) => ({ kid, privateKey: '{}', publicKey: '{}', createdAt: at })
@@ -313,7 +315,7 @@ export function storeContract(open: OpenStores): void {
     )
   })
 
-  test('spending is counted over a sliding hour, each against what is left', async (t) => {
+  guarantee('spending is counted over a sliding hour, each against what is left', async (t) => {
     const store = await opened(t)
     const spend = (minute: number, recipients: number): Spending => ({
       ...{ account: 'smith00000000', recipients, defaults: { messages: 4, recipients: 10 }, minute },
@@ -334,7 +336,7 @@ export function storeContract(open: OpenStores): void {
     assert.deepEqual(messages.at(-1), { kind: 'refused', limit: 'messages', untilMinute: 460 })
   })
 
-  test('a transport rule is found by its name and by its match, and comes back as it was written', async (t) => {
+  guarantee('a transport rule is found by its name and by its match, and comes back as it was written', async (t) => {
     const store = await opened(t)
     const smarthost: TransportRecord = {
       name: 'bulk',

@@ -1,8 +1,9 @@
 import type { Migration } from '@postbus/sql'
 
 import { migrateFullText } from './migrate-full-text.ts'
+import * as postgres from './postgres-tables.ts'
 
-/** Statements are explained in schema.ts. Page and row order are chosen: narrow rows clustered by (mailbox, uid). */
+/** Tables are explained in schema.ts. On SQLite page and row order are chosen: narrow rows clustered by (mailbox, uid). */
 export const migrations: readonly Migration[] = [
   {
     name: '0001-mailboxes-and-messages',
@@ -120,8 +121,9 @@ export const migrations: readonly Migration[] = [
         at integer not null
       ) strict, without rowid;
     `,
+    postgres: postgres.mailboxesAndMessages,
   },
-  { name: '0002-full-text', sqlite: migrateFullText },
+  { name: '0002-full-text', sqlite: migrateFullText, postgres: postgres.fullText },
   {
     name: '0003-metadata',
     sqlite: `
@@ -133,6 +135,7 @@ export const migrations: readonly Migration[] = [
         primary key (account, mailbox, entry)
       ) strict, without rowid;
       `,
+    postgres: postgres.metadata,
   },
   {
     name: '0005-undelete',
@@ -158,5 +161,6 @@ export const migrations: readonly Migration[] = [
         at integer not null
       ) strict;
     `,
+    postgres: postgres.undelete,
   },
 ]

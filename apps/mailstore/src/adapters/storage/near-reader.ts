@@ -3,12 +3,12 @@
  * a hundred. Whatever may take longer is left to the threads.
  */
 import { localBlobs } from '@postbus/blobs'
-import { openSqlite } from '@postbus/sql'
+import { type DatabaseOptions, openDatabase } from '@postbus/sql'
 
 import type { FetchPageOf, Reads } from '../../mailbox/storage.ts'
 import { fetch } from './reads/fetch.ts'
 import type { Tables } from './schema.ts'
-import { snapshots } from './sql-storage.ts'
+import { atOneMoment } from './sql-storage.ts'
 
 const CACHE_BYTES = 8 * 1024 * 1024
 
@@ -18,9 +18,8 @@ export interface NearReader {
   close(): Promise<void>
 }
 
-export function nearReader(path: string, blobs: string): NearReader {
-  const db = openSqlite<Tables>(path, { readOnly: true, cacheBytes: CACHE_BYTES })
-  const atOneMoment = snapshots(db)
+export function nearReader(database: string, blobs: string, options: DatabaseOptions): NearReader {
+  const db = openDatabase<Tables>(database, { ...options, readOnly: true, cacheBytes: CACHE_BYTES, connections: 1 })
   const fetchFrom = fetch(db, localBlobs(blobs))
   let reading = 0
   return {
@@ -28,7 +27,7 @@ export function nearReader(path: string, blobs: string): NearReader {
       // Who waits for a blob keeps the connection; others need not wait for that.
       if (reading > 0 || !isOfOneMessage(kind, input)) return undefined
       reading++
-      return atOneMoment(() => fetchFrom(db, input)).finally(() => reading--)
+      return atOneMoment(db, (reader) => fetchFrom(reader, input)).finally(() => reading--)
     },
     close: () => db.close(),
   }

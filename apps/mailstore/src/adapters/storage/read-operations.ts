@@ -10,9 +10,9 @@ import { metadata } from './reads/metadata.ts'
 import { search } from './reads/search.ts'
 import { sort, thread } from './reads/sort.ts'
 import { sync } from './reads/sync.ts'
-import type { IndexDatabase } from './text-index/schema.ts'
+import type { TextIndex } from './text-index/text-index.ts'
 
-export function readOperations(db: MailDatabase, blobs: Blobs, index: IndexDatabase): ReadOperations {
+export function readOperations(db: MailDatabase, blobs: Blobs, index: TextIndex): ReadOperations {
   return {
     known: known(db),
     account,

@@ -5,6 +5,7 @@ import { type Selectable, type SelectQueryBuilder, sql } from 'kysely'
 import { MAX_NUMBER } from '@postbus/imap-wire'
 
 import type { UidRange } from '../../mailbox/uid-ranges.ts'
+import { pairsOf } from './dialect.ts'
 import type { Tables } from './schema.ts'
 
 type Message = Selectable<Tables['messages']>
@@ -68,8 +69,8 @@ const among = (db: Reader<Tables>, mailbox: number, bundle: readonly UidRange[])
     .where(
       'messages.uid',
       'in',
-      sql<number>`(select m.uid from json_each(${JSON.stringify(bundle)}) r cross join messages m
-        where m.mailbox = ${mailbox} and m.uid between r.value ->> 0 and r.value ->> 1)`,
+      sql<number>`(select m.uid from ${pairsOf(db, ['low', 'high'], bundle)} r cross join messages m
+        where m.mailbox = ${mailbox} and m.uid between r.low and r.high)`,
     )
 
 /** Ranges that together span no more than `limit` UIDs travel in one statement; a wider one goes alone. */

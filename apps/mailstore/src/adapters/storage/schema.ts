@@ -115,10 +115,14 @@ export interface Tables {
     /** Separated by spaces. */
     ancestors: string
   }
-  /** One row: which text index belongs to this database. Another one from when a restored copy may lack what was indexed. */
+  /** SQLite, one row: which text index belongs to this database. Another one from when a restored copy may lack what was indexed. */
   text_index: { epoch: string }
-  /** Contents that are gone and may still be in the text index. */
+  /** SQLite: contents that are gone and may still be in the text index. */
   dead_texts: { content: number }
+  /** PostgreSQL: of texts that are indexed, see text-index/signatures. Null: too long, or could not be read; always looked at. */
+  text_signatures: { content: number; headers: Uint8Array | null; bodies: Uint8Array | null }
+  /** PostgreSQL: contents whose texts are not. */
+  unindexed_texts: { content: number }
   /** What follows the header, of contents that are not in a blob. */
   bodies: { content: number; bytes: Uint8Array }
   /** That a message was delivered to an account: survives expunge, move and deletion of the mailbox. */

@@ -1,7 +1,7 @@
-/** What several operations need: the mailbox row they work on, sets of UIDs in SQL, keywords by number. */
+/** What several operations need: the mailbox row they work on, what the account has used, keywords by number. */
 import type { AccountId } from '@postbus/contracts'
 import type { Reader, Transaction } from '@postbus/sql'
-import { type Expression, type Selectable, sql, type SqlBool } from 'kysely'
+import type { Selectable } from 'kysely'
 
 import { foldKeyword } from '../../mailbox/flags.ts'
 import type { MailboxChange, MailboxNamed, MailboxOf } from '../../mailbox/storage.ts'
@@ -64,11 +64,6 @@ export async function usedBytes({ query }: Tx, account: string): Promise<number>
   const row = await query.selectFrom('accounts').select('used_bytes').where('account', '=', account).executeTakeFirst()
   return row?.used_bytes ?? 0
 }
-
-/** A list of numbers as one parameter, so that the statement's text is always the same. */
-export const numbers = (list: readonly number[]) => sql<number>`(select value from json_each(${JSON.stringify(list)}))`
-
-export const uidIn = (uids: readonly number[]): Expression<SqlBool> => sql<SqlBool>`uid in ${numbers(uids)}`
 
 /** Numbers of the keywords of a mailbox by folded name; unknown ones are added. @throws Refused limit */
 export async function internKeywords(

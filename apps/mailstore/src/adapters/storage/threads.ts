@@ -1,23 +1,30 @@
 /** The near end of worker threads: calls in, answers out, a new thread for one that died. */
 import { Worker } from 'node:worker_threads'
 
+import type { PostgresOptions } from '@postbus/sql'
+
 import { StorageUnavailable } from '../../mailbox/storage.ts'
-import type { Failure, ThreadData } from './thread.ts'
+import type { Answer, Notice, ThreadData, Failure } from './thread.ts'
 
 interface Waiting {
   resolve(result: unknown): void
   reject(error: Error): void
 }
 
+/** Of a thread's database, where that is on a server: it has to be waited for, and has not any more. */
+export type Notices = Required<Pick<PostgresOptions, 'waiting' | 'recovered'>>
+
 export class StorageThread {
   readonly #data: ThreadData
+  readonly #notices: Notices
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
   #lastId = 0
   #onIdle: (() => void) | undefined
 
-  constructor(data: ThreadData) {
+  constructor(data: ThreadData, notices: Notices) {
     this.#data = data
+    this.#notices = notices
   }
 
   get busy(): number {
@@ -45,7 +52,16 @@ export class StorageThread {
 
   #start(): Worker {
     const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: this.#data })
-    worker.on('message', ({ id, result, failure }: { id: number; result?: unknown; failure?: Failure }) => {
+    let isWaiting = false
+    const note = (waitsFor: string | null): void => {
+      if (isWaiting === (waitsFor !== null)) return
+      isWaiting = waitsFor !== null
+      if (waitsFor === null) this.#notices.recovered()
+      else this.#notices.waiting(new Error(waitsFor))
+    }
+    worker.on('message', (message: Answer | Notice) => {
+      if ('waitsFor' in message) return note(message.waitsFor)
+      const { id, result, failure } = message
       const waiting = this.#waiting.get(id)
       this.#waiting.delete(id)
       if (failure === undefined) waiting?.resolve(result)
@@ -53,7 +69,10 @@ export class StorageThread {
       if (this.#waiting.size === 0) this.#idle(worker)
     })
     worker.on('error', (error) => this.#ended(worker, error))
-    worker.on('exit', () => this.#ended(worker, 'the storage thread ended'))
+    worker.on('exit', () => {
+      note(null)
+      this.#ended(worker, 'the storage thread ended')
+    })
     return worker
   }
 

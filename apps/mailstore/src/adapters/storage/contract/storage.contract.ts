@@ -5,6 +5,7 @@ import { mailboxesContract } from './mailboxes.contract.ts'
 import { messagesContract } from './messages.contract.ts'
 import { metadataContract } from './metadata.contract.ts'
 import { purgeContract } from './purge.contract.ts'
+import { replicasContract } from './replicas.contract.ts'
 import { searchContract } from './search.contract.ts'
 import { sortContract } from './sort.contract.ts'
 import { undeleteContract } from './undelete.contract.ts'
@@ -18,6 +19,7 @@ export function storageContract(adapter: string, open: OpenStorage): void {
   messagesContract(adapter, open)
   metadataContract(adapter, open)
   purgeContract(adapter, open)
+  replicasContract(adapter, open)
   searchContract(adapter, open)
   sortContract(adapter, open)
   textIndexContract(adapter, open)

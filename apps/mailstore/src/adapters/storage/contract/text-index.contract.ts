@@ -21,8 +21,9 @@ export async function append({ ok, inbox }: Helpers, messages: readonly Buffer[]
   }
 }
 
-export async function find({ storage, inbox }: Helpers, key: SearchKey): Promise<string> {
-  const at = { account: smith, mailbox: (await inbox()).mailbox }
+export async function find({ storage }: Helpers, key: SearchKey): Promise<string> {
+  const inbox = (await storage.read('status', { account: smith, name: 'INBOX' })) ?? assert.fail('no INBOX')
+  const at = { account: smith, mailbox: inbox.mailbox }
   const found: UidRange[] = []
   for (let after: number | null = 0; after !== null;) {
     const page: SearchPage | null = await storage.read('search', { ...at, key, after, now: 0 })

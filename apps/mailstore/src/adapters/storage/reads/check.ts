@@ -86,9 +86,9 @@ export async function countMessages(query: Kysely<Tables>, mailbox: number): Pro
     .selectFrom('messages')
     .select((of) => of.fn.countAll<number>().as('messages'))
     .select([
-      sql<number>`coalesce(sum(flags & ${SEEN} = 0), 0)`.as('unseen'),
-      sql<number>`coalesce(sum(flags & ${DELETED} <> 0), 0)`.as('deleted'),
-      sql<number>`coalesce(sum(size), 0)`.as('size'),
+      sql<number>`count(*) filter (where flags & ${SEEN} = 0)`.as('unseen'),
+      sql<number>`count(*) filter (where flags & ${DELETED} <> 0)`.as('deleted'),
+      sql<number>`cast(coalesce(sum(size), 0) as bigint)`.as('size'),
       sql<number>`coalesce(max(uid), 0) + 1`.as('uidNext'),
       sql<number>`coalesce(max(modseq), 1)`.as('highestModseq'),
     ])
@@ -103,8 +103,8 @@ export async function countMailboxes(
   return query
     .selectFrom('mailboxes')
     .select([
-      sql<number>`coalesce(sum(messages), 0)`.as('messages'),
-      sql<number>`coalesce(sum(size), 0)`.as('usedBytes'),
+      sql<number>`cast(coalesce(sum(messages), 0) as bigint)`.as('messages'),
+      sql<number>`cast(coalesce(sum(size), 0) as bigint)`.as('usedBytes'),
     ])
     .where('account', '=', account)
     .where('name', 'is not', null)

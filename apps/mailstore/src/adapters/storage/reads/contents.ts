@@ -1,9 +1,9 @@
 /** The bytes of one email: fields put in front, header, and the rest from the database or its blob. */
 import type { Blobs } from '@postbus/blobs'
 import type { Reader } from '@postbus/sql'
-import { sql } from 'kysely'
 
 import type { HeldContent } from '../../../mailbox/sections.ts'
+import { isIn, listOf } from '../dialect.ts'
 import type { MailDatabase } from '../operation.ts'
 import type { Tables } from '../schema.ts'
 
@@ -56,7 +56,7 @@ export function contentsOf(db: MailDatabase, blobs: Blobs) {
       .innerJoin('contents', 'contents.id', 'emails.content')
       .select(['emails.id as email', 'emails.prefix', 'emails.content', 'contents.size', 'contents.header_size'])
       .select(['contents.header', 'contents.blob', 'contents.blob_offset'])
-      .where('emails.id', 'in', sql<number>`(select value from json_each(${emails}))`)
+      .where(isIn(db, 'emails.id', emails))
   const headers = db.prepare<{ emails: string }, Row>((query, param) => select(query, param('emails')))
   const whole = db.prepare<{ emails: string }, Row & { structure: string; body: Uint8Array | null }>((query, param) =>
     select(query, param('emails'))
@@ -72,7 +72,7 @@ export function contentsOf(db: MailDatabase, blobs: Blobs) {
       ? bundles(emails, HEADERS_TOGETHER, Infinity)
       : bundles(emails, TOGETHER, TOGETHER_BYTES)
     for (const some of bundled) {
-      const asked = { emails: JSON.stringify(some) }
+      const asked = { emails: listOf(db, some) }
       const rows: (Row & { structure?: string; body?: Uint8Array | null })[] = await reader.all(
         headersOnly ? headers : whole,
         asked,
@@ -105,26 +105,26 @@ function* bundles(
   if (bundle.length > 0) yield bundle
 }
 
-/** Contents by number, in order, without what is put in front of them. */
-export function contentsAfter(db: MailDatabase, blobs: Blobs) {
+const NO_PREFIX = new Uint8Array()
+
+export type NumberedContent = HeldContent & { content: number }
+
+/** These contents, those that are gone left out, without what is put in front of them. */
+export function contentsByNumber(db: MailDatabase, blobs: Blobs) {
   const { open, bodyOf } = opener(db, blobs)
-  const contentRow = db.prepare<{ after: number }, ContentRow>((query, param) =>
+  const contentRow = db.prepare<{ content: number }, Omit<ContentRow, 'prefix'>>((query, param) =>
     query
       .selectFrom('contents')
       .select(['contents.id as content', 'contents.size', 'contents.header_size', 'contents.structure'])
       .select(['contents.header', 'contents.blob', 'contents.blob_offset'])
-      .select((row) => row.val(new Uint8Array()).as('prefix'))
-      .where('contents.id', '>', param('after'))
-      .orderBy('contents.id')
-      .limit(1),
+      .where('contents.id', '=', param('content')),
   )
-  return async function* (after: number, limit: number): AsyncGenerator<HeldContent & { content: number }> {
-    for (let [last, count] = [after, 0]; count < limit; count++) {
-      const row = await db.first(contentRow, { after: last })
-      if (row === undefined) return
-      last = row.content
-      const body = row.blob === null ? await bodyOf(db, row.content) : undefined
-      yield { ...open(db, row, body), content: row.content }
+  return async function* (reader: Reader<Tables>, contents: readonly number[]): AsyncGenerator<NumberedContent> {
+    for (const content of contents) {
+      const row = await reader.first(contentRow, { content })
+      if (row === undefined) continue
+      const body = row.blob === null ? await bodyOf(reader, content) : undefined
+      yield { ...open(reader, { ...row, prefix: NO_PREFIX }, body), content }
     }
   }
 }

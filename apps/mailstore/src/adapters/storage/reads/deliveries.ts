@@ -1,4 +1,5 @@
 import type { MailDatabase, ReadOperation } from '../operation.ts'
+import { together } from '../together.ts'
 
 export function known(db: MailDatabase): ReadOperation<'known'> {
   const delivery = db.prepare<{ queueId: string; account: string }, { at: number }>((query, param) =>
@@ -12,13 +13,15 @@ export function known(db: MailDatabase): ReadOperation<'known'> {
     query.selectFrom('contents').select(['id as content', 'size']).where('queue_id', '=', param('queueId')),
   )
   return async (reader, keys) => {
-    const results = []
-    for (const { queueId, account } of keys) {
-      const deliveredAt = (await reader.first(delivery, { queueId, account }))?.at ?? null
-      const held = deliveredAt === null ? await reader.first(content, { queueId }) : undefined
-      results.push({ deliveredAt, content: held ?? null })
-    }
-    return results
+    const done = await together(keys.map(({ queueId, account }) => reader.first(delivery, { queueId, account })))
+    const open = keys.flatMap(({ queueId }, index) => (done[index] === undefined ? [queueId] : []))
+    const queueIds = [...new Set(open)]
+    const held = await together(queueIds.map((queueId) => reader.first(content, { queueId })))
+    const contentOf = new Map(queueIds.map((queueId, index) => [queueId, held[index]]))
+    return keys.map(({ queueId }, index) => {
+      const at = done[index]?.at
+      return { deliveredAt: at ?? null, content: at === undefined ? (contentOf.get(queueId) ?? null) : null }
+    })
   }
 }
 

@@ -12,10 +12,10 @@ import { emailId } from '../../../mailbox/object-id.ts'
 import { cutSections, type HeldContent, previewOf, reachesBody } from '../../../mailbox/sections.ts'
 import type { FetchPageOf, MailboxOf } from '../../../mailbox/storage.ts'
 import { above, rangesOf, type UidRange } from '../../../mailbox/uid-ranges.ts'
+import { isOneOf } from '../dialect.ts'
 import type { MailDatabase, ReadOperation } from '../operation.ts'
 import { keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
-import { numbers } from '../tables.ts'
 import { contentsOf } from './contents.ts'
 
 /** Rows of one page: what is read beyond a full page is read again. Structures are short, an envelope has some 300 octets. */
@@ -136,11 +136,12 @@ async function flagsOf(
 }
 
 /** Of as many of the rows as make a page. */
-async function textsOf({ query }: Reader<Tables>, rows: readonly Row[], want: Want) {
-  const found = await query
+async function textsOf(reader: Reader<Tables>, rows: readonly Row[], want: Want) {
+  const emails = rows.map(({ email = 0 }) => email)
+  const found = await reader.query
     .selectFrom('emails')
     .innerJoin('contents', 'contents.id', 'emails.content')
-    .where('emails.id', 'in', numbers(rows.map(({ email = 0 }) => email)))
+    .where(isOneOf(reader, 'emails.id', emails))
     .select('emails.id')
     .$if(want.envelope, (select) => select.select('contents.envelope'))
     .$if(want.structure, (select) => select.select('contents.wire_structure'))

@@ -24,7 +24,7 @@ export const deletedSizes: ReadOperation<'deletedSizes'> = async ({ query }, inp
   const rows = await query
     .selectFrom('mailboxes')
     .innerJoin('messages', 'messages.mailbox', 'mailboxes.id')
-    .select((of) => ['mailboxes.id', of.fn.sum<number>('messages.size').as('size')])
+    .select(['mailboxes.id', sql<number>`cast(sum(messages.size) as bigint)`.as('size')])
     .where('mailboxes.account', '=', input.account)
     .where('mailboxes.name', 'is not', null)
     .where('mailboxes.deleted', '>', 0)

@@ -10,14 +10,15 @@ import { foldKeyword } from '../../../mailbox/flags.ts'
 import { type Candidate, matcher, mentions, scopeOf } from '../../../mailbox/search-program.ts'
 import { type MessageText, messageText, prefixContains, textKeysOf, textPartsOf } from '../../../mailbox/search-text.ts'
 import { above, rangesOf } from '../../../mailbox/uid-ranges.ts'
+import { isOneOf } from '../dialect.ts'
 import type { MailDatabase, ReadOperation } from '../operation.ts'
 import { ALL_UIDS, keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
 import { sqlPart } from '../search-sql.ts'
-import { findMailbox, numbers } from '../tables.ts'
-import { type Among, candidates, type MayMatch } from '../text-index/candidates.ts'
-import type { TextPart } from '../text-index/query.ts'
-import type { IndexDatabase } from '../text-index/schema.ts'
+import { together } from '../together.ts'
+import { findMailbox } from '../tables.ts'
+import type { TextPart } from '../text-index/parts.ts'
+import type { MayMatch, TextIndex } from '../text-index/text-index.ts'
 import { heldContents } from './contents.ts'
 
 /** Rows of one step when SQL decides alone. */
@@ -27,11 +28,14 @@ const MAX_CANDIDATES = 500
 /** And when the index tells which of them have to be. */
 const MAX_INDEXED = 5000
 const STEP_MS = 40
+/** Messages looked at together: what they need of a server comes on one way there and back. */
+const TOGETHER = 16
 
 type Row = Selectable<Tables['messages']>
 const columns = ['uid', 'modseq', 'flags', 'internal_date', 'save_date', 'size', 'email'] as const
+type Found = Pick<Row, (typeof columns)[number]>
 
-export function search(db: MailDatabase, blobs: Blobs, index: IndexDatabase): ReadOperation<'search'> {
+export function search(db: MailDatabase, blobs: Blobs, index: TextIndex): ReadOperation<'search'> {
   const contentOf = heldContents(db, blobs)
   return async (reader, { key, after, now, ...mailbox }) => {
     if ((await findMailbox(reader, mailbox)) === undefined) return null
@@ -54,7 +58,7 @@ export function search(db: MailDatabase, blobs: Blobs, index: IndexDatabase): Re
     const matches = matcher(key, now)
     const textKeys = textKeysOf(key)
     const fronts = await frontsOf(reader, rows)
-    const mayMatch = await candidates(index, textParts, await among(reader, fronts))
+    const mayMatch = await index.candidates(reader, textParts, contentsOf(fronts))
     const textOf = async ({ email }: Pick<Row, 'email'>): Promise<MessageText | null> => {
       const content = await contentOf(reader, email)
       return content === null ? null : messageText(content, textKeys)
@@ -62,21 +66,19 @@ export function search(db: MailDatabase, blobs: Blobs, index: IndexDatabase): Re
     const { ids, names } = await keywordsOf(reader, mailbox.mailbox, rows)
     const sentDays = mentions(key, 'date') ? await sentDaysOf(reader, mailbox.mailbox, rows) : NO_DAYS
     const found: typeof rows = []
-    const deadline = performance.now() + STEP_MS
-    for (const row of rows) {
+    const verdictOn = async (row: Found): Promise<boolean> => {
       const keywords = (ids.get(row.uid) ?? []).map((number) => foldKeyword(names.get(number) ?? ''))
       const known = { keywords: new Set(keywords), sentDay: sentDays.get(row.uid) ?? null }
-      if (
-        await matches(
-          candidate(
-            row,
-            known,
-            indexed(fronts.get(row.email), mayMatch, () => textOf(row)),
-          ),
-        )
-      )
-        found.push(row)
-      if (performance.now() > deadline && row !== rows.at(-1)) return page(found, row.uid)
+      const text = indexed(fronts.get(row.email), mayMatch, () => textOf(row))
+      return matches(candidate(row, known, text))
+    }
+    const deadline = performance.now() + STEP_MS
+    for (let from = 0; from < rows.length; from += TOGETHER) {
+      const some = rows.slice(from, from + TOGETHER)
+      const verdicts = await together(some.map(verdictOn))
+      found.push(...some.filter((_, index) => verdicts[index]))
+      const last = some.at(-1)
+      if (performance.now() > deadline && last !== undefined && last !== rows.at(-1)) return page(found, last.uid)
     }
     return page(found, done)
   }
@@ -84,11 +86,7 @@ export function search(db: MailDatabase, blobs: Blobs, index: IndexDatabase): Re
 
 const NO_DAYS: ReadonlyMap<number, string> = new Map()
 
-function candidate(
-  row: Pick<Row, (typeof columns)[number]>,
-  known: Pick<Candidate, 'keywords' | 'sentDay'>,
-  text: MessageText,
-): Candidate {
+function candidate(row: Found, known: Pick<Candidate, 'keywords' | 'sentDay'>, text: MessageText): Candidate {
   return {
     ...known,
     ...text,
@@ -125,23 +123,21 @@ function indexed(front: Front | undefined, mayMatch: MayMatch, open: () => Promi
 }
 
 async function frontsOf(
-  { query }: Reader<Tables>,
+  reader: Reader<Tables>,
   rows: readonly Pick<Row, 'email'>[],
 ): Promise<ReadonlyMap<number, Front>> {
-  const found = await query
+  const emails = rows.map(({ email }) => email)
+  const found = await reader.query
     .selectFrom('emails')
     .select(['id', 'content', 'prefix'])
-    .where('id', 'in', numbers(rows.map(({ email }) => email)))
+    .where(isOneOf(reader, 'id', emails))
     .execute()
   return new Map(found.map(({ id, content, prefix }) => [id, { content, prefix }]))
 }
 
-async function among({ query }: Reader<Tables>, fronts: ReadonlyMap<number, Front>): Promise<Among> {
-  const { epoch } = await query.selectFrom('text_index').select('epoch').executeTakeFirstOrThrow()
-  let [first, last] = [Infinity, 0]
-  for (const { content } of fronts.values()) [first, last] = [Math.min(first, content), Math.max(last, content)]
-  return { epoch, first: Math.min(first, last), last }
-}
+const contentsOf = (fronts: ReadonlyMap<number, Front>): number[] => [
+  ...new Set(fronts.values().map(({ content }) => content)),
+]
 
 async function sentDaysOf(
   { query }: Reader<Tables>,

@@ -2,7 +2,9 @@ import { type Selectable, sql } from 'kysely'
 
 import { INBOX } from '../../../mailbox/names.ts'
 import type { MailDatabase, StorageLimits, WriteContext, WriteOperation } from '../operation.ts'
+import { skipKeys } from '../dialect.ts'
 import type { Tables } from '../schema.ts'
+import { noteOtherTexts } from '../text-index/notes.ts'
 
 /** Creates the account's row and mailboxes unless they exist. */
 export function prepareAccount(db: MailDatabase, limits: StorageLimits): WriteOperation<'prepareAccount'> {
@@ -70,7 +72,8 @@ export function emptyMailbox(
  * RFC 9051 §2.3.1.1: UIDs that may have been given to other messages since must not be taken for the same. Neither must
  * object identifiers, which are these tables' keys — RFC 8474 §4.1, §5.1.
  */
-export const renewUidValidities: WriteOperation<'renewUidValidities'> = async ({ tx: { query } }) => {
+export const renewUidValidities: WriteOperation<'renewUidValidities'> = async ({ tx }) => {
+  const { query } = tx
   const now = newUidValidity(0)
   const { numUpdatedRows } = await query
     .updateTable('mailboxes')
@@ -88,22 +91,8 @@ export const renewUidValidities: WriteOperation<'renewUidValidities'> = async ({
         (select max(m.uid_validity) from mailboxes m where m.account = accounts.account), last_uid_validity)`,
     })
     .execute()
-  for (const table of ['mailboxes', 'emails'] as const) await skipKeys(query, table, Date.now())
-  // The text index may know contents that are not here, under numbers that come next.
-  await query
-    .updateTable('text_index')
-    .set({ epoch: sql<string>`lower(hex(randomblob(16)))` })
-    .execute()
+  // Above any key given out since milliseconds were last used here, as no account gets a thousand messages a second all the time.
+  for (const table of ['mailboxes', 'emails'] as const) await skipKeys(tx, table, Date.now())
+  await noteOtherTexts(tx)
   return Number(numUpdatedRows)
-}
-
-/**
- * The next key of the table is above this. Milliseconds since 1970 are above any key given out since they were last used
- * here, as no account gets a thousand messages a second all the time.
- */
-async function skipKeys(query: WriteContext['tx']['query'], table: 'mailboxes' | 'emails', to: number): Promise<void> {
-  const key = sql.raw(String(to)) // a bound number would be a REAL
-  await sql`delete from sqlite_sequence where name = ${table} and seq < ${key}`.execute(query)
-  await sql`insert into sqlite_sequence (name, seq) select ${table}, ${key}
-    where not exists (select 1 from sqlite_sequence where name = ${table})`.execute(query)
 }

@@ -3,6 +3,7 @@ import type { MailboxOf } from '../../../mailbox/storage.ts'
 import { type MailDatabase, Refused, type StorageLimits, type WriteContext, type WriteOperation } from '../operation.ts'
 import { internKeywords, mailboxByName, mailboxByNumber, saveMailbox, spend, usedBytes } from '../tables.ts'
 import { takeAway } from './expunge.ts'
+import { together } from '../together.ts'
 import { inserts } from './insert.ts'
 
 const NO_PREFIX = new Uint8Array(0)
@@ -10,11 +11,6 @@ const NO_PREFIX = new Uint8Array(0)
 /** All of the messages or none — RFC 3502 §6.3.11; what they replace goes in the same step — RFC 8508 §3. */
 export function append(db: MailDatabase, limits: StorageLimits): WriteOperation<'append'> {
   const insert = inserts(db)
-  const addKeyword = db.prepare<{ mailbox: number; uid: number; keyword: number }, unknown>((query, param) =>
-    query
-      .insertInto('message_keywords')
-      .values({ mailbox: param('mailbox'), uid: param('uid'), keyword: param('keyword') }),
-  )
   return async (context, { account, name, quotaBytes, messages, replaces }) => {
     const { tx, changed } = context
     const row = await mailboxByName(tx, { account, name })
@@ -32,29 +28,32 @@ export function append(db: MailDatabase, limits: StorageLimits): WriteOperation<
         : new Map<string, number>()
 
     const first = row.uid_next
-    row.highest_modseq++
-    for (const { flags, internalDate, saveDate, content } of messages) {
-      const uid = row.uid_next++
-      const stored = await insert.content(tx, content)
-      const email = await insert.email(tx, { account, content: stored, prefix: NO_PREFIX })
-      await insert.message(tx, {
-        mailbox: row.id,
-        uid,
-        modseq: row.highest_modseq,
-        flags: flags.system,
-        internal_date: internalDate,
-        save_date: saveDate,
-        size: content.size,
-        email,
-      })
-      for (const keyword of flags.keywords) {
+    const modseq = ++row.highest_modseq
+    const stored = await insert.contents(
+      tx,
+      messages.map(({ content }) => ({ content, refs: 1 })),
+    )
+    const emails = await insert.emails(
+      tx,
+      stored.map(({ id }) => ({ account, content: id, prefix: NO_PREFIX })),
+    )
+    const rows = messages.map(({ flags, internalDate, saveDate, content }, index) => ({
+      ...{ mailbox: row.id, uid: first + index, modseq, flags: flags.system, email: emails[index] ?? 0 },
+      ...{ internal_date: internalDate, save_date: saveDate, size: content.size },
+    }))
+    const keywords = messages.flatMap(({ flags }, index) =>
+      flags.keywords.flatMap((keyword) => {
         const number = numberOf.get(foldKeyword(keyword))
-        if (number !== undefined) await tx.run(addKeyword, { mailbox: row.id, uid, keyword: number })
-      }
-      row.messages++
+        return number === undefined ? [] : [{ mailbox: row.id, uid: first + index, keyword: number }]
+      }),
+    )
+    await together<unknown>([insert.messages(tx, rows), insert.keywords(tx, keywords)])
+    for (const { flags } of messages) {
       if ((flags.system & SEEN) === 0) row.unseen++
       if (flags.system & DELETED) row.deleted++
     }
+    row.uid_next += messages.length
+    row.messages += messages.length
     row.size += size
     changed(await saveMailbox(tx, row))
     await spend(tx, account, size, messages.length)

@@ -15,9 +15,9 @@ import {
   type MailboxRow,
   saveMailbox,
   spend,
-  uidIn,
   usedBytes,
 } from '../tables.ts'
+import { isOneOf, pairsOf } from '../dialect.ts'
 import type { Tables } from '../schema.ts'
 import { countShown, type Going, takeAway } from './expunge.ts'
 
@@ -60,15 +60,15 @@ export function copy(limits: StorageLimits): WriteOperation<'copy'> {
 type Row = Going
 
 async function copyRows(
-  { tx: { query } }: WriteContext,
+  { tx }: WriteContext,
   source: MailboxRow,
   target: MailboxRow,
   rows: readonly Row[],
   base: number,
   at: number,
 ): Promise<void> {
-  const uids = uidIn(rows.map(({ uid }) => uid))
-  await query
+  const uids = rows.map(({ uid }) => uid)
+  await tx.query
     .insertInto('messages')
     .columns(['mailbox', 'uid', 'modseq', 'flags', 'internal_date', 'save_date', 'size', 'email'])
     .expression((of) =>
@@ -85,10 +85,10 @@ async function copyRows(
           'email',
         ])
         .where('mailbox', '=', source.id)
-        .where(uids),
+        .where(isOneOf(tx, 'uid', uids)),
     )
     .execute()
-  await countShown(query, rows, 1)
+  await countShown(tx, rows, 1)
 }
 
 async function copyKeywords(
@@ -104,15 +104,16 @@ async function copyKeywords(
   const used = new Set(rows.flatMap(({ uid }) => ids.get(uid) ?? []).flatMap((number) => names.get(number) ?? []))
   const numberOf = await internKeywords(tx, target.id, [...used], maxKeywordsPerMailbox)
   const pairs = rows.flatMap(({ uid }, index) =>
-    (ids.get(uid) ?? []).map((number) => [base + index + 1, numberOf.get(foldKeyword(names.get(number) ?? ''))]),
+    (ids.get(uid) ?? []).map(
+      (number) => [base + index + 1, numberOf.get(foldKeyword(names.get(number) ?? '')) ?? 0] as const,
+    ),
   )
   await tx.query
     .insertInto('message_keywords')
     .columns(['mailbox', 'uid', 'keyword'])
     .expression(
-      sql<
-        Tables['message_keywords']
-      >`select ${target.id}, value ->> 0, value ->> 1 from json_each(${JSON.stringify(pairs)})`,
+      sql<Tables['message_keywords']>`
+        select cast(${target.id} as bigint), uid, keyword from ${pairsOf(tx, ['uid', 'keyword'], pairs)} pair`,
     )
     .execute()
 }

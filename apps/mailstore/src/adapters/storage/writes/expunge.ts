@@ -1,14 +1,15 @@
 /** Messages leave a mailbox. What they showed is counted down here and taken away by `purge`. */
-import type { Kysely, Selectable } from 'kysely'
-import { sql } from 'kysely'
+import type { Transaction } from '@postbus/sql'
+import { type Selectable, sql } from 'kysely'
 
 import { DELETED, SEEN } from '../../../mailbox/flags.ts'
 import { above, rangesOf } from '../../../mailbox/uid-ranges.ts'
 import type { StorageLimits, WriteContext, WriteOperation } from '../operation.ts'
 import { ALL_UIDS, messagesIn } from '../rows.ts'
+import { isOneOf, pairsOf } from '../dialect.ts'
 import type { Tables } from '../schema.ts'
 import { keepExpunged } from './keep-expunged.ts'
-import { mailboxByNumber, type MailboxRow, saveMailbox, spend, uidIn } from '../tables.ts'
+import { mailboxByNumber, type MailboxRow, saveMailbox, spend } from '../tables.ts'
 
 export type Going = Pick<Selectable<Tables['messages']>, 'uid' | 'flags' | 'size' | 'email'>
 
@@ -31,18 +32,22 @@ export function expunge({ maxChunk }: StorageLimits): WriteOperation<'expunge'> 
 
 /** @param row is counted down and written back */
 export async function takeAway(context: WriteContext, row: MailboxRow, rows: readonly Going[]): Promise<void> {
-  const { query } = context.tx
+  const { tx } = context
   const uids = rows.map(({ uid }) => uid)
-  await countShown(query, rows, -1)
-  await query.deleteFrom('message_keywords').where('mailbox', '=', row.id).where(uidIn(uids)).execute()
-  await query.deleteFrom('messages').where('mailbox', '=', row.id).where(uidIn(uids)).execute()
+  await countShown(tx, rows, -1)
+  const these = isOneOf(tx, 'uid', uids)
+  await tx.query.deleteFrom('message_keywords').where('mailbox', '=', row.id).where(these).execute()
+  await tx.query.deleteFrom('messages').where('mailbox', '=', row.id).where(these).execute()
 
   const modseq = ++row.highest_modseq
-  const runs = JSON.stringify(rangesOf(uids))
-  await query
+  const runs = pairsOf(tx, ['first_uid', 'last_uid'], rangesOf(uids))
+  await tx.query
     .insertInto('vanished')
     .columns(['mailbox', 'modseq', 'first_uid', 'last_uid'])
-    .expression(sql<Tables['vanished']>`select ${row.id}, ${modseq}, value ->> 0, value ->> 1 from json_each(${runs})`)
+    .expression(
+      sql<Tables['vanished']>`
+        select cast(${row.id} as bigint), cast(${modseq} as bigint), first_uid, last_uid from ${runs} run`,
+    )
     .execute()
 
   let size = 0
@@ -58,18 +63,17 @@ export async function takeAway(context: WriteContext, row: MailboxRow, rows: rea
 }
 
 /** Emails are shown once more or less by each of these messages; two of them may be copies of one email. */
-export async function countShown(query: Kysely<Tables>, rows: readonly Going[], by: 1 | -1): Promise<void> {
+export async function countShown(
+  tx: Transaction<Tables>,
+  rows: readonly Pick<Going, 'email'>[],
+  by: 1 | -1,
+): Promise<void> {
   const counts = new Map<number, number>()
   for (const { email } of rows) counts.set(email, (counts.get(email) ?? 0) + by)
-  await query
+  await tx.query
     .updateTable('emails')
-    .from(
-      sql<{
-        email: number
-        by: number
-      }>`(select value ->> 0 as email, value ->> 1 as by from json_each(${JSON.stringify([...counts])}))`.as('shown'),
-    )
-    .set({ refs: sql<number>`refs + shown.by` })
+    .from(pairsOf(tx, ['email', 'more'], [...counts]).as('shown'))
+    .set({ refs: sql<number>`refs + shown.more` })
     .whereRef('emails.id', '=', 'shown.email')
     .execute()
 }

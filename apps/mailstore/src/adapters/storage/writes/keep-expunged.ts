@@ -2,11 +2,10 @@
  * What goes is kept for a time in which it can be restored: its bytes, flags and place. It counts in no mailbox and no quota, and
  * a session never sees it. `purge` ends it.
  */
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 
+import { isOneOf, jsonArrayOf, type Speaker } from '../dialect.ts'
 import type { WriteContext } from '../operation.ts'
-import type { Tables } from '../schema.ts'
-import { uidIn } from '../tables.ts'
 import { countShown, type Going } from './expunge.ts'
 
 interface From {
@@ -17,13 +16,13 @@ interface From {
 
 /** Before their rows go. */
 export async function keepExpunged(
-  { tx: { query } }: WriteContext,
+  { tx }: WriteContext,
   mailbox: From,
   rows: readonly Going[],
   at: number,
 ): Promise<void> {
-  const uids = uidIn(rows.map(({ uid }) => uid))
-  await query
+  const uids = rows.map(({ uid }) => uid)
+  await tx.query
     .insertInto('expunged')
     .columns(['account', 'mailbox_name', 'uid', 'at', 'flags', 'keywords', 'internal_date', 'size', 'email'])
     .expression((of) =>
@@ -35,19 +34,20 @@ export async function keepExpunged(
           'uid',
           row.val(at).as('at'),
           'flags',
-          keywordNames.as('keywords'),
+          keywordNames(tx).as('keywords'),
           'internal_date',
           'size',
           'email',
         ])
         .where('mailbox', '=', mailbox.id)
-        .where(uids)
+        .where(isOneOf(tx, 'uid', uids))
         .orderBy('uid'),
     )
     .execute()
-  await countShown(query, rows, 1)
+  await countShown(tx, rows, 1)
 }
 
-const keywordNames = sql<Tables['expunged']['keywords']>`(select json_group_array(k.name) from message_keywords mk
-  join keywords k on k.mailbox = mk.mailbox and k.keyword = mk.keyword
-  where mk.mailbox = messages.mailbox and mk.uid = messages.uid)`
+const keywordNames = (speaker: Speaker): RawBuilder<string> =>
+  sql<string>`(select ${jsonArrayOf(speaker, 'k.name')} from message_keywords mk
+    join keywords k on k.mailbox = mk.mailbox and k.keyword = mk.keyword
+    where mk.mailbox = messages.mailbox and mk.uid = messages.uid)`

@@ -2,11 +2,14 @@
  * What nothing shows any more goes in small steps, between other work: messages of deleted mailboxes (kept for a time, as all
  * that is expunged), expunged messages whose time is over, emails without messages, contents without emails, and, after a grace in which readers may finish, their blobs.
  *
- * A content waiting here may be shown again by a delivery of the same message; it is then no longer among those with no refs.
+ * A content waiting here may be shown again by a delivery of the same message; it is then no longer among those with no refs. Purges
+ * take turns, and go on beside the writers of any account: rows that one of these has in hand are left for the next step.
  */
+import { sql } from 'kysely'
 
+import { isOneOf, pairsOf, takenFrom } from '../dialect.ts'
 import type { WriteContext, WriteOperation } from '../operation.ts'
-import { numbers } from '../tables.ts'
+import { noteGoneTexts } from '../text-index/notes.ts'
 import { countShown } from './expunge.ts'
 import { keepExpunged } from './keep-expunged.ts'
 
@@ -25,11 +28,15 @@ export const purge: WriteOperation<'purge'> = async (context, { at, expungedBefo
   return { rows, blobs: due.map(({ blob }) => blob) }
 }
 
-export const forgetTexts: WriteOperation<'forgetTexts'> = async ({ tx: { query } }, { contents }) => {
-  await query.deleteFrom('dead_texts').where('content', 'in', numbers(contents)).execute()
+export const forgetTexts: WriteOperation<'forgetTexts'> = async ({ tx }, { contents }) => {
+  await tx.query
+    .deleteFrom('dead_texts')
+    .where(isOneOf(tx, 'content', contents))
+    .execute()
   return null
 }
 
+/** Nobody else knows a mailbox without a name. */
 async function purgeMailbox(context: WriteContext): Promise<number> {
   const { query } = context.tx
   const mailbox = await query
@@ -61,59 +68,66 @@ async function purgeMailbox(context: WriteContext): Promise<number> {
     .executeTakeFirst()
   // One that was deleted before there were restorations has none.
   if (removal !== undefined) await keepExpunged(context, { ...mailbox, name: removal.name }, rows, removal.at)
-  await countShown(query, rows, -1)
+  await countShown(context.tx, rows, -1)
   await query.deleteFrom('messages').where('mailbox', '=', mailbox.id).where('uid', '<=', last.uid).execute()
   return rows.length
 }
 
-async function purgeExpunged({ tx: { query } }: WriteContext, before: number): Promise<number> {
-  const rows = await query
-    .selectFrom('expunged')
-    .select(['id', 'uid', 'flags', 'size', 'email'])
-    .where('at', '<', before)
-    .orderBy('at')
-    .limit(STEP)
-    .execute()
+async function purgeExpunged({ tx }: WriteContext, before: number): Promise<number> {
+  const due = tx.query.selectFrom('expunged').select(['id', 'email']).where('at', '<', before)
+  const rows = await takenFrom(tx, due.orderBy('at').limit(STEP)).execute()
   if (rows.length === 0) return 0
-  await countShown(query, rows, -1)
-  await query
+  await countShown(tx, rows, -1)
+  const ids = rows.map(({ id }) => id)
+  await tx.query
     .deleteFrom('expunged')
-    .where('id', 'in', numbers(rows.map(({ id }) => id)))
+    .where(isOneOf(tx, 'id', ids))
     .execute()
   return rows.length
 }
 
-async function purgeEmails({ tx: { query } }: WriteContext): Promise<number> {
-  const emails = await query.selectFrom('emails').select(['id', 'content']).where('refs', '=', 0).limit(STEP).execute()
+async function purgeEmails({ tx }: WriteContext): Promise<number> {
+  const unused = tx.query.selectFrom('emails').select(['id', 'content']).where('refs', '=', 0)
+  const emails = await takenFrom(tx, unused.limit(STEP)).execute()
   if (emails.length === 0) return 0
-  await query
+  const ids = emails.map(({ id }) => id)
+  await tx.query
     .deleteFrom('emails')
-    .where('id', 'in', numbers(emails.map(({ id }) => id)))
+    .where(isOneOf(tx, 'id', ids))
     .execute()
-  for (const { content } of emails) {
-    await query
-      .updateTable('contents')
-      .set((row) => ({ refs: row('refs', '-', 1) }))
-      .where('id', '=', content)
-      .execute()
-  }
+  const fewer = Map.groupBy(emails, ({ content }) => content)
+  const counts = [...fewer].map(([content, of]) => [content, of.length] as const)
+  await tx.query
+    .updateTable('contents')
+    .from(pairsOf(tx, ['content', 'fewer'], counts).as('gone'))
+    .set({ refs: sql<number>`refs - gone.fewer` })
+    .whereRef('contents.id', '=', 'gone.content')
+    .execute()
   return emails.length
 }
 
-async function purgeContents({ tx: { query } }: WriteContext, at: number): Promise<number> {
-  const contents = await query.selectFrom('contents').select(['id', 'blob']).where('refs', '=', 0).limit(STEP).execute()
+async function purgeContents({ tx }: WriteContext, at: number): Promise<number> {
+  const { query } = tx
+  const unused = query.selectFrom('contents').select(['id', 'blob']).where('refs', '=', 0)
+  const contents = await takenFrom(tx, unused.limit(STEP)).execute()
   if (contents.length === 0) return 0
-  const ids = numbers(contents.map(({ id }) => id))
-  await query.deleteFrom('bodies').where('content', 'in', ids).execute()
-  await query.deleteFrom('sort_keys').where('content', 'in', ids).execute()
-  await query.deleteFrom('contents').where('id', 'in', ids).execute()
-  const dead = contents.map(({ id }) => ({ content: id }))
-  await query.insertInto('dead_texts').values(dead).execute()
-  for (const { blob } of contents) {
-    if (blob === null) continue
+  const ids = contents.map(({ id }) => id)
+  await noteGoneTexts(tx, ids)
+  for (const table of ['bodies', 'sort_keys'] as const) {
+    await query
+      .deleteFrom(table)
+      .where(isOneOf(tx, 'content', ids))
+      .execute()
+  }
+  await query
+    .deleteFrom('contents')
+    .where(isOneOf(tx, 'id', ids))
+    .execute()
+  const blobs = contents.flatMap(({ blob }) => (blob === null ? [] : [{ blob, at }]))
+  if (blobs.length > 0) {
     await query
       .insertInto('dead_blobs')
-      .values({ blob, at })
+      .values(blobs)
       .onConflict((conflict) => conflict.doNothing())
       .execute()
   }

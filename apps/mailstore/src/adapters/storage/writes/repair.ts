@@ -4,7 +4,8 @@ import { sql } from 'kysely'
 import type { Repair } from '../../../mailbox/storage.ts'
 import type { WriteContext, WriteOperation } from '../operation.ts'
 import { countMailboxes, countMessages, isStray, wrongReferences } from '../reads/check.ts'
-import { mailboxByNumber, numbers, saveMailbox } from '../tables.ts'
+import { isOneOf } from '../dialect.ts'
+import { mailboxByNumber, saveMailbox } from '../tables.ts'
 import { sortKeysRowOf } from './insert.ts'
 
 type Of<Kind extends Repair['kind']> = Extract<Repair, { kind: Kind }>
@@ -69,15 +70,17 @@ async function repairCounters(context: WriteContext, mailbox: Of<'counters'>): P
   context.changed(await saveMailbox(context.tx, row))
 }
 
-async function repairAccount({ tx: { query } }: WriteContext, { account }: Of<'account'>): Promise<void> {
+async function repairAccount({ tx }: WriteContext, { account }: Of<'account'>): Promise<void> {
+  const { query } = tx
   const wrong = await wrongReferences(query, account)
     .select(['emails.id', sql<number>`coalesce(shown.times, 0)`.as('times')])
     .execute()
   for (const [times, emails] of Map.groupBy(wrong, (email) => email.times)) {
+    const ids = emails.map(({ id }) => id)
     await query
       .updateTable('emails')
       .set({ refs: times })
-      .where('id', 'in', numbers(emails.map(({ id }) => id)))
+      .where(isOneOf(tx, 'id', ids))
       .execute()
   }
   const { messages, usedBytes } = await countMailboxes(query, account)

@@ -4,7 +4,8 @@ import type { StoreIn, Stored } from '../../../mailbox/storage.ts'
 import { above, rangesOf } from '../../../mailbox/uid-ranges.ts'
 import type { StorageLimits, WriteContext, WriteOperation } from '../operation.ts'
 import { keywordsOf, messagesIn } from '../rows.ts'
-import { internKeywords, mailboxByNumber, numbers, saveMailbox, uidIn } from '../tables.ts'
+import { isOneOf } from '../dialect.ts'
+import { internKeywords, mailboxByNumber, saveMailbox } from '../tables.ts'
 
 interface Target {
   uid: number
@@ -113,27 +114,24 @@ async function keywordNumbers(
 }
 
 async function writeSystemFlags(
-  { tx: { query } }: WriteContext,
+  { tx }: WriteContext,
   mailbox: number,
   modseq: number,
   changed: readonly Target[],
 ): Promise<void> {
   const byFlags = Map.groupBy(changed, ({ after }) => after)
   for (const [flags, targets] of byFlags) {
-    await query
+    const uids = targets.map(({ uid }) => uid)
+    await tx.query
       .updateTable('messages')
       .set({ flags, modseq })
       .where('mailbox', '=', mailbox)
-      .where(uidIn(targets.map(({ uid }) => uid)))
+      .where(isOneOf(tx, 'uid', uids))
       .execute()
   }
 }
 
-async function writeKeywords(
-  { tx: { query } }: WriteContext,
-  mailbox: number,
-  changed: readonly Target[],
-): Promise<void> {
+async function writeKeywords({ tx }: WriteContext, mailbox: number, changed: readonly Target[]): Promise<void> {
   const added = new Map<number, number[]>()
   const removed = new Map<number, number[]>()
   const note = (map: Map<number, number[]>, keyword: number, uid: number) => {
@@ -146,15 +144,15 @@ async function writeKeywords(
     for (const keyword of keywordsBefore) if (!keywordsAfter.includes(keyword)) note(removed, keyword, uid)
   }
   for (const [keyword, uids] of removed) {
-    await query
+    await tx.query
       .deleteFrom('message_keywords')
       .where('mailbox', '=', mailbox)
-      .where('uid', 'in', numbers(uids))
+      .where(isOneOf(tx, 'uid', uids))
       .where('keyword', '=', keyword)
       .execute()
   }
   for (const [keyword, uids] of added) {
-    await query
+    await tx.query
       .insertInto('message_keywords')
       .columns(['mailbox', 'uid', 'keyword'])
       .expression((of) =>
@@ -162,7 +160,7 @@ async function writeKeywords(
           .selectFrom('messages')
           .select((row) => ['mailbox', 'uid', row.val(keyword).as('keyword')])
           .where('mailbox', '=', mailbox)
-          .where(uidIn(uids)),
+          .where(isOneOf(tx, 'uid', uids)),
       )
       .execute()
   }

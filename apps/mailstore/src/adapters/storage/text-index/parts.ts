@@ -1,11 +1,18 @@
 /**
- * A search string as FTS5 asks for it: every run of three characters in it. A text that contains the string contains them
- * all, so what FTS5 does not name cannot match; what it names may.
+ * A search string as runs of three characters. A text that contains the string contains them all, so what lacks one cannot
+ * match; what has them all may.
  */
 import { casemap } from '@postbus/message'
 
 /** A key of a search program that asks for text. */
 export type TextPart = { kind: 'body' | 'text'; value: string } | { kind: 'header'; field: string; value: string }
+
+export interface Trigrams {
+  /** Of a text's two halves the one they are all in; `anywhere`: each in one or the other. */
+  in: 'headers' | 'bodies' | 'anywhere'
+  /** At least one. Three characters each, with their case folded. */
+  trigrams: string[]
+}
 
 /** Of a long string the first ones: they narrow it down enough. */
 const MAX_TRIGRAMS = 40
@@ -14,17 +21,17 @@ const MAX_TRIGRAMS = 40
 const IN_FRONT = new Set(['return-path', 'delivered-to'])
 
 /** Null: the index cannot tell, every text may match. Strings of one or two characters are in nearly every text. */
-export function matchExpression(part: TextPart): string | null {
+export function trigramsOf(part: TextPart): Trigrams | null {
   switch (part.kind) {
     case 'text':
-      return all(trigrams(casemap(part.value), LINE_ENDS))
+      return some('anywhere', trigrams(casemap(part.value), LINE_ENDS))
     case 'body':
-      return inColumn('bodies', trigrams(casemap(part.value), LINE_ENDS))
+      return some('bodies', trigrams(casemap(part.value), LINE_ENDS))
     case 'header': {
       if (IN_FRONT.has(part.field.toLowerCase())) return null
       // Runs of blanks may stand in the header for the one that is asked for.
       const value = trigrams(casemap(part.value), BLANKS)
-      return inColumn('headers', [...trigrams(casemap(`${part.field}:`), BLANKS), ...value])
+      return some('headers', [...trigrams(casemap(`${part.field}:`), BLANKS), ...value])
     }
   }
 }
@@ -40,13 +47,8 @@ function trigrams(text: string, without: RegExp): string[] {
     const three = characters.slice(at, at + 3).join('')
     if (!without.test(three)) found.add(three)
   }
-  return [...found].map(quoted)
+  return [...found]
 }
 
-const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`
-
-const all = (terms: readonly string[]): string | null => (terms.length === 0 ? null : terms.join(' AND '))
-
-function inColumn(column: string, terms: readonly string[]): string | null {
-  return terms.length === 0 ? null : `${column} : (${terms.join(' AND ')})`
-}
+const some = (where: Trigrams['in'], found: string[]): Trigrams | null =>
+  found.length === 0 ? null : { in: where, trigrams: found }

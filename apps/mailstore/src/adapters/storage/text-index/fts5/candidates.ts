@@ -1,13 +1,14 @@
-/** Which contents may hold what a search asks for. Never leaves out one that does. */
+/** Which contents may match, by FTS5: those it names, those after its cursor, and those it could not take in. */
 import type { Reader } from '@postbus/sql'
 import { sql } from 'kysely'
 
+import type { Tables } from '../../schema.ts'
+import type { TextPart } from '../parts.ts'
+import { everything, keyOf, type MayMatch, type TextIndex } from '../text-index.ts'
+import { matchExpression } from './query.ts'
 import type { IndexDatabase, IndexTables } from './schema.ts'
-import { matchExpression, type TextPart } from './query.ts'
 
-export type MayMatch = (part: TextPart, content: number) => boolean
-
-export interface Among {
+interface Among {
   /** Of the database the contents are in. */
   epoch: string
   /** The lowest and the highest number of a content. */
@@ -15,22 +16,26 @@ export interface Among {
   last: number
 }
 
-const everything: MayMatch = () => true
+export function fts5Index(index: IndexDatabase): TextIndex {
+  return {
+    async candidates(reader, parts, contents) {
+      const expressions = new Map<string, string>()
+      for (const part of parts) {
+        const expression = matchExpression(part)
+        if (expression !== null) expressions.set(keyOf(part), expression)
+      }
+      if (expressions.size === 0 || contents.length === 0) return everything
+      const among = await spanOf(reader, contents)
+      return index.snapshot((texts) => answer(texts, expressions, among))
+    },
+  }
+}
 
-/** As of one moment of the index. */
-export async function candidates(index: IndexDatabase, parts: readonly TextPart[], among: Among): Promise<MayMatch> {
-  const expressions = new Map<string, string>()
-  for (const part of parts) {
-    const expression = matchExpression(part)
-    if (expression !== null) expressions.set(keyOf(part), expression)
-  }
-  if (expressions.size === 0) return everything
-  await sql`begin`.execute(index.query)
-  try {
-    return await answer(index, expressions, among)
-  } finally {
-    await sql`commit`.execute(index.query)
-  }
+async function spanOf({ query }: Reader<Tables>, contents: readonly number[]): Promise<Among> {
+  const { epoch } = await query.selectFrom('text_index').select('epoch').executeTakeFirstOrThrow()
+  let [first, last] = [Infinity, 0]
+  for (const content of contents) [first, last] = [Math.min(first, content), Math.max(last, content)]
+  return { epoch, first, last }
 }
 
 async function answer(
@@ -49,7 +54,7 @@ async function answer(
   const unknown = new Set(partial.map(({ content }) => content))
   const found = new Map<string, ReadonlySet<number>>()
   for (const [key, expression] of expressions) found.set(key, await matching(index, expression, first, last))
-  return (part, content) =>
+  return (part: TextPart, content) =>
     content > progress.cursor || unknown.has(content) || (found.get(keyOf(part))?.has(content) ?? true)
 }
 
@@ -65,6 +70,3 @@ async function matching(index: Reader<IndexTables>, expression: string, first: n
   for await (const { rowid } of rows) found.add(rowid)
   return found
 }
-
-const keyOf = (part: TextPart): string =>
-  part.kind === 'header' ? `header ${part.field} ${part.value}` : `${part.kind} ${part.value}`
