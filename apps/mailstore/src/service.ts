@@ -38,7 +38,7 @@ export const mailstoreService = defineService({
       blobs: config.BLOBS_DIR,
       readThreads: config.MAILSTORE_READ_THREADS,
       cacheBytes: config.MAILSTORE_CACHE_BYTES,
-      server: databaseOptions(config),
+      server: databaseOptions(config, log),
       limits: {
         maxMailboxes: config.MAILSTORE_MAX_MAILBOXES,
         maxSubscriptions: config.MAILSTORE_MAX_SUBSCRIPTIONS,
