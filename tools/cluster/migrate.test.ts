@@ -10,7 +10,7 @@ import { startPostgres } from '@postbus/testkit'
 
 import { awaitMigrations } from './await-migrations.ts'
 import { migrateAll } from './migrate.ts'
-import { owners, roles, type Role } from './roles.ts'
+import { owners, roles, shared, type Role } from './roles.ts'
 import { databaseUrl, type MigrateConfig } from './settings.ts'
 
 const ADMIN = 'migrations_admin'
@@ -72,6 +72,19 @@ test('every service finds its own schema made, may not look into another, and a 
     lines.filter((line) => /^\w+: /.test(line) && !line.endsWith('nothing to do')),
     [],
   )
+})
+
+test('spool and bytes are open to those who work with them, and to nobody else', async (t) => {
+  const config = await prepared(t)
+  await migrateAll(config, '1.0.0', silent)
+  for (const { schema, owner, writers, readers } of shared) {
+    const allowed = [owner, ...writers, ...readers]
+    for (const role of roles) {
+      const looks = stepsSeenBy(config, role, schema)
+      if (allowed.includes(role)) assert.ok((await looks) > 0, `${role} on ${schema}`)
+      else await assert.rejects(looks, /permission denied/, `${role} on ${schema}`)
+    }
+  }
 })
 
 test('who waits for the migrations of a version goes on when they are done, and not before', async (t) => {

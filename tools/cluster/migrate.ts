@@ -6,9 +6,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { migrations as ofBlobs } from '@postbus/blobs/migrations'
+import { migrations as ofSpool } from '@postbus/spool/migrations'
 import { migrate, openDatabase, StorageBusy, type Database, type Migration } from '@postbus/sql'
 
-import { NOTES_SCHEMA, owners, preparation, roles, type Role } from './roles.ts'
+import { NOTES_SCHEMA, owners, preparation, roles, shared, sharing, type Role } from './roles.ts'
 import { databaseUrl, type MigrateConfig } from './settings.ts'
 
 const ofService: Record<(typeof owners)[number], () => Promise<readonly Migration[]>> = {
@@ -17,6 +19,8 @@ const ofService: Record<(typeof owners)[number], () => Promise<readonly Migratio
   directory: async () => (await import('@postbus/directory/migrations')).migrations,
   mailstore: async () => (await import('@postbus/mailstore/migrations')).migrations,
 }
+
+const ofShared: Record<(typeof shared)[number]['schema'], readonly Migration[]> = { spool: ofSpool, blobs: ofBlobs }
 
 const RETRY_MS = 1_000
 
@@ -47,6 +51,14 @@ export async function migrateAll(config: MigrateConfig, version: string, say: (l
       }
     }
     for (const owner of owners) await stepsOf(owner, owner, await ofService[owner]())
+    if (config.DATABASE_HOLDS_BYTES) {
+      for (const { schema, owner } of shared) {
+        await stepsOf(schema, owner, ofShared[schema])
+        // Who owns tables says who else may use them.
+        await exec(administration, `set local role ${owner}; ${sharing(schema)}`)
+      }
+      say('rights on spool and bytes: as they should be')
+    }
 
     await exec(
       administration,

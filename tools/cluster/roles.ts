@@ -13,7 +13,7 @@ export type Role = (typeof roles)[number]
 interface Shared {
   schema: 'spool' | 'blobs'
   owner: Role
-  /** May add, and take back what was not finished. */
+  /** May add. What they left unfinished the owner sweeps away. */
   writers: Role[]
   readers: Role[]
 }
@@ -50,16 +50,17 @@ export function preparation(database: string, passwordOf: (role: Role) => string
   ].join(';\n')
 }
 
-/** What is done after the migrations: rights on the tables there are now. */
-export const sharing = (): string =>
-  shared
-    .flatMap(({ schema, writers, readers }) => [
-      `grant usage on schema ${schema} to ${[...writers, ...readers].join(', ')}`,
-      `grant select on all tables in schema ${schema} to ${[...writers, ...readers].join(', ')}`,
-      `grant insert, update, delete on all tables in schema ${schema} to ${writers.join(', ')}`,
-      `grant usage on all sequences in schema ${schema} to ${writers.join(', ')}`,
-    ])
-    .join(';\n')
+/** What the owner does after its migrations: rights on the tables there are now. */
+export function sharing(schema: Shared['schema']): string {
+  const { writers, readers } = shared.find((one) => one.schema === schema) ?? { writers: [], readers: [] }
+  const [all, adding] = [[...writers, ...readers].join(', '), writers.join(', ')]
+  return [
+    `grant usage on schema ${schema} to ${all}`,
+    `grant select on all tables in schema ${schema} to ${all}`,
+    `grant insert on all tables in schema ${schema} to ${adding}`,
+    `revoke insert on ${schema}.schema_version from ${adding}`,
+  ].join(';\n')
+}
 
 /** Text as it stands in a statement; standard_conforming_strings is on everywhere. */
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`

@@ -139,10 +139,8 @@ export class Pod {
   }
 
   /** Of the first container's own process, seen from here. */
-  async pid(): Promise<number> {
-    const { child } = this.#first
-    const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').catch(() => '')
-    return Number(children.trim().split(' ')[0]) || (child.pid ?? 0)
+  pid(): Promise<number> {
+    return innerPid(this.#first.child)
   }
 
   /** Octets of memory, of the first container's process. */
@@ -165,8 +163,16 @@ export class Pod {
     return ticks * MS_PER_TICK
   }
 
+  /** The process itself, not what started it: --kill-child is forgotten when the user changes. Whatever else is in its namespace goes along. */
   async kill(): Promise<void> {
-    for (const { child } of this.#running) child.kill('SIGKILL') // Its process dies with it (--kill-child).
+    for (const { child } of this.#running) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      try {
+        process.kill(await innerPid(child), 'SIGKILL')
+      } catch {
+        // It ended meanwhile.
+      }
+    }
     await Promise.all(this.#running.map(({ exited }) => exited))
   }
 
@@ -352,6 +358,12 @@ export class Pod {
       ...(source.configMap ? picked(this.#configMap(source.configMap.name), source.configMap.items) : []),
     ])
   }
+}
+
+/** What `unshare` or `nsenter` started, or itself where it became that. */
+async function innerPid({ pid }: ChildProcess): Promise<number> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return Number(children.trim().split(' ')[0]) || (pid ?? 0)
 }
 
 /** `$(NAME)`, where NAME is known; what is not stays as it is. */
