@@ -15,7 +15,7 @@ import {
 import { dnsMetrics, dnsOptions, dnsResolver, dnsTable } from '@postbus/dns'
 import { defineService } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
-import { databaseOptions, openDatabase } from '@postbus/sql'
+import { databaseOptions, databaseTable, openDatabase } from '@postbus/sql'
 
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { queueOnBus } from './adapters/queue-on-bus.ts'
@@ -69,13 +69,13 @@ const MISSED_HEARTBEATS = 3
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
-  metrics: [deliveryTable, dnsTable],
+  metrics: [deliveryTable, dnsTable, databaseTable],
   async start({ config, log, bus, metrics: registry, defer, signal }) {
     const classify = classifier(await replyRules(config))
     await bus.provisioned([Task, MailStatus, MailHold], signal)
     const metrics = deliveryMetrics(registry)
 
-    const options = { schema: 'delivery', ...databaseOptions(config, log) }
+    const options = { schema: 'delivery', ...databaseOptions(config, log, registry) }
     const ledger = patientLedger(await sqlLedger(openDatabase<Tables>(config.DELIVERY_DATABASE, options)), {
       sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
       waiting: (err) =>
@@ -88,7 +88,7 @@ export const deliveryService = defineService<DeliveryConfig>({
       ledger.prune(before, PRUNE_AT_ONCE).catch((err: unknown) => log.error({ err }, 'cannot prune the ledger'))
     }, PRUNE_EVERY_MS)
     defer(() => clearInterval(pruning))
-    const spool = openSpoolReader({ dir: config.SPOOL_DIR })
+    const spool = openSpoolReader(config.SPOOL, { settings: config })
     defer(() => spool.close())
     const client = new SmtpClient({
       ...(await clientOptions(config)),

@@ -1,4 +1,4 @@
-import { localBlobs } from '@postbus/blobs'
+import { openBlobs } from '@postbus/blobs'
 import { statusWriter } from '@postbus/bus'
 import { MailLocal, MailStatus } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
@@ -35,7 +35,7 @@ export const mailstoreService = defineService({
     const metrics = mailstoreMetrics(registry)
     const opened = await openStorage({
       database: config.MAILSTORE_DATABASE,
-      blobs: config.BLOBS_DIR,
+      blobs: { location: config.BLOBS, settings: config },
       readThreads: config.MAILSTORE_READ_THREADS,
       cacheBytes: config.MAILSTORE_CACHE_BYTES,
       server: databaseOptions(config, log),
@@ -56,8 +56,9 @@ export const mailstoreService = defineService({
         'restored: every mailbox has a new UIDVALIDITY',
       )
     })
-    const blobs = localBlobs(config.BLOBS_DIR)
-    const spool = openSpoolReader({ dir: config.SPOOL_DIR })
+    const blobs = openBlobs(config.BLOBS, config)
+    defer(() => blobs.close())
+    const spool = openSpoolReader(config.SPOOL, { settings: config })
     defer(() => spool.close())
 
     const noteChanges = changeHints(bus)

@@ -1,4 +1,4 @@
-import { localBlobs } from '@postbus/blobs'
+import { openBlobs } from '@postbus/blobs'
 import { directoryLogins } from '@postbus/directory-client'
 import { connectionMetrics, connectionTable, listenTcp, type Overload, type TcpListenOptions } from '@postbus/listener'
 import { defineService } from '@postbus/service'
@@ -18,7 +18,9 @@ export const pop3Service = defineService<Pop3Config>({
   config: Pop3Config,
   metrics: [connectionTable, pop3Table],
   async start({ config, bus, log, metrics, defer, signal }) {
-    const maildrops = new Maildrops(bus, localBlobs(config.BLOBS_DIR), { lockMs: config.POP3_LOCK_MS, signal })
+    const blobs = openBlobs(config.BLOBS, config)
+    defer(() => blobs.close())
+    const maildrops = new Maildrops(bus, blobs, { lockMs: config.POP3_LOCK_MS, signal })
     const session: ConnectionOptions = {
       plaintextLogin: config.POP3_PLAINTEXT_LOGIN,
       bearerLogin: config.OAUTH_ISSUER !== undefined,
