@@ -1,4 +1,5 @@
-/** npm run check — what CI asks beside the tests: formatting, boundaries and bugs, types, and that generated pages are current. */
+/** npm run check — what CI asks beside the tests: formatting, boundaries and bugs, types, that generated pages are current, and the manifests. */
+import { checkManifests } from '../k8s/check.ts'
 import { checkBoundaries } from './boundaries.ts'
 import { checkStandards } from './standards.ts'
 import { run } from './run.ts'
@@ -9,6 +10,7 @@ const steps: [string, () => Promise<boolean>][] = [
   ['boundaries refuse planted violations', checkBoundaries],
   ['generated pages are current', async () => (await run('node', ['tools/gen-docs/main.ts', '--check'])).code === 0],
   ['standards table and code agree', checkStandards],
+  ['manifests of Kubernetes', checkManifests],
 ]
 
 const failed: string[] = []

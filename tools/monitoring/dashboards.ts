@@ -118,6 +118,16 @@ const connections = (job: ServiceName): Row => ({
   ],
 })
 
+/** Of the services that keep tables in libs/sql. */
+const database = (job: ServiceName): Row => ({
+  title: 'Database',
+  panels: [
+    took('Transactions', 'mail_database_transaction_seconds', [], 'From asking to the commit.', `{job="${job}"}`),
+    took('Reads', 'mail_database_read_seconds', [], undefined, `{job="${job}"}`),
+    perSecond('Transactions by outcome', `mail_database_transaction_seconds_count{job="${job}"}`, ['outcome']),
+  ],
+})
+
 const taking = (job: ServiceName): Row[] => [
   connections(job),
   {
@@ -233,6 +243,7 @@ const own: Record<ServiceName, Row[]> = {
         perSecond('Failures of servers', 'mail_dns_failures_total', ['reason']),
       ],
     },
+    database('delivery'),
   ],
   mailstore: [
     {
@@ -274,6 +285,7 @@ const own: Record<ServiceName, Row[]> = {
         perSecond('Changes', 'mail_directory_changes_total', ['operation']),
       ],
     },
+    database('directory'),
   ],
   custody: [
     {
@@ -307,6 +319,7 @@ const own: Record<ServiceName, Row[]> = {
         gauge('Records in the spool', [{ expr: 'max(mail_custody_spool_records)', legend: 'records' }]),
       ],
     },
+    database('custody'),
   ],
   imap: [
     connections('imap'),

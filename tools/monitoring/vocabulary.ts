@@ -7,7 +7,7 @@ import type { Vocabulary } from './queries.ts'
 
 type LabelValues = ReadonlyMap<string, ReadonlySet<string> | null>
 
-/** Given to every target, see prometheus.yml. */
+/** Given to every target, see prometheus-embedded.yaml. */
 const ofTarget: [string, ReadonlySet<string> | null][] = [
   ['job', new Set<string>(serviceNames)],
   ['instance', null],

@@ -79,7 +79,7 @@ export class Children {
     }
   }
 
-  /** Replaced whole: a process that is just starting reads the old or the new one. */
+  /** Files replaced whole: who reads one just now gets the old or the new one. */
   async #writeSettings(): Promise<void> {
     const { dirs, around } = this.#options
     const text = JSON.stringify(
@@ -88,7 +88,6 @@ export class Children {
     await writeFile(`${dirs.settings}.new`, text, { mode: 0o600 })
     await rename(`${dirs.settings}.new`, dirs.settings)
     await writeFile(`${dirs.scrapeTargets}.new`, scrapeTargets(this.instances))
-    // Prometheus watches it, and must never see half of it.
     await rename(`${dirs.scrapeTargets}.new`, dirs.scrapeTargets)
   }
 }

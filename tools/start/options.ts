@@ -22,8 +22,9 @@ export type Replicas = Record<ServiceName, number>
 const profiles = ['embedded', 'scale-out'] as const
 export type ProfileName = (typeof profiles)[number]
 
-/** Where scale-out keeps bytes: an S3 server of its own or somebody else's, or PostgreSQL. */
-export type BytesHome = 's3' | 'postgres' | { bucket: string }
+/** Where scale-out keeps bytes: an S3 server of its own or somebody else's, PostgreSQL, or files that all processes of the machine share. */
+export type BytesHome = (typeof bytesHomes)[number] | { bucket: string }
+const bytesHomes = ['s3', 'postgres', 'files'] as const
 
 export interface StartOptions {
   profile: ProfileName
@@ -71,7 +72,7 @@ export const usage = `usage: npm start -- [option …]
   --bus-admin NKEY        the public nkey of somebody who may do everything on the bus; may be repeated
   --postgres URL          scale-out: use this database instead of starting a server
   --bytes HOME            scale-out: s3 (default: starts a server), s3://bucket[/prefix] (S3_ENDPOINT and its keys by --set),
-                          or postgres, which needs no S3 server
+                          postgres, which needs no S3 server, or files, which all processes of this machine share
   --ready-file FILE       written as JSON when everything answers, and again when a process was replaced
   --help
 `
@@ -172,9 +173,10 @@ function parsePostgres(text: string): string {
 }
 
 function parseBytesHome(text: string): BytesHome {
-  if (text === 's3' || text === 'postgres') return text
+  const known = bytesHomes.find((home) => home === text)
+  if (known !== undefined) return known
   if (!/^s3:\/\/[^/]+(\/[^/]+)*$/.test(text)) {
-    throw new UsageError(`--bytes is s3, postgres or s3://bucket/prefix, not ${text}`)
+    throw new UsageError(`--bytes is ${bytesHomes.join(', ')} or s3://bucket/prefix, not ${text}`)
   }
   return { bucket: text }
 }

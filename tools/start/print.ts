@@ -2,7 +2,7 @@
 import type { Ready } from './ready-file.ts'
 
 export function welcome(
-  { host, ports, accounts, ca, data }: Omit<Ready, 'pids'>,
+  { host, ports, accounts, ca, data, bus, profile }: Omit<Ready, 'pids'>,
   elapsedMs: number,
   cli: string,
 ): string {
@@ -11,12 +11,10 @@ export function welcome(
   const to = reader ?? { address: 'jones@example.org', password: '' }
   const from = sender ?? to
   return `
-Postbus is running (${(elapsedMs / 1000).toFixed(1)} s), data in ${data}
+Postbus is running${profile === 'embedded' ? '' : ` as ${profile}`} (${(elapsedMs / 1000).toFixed(1)} s), data in ${data}
 
-  SMTP in (MX)   ${host}:${ports.mx}
-  submission     ${host}:${ports.submission} (STARTTLS), ${ports.submissions} (TLS)
-  IMAP           ${host}:${ports.imap} (STARTTLS), ${ports.imaps} (TLS)
-  NATS           127.0.0.1:${ports.nats}
+${doors({ host, ports }).join('\n')}
+  NATS           ${bus.url}
   authority      ${ca}
 
   accounts
@@ -39,4 +37,22 @@ Manage:
 
 Ctrl-C stops everything.
 `
+}
+
+/** One line for each replica. */
+function doors({ host, ports }: Pick<Ready, 'host' | 'ports'>): string[] {
+  const rows: [label: string, plain: string, tls: string | null][] = [
+    ['SMTP in (MX)', 'mx', null],
+    ['submission', 'submission', 'submissions'],
+    ['IMAP', 'imap', 'imaps'],
+    ['POP3', 'pop3', 'pop3s'],
+  ]
+  return rows.flatMap(([label, plain, tls]) =>
+    Object.entries(ports)
+      .filter(([name]) => name.replace(/-\d+$/, '') === plain)
+      .map(([name, port]) => {
+        const also = tls === null ? '' : ` (STARTTLS), ${ports[`${tls}${name.slice(plain.length)}`]} (TLS)`
+        return `  ${label.padEnd(14)} ${host}:${port}${also}`
+      }),
+  )
 }

@@ -26,7 +26,7 @@ export async function startStores(
 ): Promise<Stores> {
   if (options.profile === 'embedded') return localStores(options.data)
   const url = await databaseOf(options, layout, around)
-  return { database: () => url, ...(await bytesOf(options, layout, around, url)) }
+  return { ...(await bytesOf(options, layout, around, url)), database: () => url }
 }
 
 async function databaseOf(
@@ -48,6 +48,7 @@ async function bytesOf(
   { dirs, events, started }: StoresAround,
   database: string,
 ): Promise<Omit<Stores, 'database'>> {
+  if (bytes === 'files') return localStores(data)
   if (bytes === 'postgres') return { spool: database, blobs: database, settings: {} }
   if (bytes !== 's3') return { spool: `${bytes.bucket}/spool`, blobs: `${bytes.bucket}/blobs`, settings: {} }
   if (s3Port === null) throw new TypeError('no S3 server was planned, and none was named')

@@ -12,7 +12,7 @@ import {
 } from '@postbus/contracts'
 import { defineService } from '@postbus/service'
 import { NoSuchRecord, openSpoolKeeper, openSpoolReader, openSpoolWriter, type SpoolReader } from '@postbus/spool'
-import { databaseOptions, migrate, openDatabase } from '@postbus/sql'
+import { databaseOptions, databaseTable, migrate, openDatabase } from '@postbus/sql'
 
 import { reporterNames } from './adapters/reporter-names.ts'
 import { migrations } from './adapters/storage/migrations.ts'
@@ -30,7 +30,7 @@ import { custodyMetrics, custodyTable } from './metrics.ts'
 export const custodyService = defineService<CustodyConfig>({
   name: 'custody',
   config: CustodyConfig,
-  metrics: [custodyTable],
+  metrics: [custodyTable, databaseTable],
   async start({ config, log, bus, metrics: registry, defer, probe, signal }) {
     // Before anything else, here and everywhere: nobody can work without the streams. Harmless when several do it.
     if (config.CUSTODY_PROVISIONER_NKEY_FILE) {
@@ -50,7 +50,10 @@ export const custodyService = defineService<CustodyConfig>({
     }
     await bus.provisioned([MailStatus], signal)
 
-    const db = openDatabase<Tables>(config.CUSTODY_DATABASE, { schema: 'custody', ...databaseOptions(config, log) })
+    const db = openDatabase<Tables>(config.CUSTODY_DATABASE, {
+      schema: 'custody',
+      ...databaseOptions(config, log, registry),
+    })
     defer(() => db.close())
     await migrate(db, migrations)
     const books = sqlBooks(db, {

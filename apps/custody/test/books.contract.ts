@@ -439,4 +439,19 @@ export function booksContract(name: string, open: OpenBooks): void {
       openRecipients: MAX_RECIPIENTS_PER_PAGE,
     })
   })
+
+  test(`${name}: the oldest that somebody could work on, and nothing that waits for its time or a person`, async (t) => {
+    const { books, writer } = await begin(t)
+    const nobody = { routing: null, mailbox: null, attempt: null }
+    const at = (minutes: number): number => minute(minutes).getTime()
+    assert.deepEqual(await books.oldestReady(), nobody)
+    await writer.adopt([accepted])
+    assert.deepEqual(await books.oldestReady(), { ...nobody, routing: at(5) })
+    await writer.record(routed)
+    assert.deepEqual(await books.oldestReady(), { ...nobody, mailbox: at(5), attempt: at(0) })
+    await writer.record([statusOf(one, 'jones', 'delivered'), statusOf(one, 'ann', 'deferred', { attempt: 1 })])
+    assert.deepEqual(await books.oldestReady(), { ...nobody, attempt: at(30) })
+    await writer.record([statusOf(one, 'ann', 'held', { attempt: 2 })])
+    assert.deepEqual(await books.oldestReady(), nobody)
+  })
 }

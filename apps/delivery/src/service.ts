@@ -17,7 +17,7 @@ import {
 import { dnsMetrics, dnsOptions, dnsResolver, dnsTable } from '@postbus/dns'
 import { defineService, LastFailure, serves } from '@postbus/service'
 import { openSpoolReader } from '@postbus/spool'
-import { databaseOptions, openDatabase } from '@postbus/sql'
+import { databaseOptions, databaseTable, openDatabase } from '@postbus/sql'
 import { currentTrace, traced } from '@postbus/tracing'
 
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
@@ -76,14 +76,14 @@ const NOBODY = { queueId: QueueId.parse('0'.repeat(26)), n: '0'.repeat(16) }
 export const deliveryService = defineService<DeliveryConfig>({
   name: 'delivery',
   config: DeliveryConfig,
-  metrics: [deliveryTable, dnsTable],
+  metrics: [deliveryTable, dnsTable, databaseTable],
   async start({ config, log, bus, metrics: registry, defer, readiness, probe, signal }) {
     const classify = classifier(await replyRules(config))
     await bus.provisioned([Task, MailStatus, MailHold], signal)
     const metrics = deliveryMetrics(registry)
 
     const waitsForLedger = new LastFailure('ledger', { holdsMs: Infinity })
-    const options = { schema: 'delivery', ...databaseOptions(config, log) }
+    const options = { schema: 'delivery', ...databaseOptions(config, log, registry) }
     const ledger = patientLedger(await sqlLedger(openDatabase<Tables>(config.DELIVERY_DATABASE, options)), {
       sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
       waiting(err) {

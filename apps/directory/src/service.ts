@@ -1,7 +1,7 @@
 /** The directory's wiring: storage, logins, tokens, and everything it is asked. */
 import type { Stoppable } from '@postbus/bus'
 import { defineService, type ServiceContext } from '@postbus/service'
-import { databaseOptions } from '@postbus/sql'
+import { databaseOptions, databaseTable } from '@postbus/sql'
 
 import type { VerifyBearer } from './accounts/bearer.ts'
 import { boundedHasher, type Hasher } from './accounts/hasher.ts'
@@ -25,9 +25,9 @@ import { sendingCounter } from './sending/spend.ts'
 export const directoryService = defineService<DirectoryConfig>({
   name: 'directory',
   config: DirectoryConfig,
-  metrics: [directoryTable],
+  metrics: [directoryTable, databaseTable],
   async start({ config, bus, log, metrics: registry, defer, probe }: ServiceContext<DirectoryConfig>) {
-    const store = await openStore(config.DIRECTORY_DATABASE, databaseOptions(config, log))
+    const store = await openStore(config.DIRECTORY_DATABASE, databaseOptions(config, log, registry))
     defer(() => store.close())
     probe('database', () => store.revision())
 

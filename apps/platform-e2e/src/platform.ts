@@ -22,6 +22,9 @@ export type Profile = 'embedded' | 'scale-out'
 /** Every scenario's, unless it says another: POSTBUS_TEST_PROFILE. */
 export const PROFILE: Profile = process.env['POSTBUS_TEST_PROFILE'] === 'scale-out' ? 'scale-out' : 'embedded'
 
+/** Where scale-out keeps bytes in the scenarios. */
+const BYTES = process.env['POSTBUS_TEST_BYTES'] ?? 'files'
+
 /** For a scenario about what only the embedded profile has: on another it is skipped. @returns whether it is */
 export function isEmbeddedOnly(t: TestContext, why: string): boolean {
   if (PROFILE === 'embedded') return false
@@ -52,7 +55,7 @@ export interface Platform {
   kill(instance: string): Promise<void>
   /** SIGTERM: it drains and ends. Resolves when it is replaced. */
   terminate(instance: string): Promise<void>
-  /** Until every instance answers /readyz. */
+  /** Until every instance answers /readyz, and every server of a cluster has caught up. */
   untilReady(): Promise<void>
   /** So many replicas of some services from now on. Resolves when those that are new answer /readyz. */
   scale(replicas: Readonly<Record<string, number>>): Promise<void>
@@ -87,7 +90,8 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
   const own = ['--profile', profile, '--data', data, '--base-port', String(basePort), '--ready-file', readyFile]
   // A database server under root runs as somebody else, who must be able to get there.
   if (profile === 'scale-out') for (const path of [dir, dirname(data)]) await chmod(path, 0o711)
-  const args = [...own, ...(options.args ?? [])]
+  const bytes = profile === 'scale-out' ? ['--bytes', BYTES] : []
+  const args = [...own, ...bytes, ...(options.args ?? [])]
   const disks = new Map<string, SmallDisk>()
   for (const [path, bytes] of Object.entries(options.disks ?? {})) {
     disks.set(path, await mountSmallDisk(join(data, path), bytes))
@@ -172,6 +176,15 @@ function attach(
           child,
         )
       }
+      const brokers = Object.entries(ready().ports).filter(([name]) => name.endsWith('-monitoring'))
+      for (const [name, port] of brokers) {
+        await until(
+          () => isHealthy('127.0.0.1', port),
+          60_000,
+          () => `${name}: not healthy:\n${output()}`,
+          child,
+        )
+      }
     },
     async stop() {
       if (alive()) {
@@ -189,9 +202,14 @@ async function residentBytes(pid: number): Promise<number> {
   return Number(/^VmRSS:\s*(\d+)/m.exec(status)?.[1] ?? 0) * 1024
 }
 
-async function isReady(host: string, port: number): Promise<boolean> {
+const isReady = (host: string, port: number): Promise<boolean> => answersOk(`http://${host}:${port}/readyz`)
+
+/** nats-server: all its copies of streams and consumers are current. */
+const isHealthy = (host: string, port: number): Promise<boolean> => answersOk(`http://${host}:${port}/healthz`)
+
+async function answersOk(url: string): Promise<boolean> {
   try {
-    return (await fetch(`http://${host}:${port}/readyz`, { signal: AbortSignal.timeout(1000) })).ok
+    return (await fetch(url, { signal: AbortSignal.timeout(1000) })).ok
   } catch {
     return false
   }

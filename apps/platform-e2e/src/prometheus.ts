@@ -31,7 +31,7 @@ export interface Prometheus {
 export async function startPrometheus(t: TestContext, { data }: Ready): Promise<Prometheus> {
   const dir = await directory(t)
   const port = await freePort()
-  const shipped = await readFile(join(monitoring, 'prometheus.yml'), 'utf8')
+  const shipped = await readFile(join(monitoring, 'prometheus-embedded.yaml'), 'utf8')
   const configuration = shipped
     .replaceAll('15s', '1s')
     .replace('rules/*.yaml', join(monitoring, 'rules', '*.yaml'))

@@ -35,7 +35,9 @@ export type Outcome =
 const DIAL_TIMEOUT_MS = 5_000
 const RECONNECT_MIN_MS = 100
 const RECONNECT_MAX_MS = 1_000
-const PING_INTERVAL_MS = 10_000
+/** A server that hangs is left for another after two of these without an answer: before publications give up. */
+const PING_INTERVAL_MS = 5_000
+const MAX_PINGS_OUT = 2
 
 interface Waiting {
   subject: string
@@ -87,6 +89,7 @@ export class Connection {
           ignoreAuthErrorAbort: true,
           reconnectDelayHandler: () => RECONNECT_MIN_MS + Math.random() * (RECONNECT_MAX_MS - RECONNECT_MIN_MS),
           pingInterval: PING_INTERVAL_MS,
+          maxPingOut: MAX_PINGS_OUT,
           noAsyncTraces: true,
         })
         return new Connection(nats, party, log)

@@ -159,6 +159,9 @@ function bucketConfigs({ replicas = 1 }: ProvisionerOptions): Named<StreamConfig
   }))
 }
 
+/** Error code of JetStream's API. */
+const NAME_IN_USE = 10_058
+
 interface NamedConsumer {
   stream: string
   config: Partial<ConsumerConfig> & { durable_name: string }
@@ -204,8 +207,13 @@ async function ensureStream(
   const found = await unlessMissing(jsm.streams.info(config.name))
   if (!found) {
     const add = () => jsm.streams.add({ ...config, first_seq: Date.now() * MICROSECONDS_PER_MS })
-    await orSetAside(add, { stream: config.name }, storeDir, log)
-    log.info({ stream: config.name }, 'stream made')
+    try {
+      await orSetAside(add, { stream: config.name }, storeDir, log)
+      log.info({ stream: config.name }, 'stream made')
+    } catch (err) {
+      // Another provisioner made it meanwhile, and its numbers begin elsewhere. Whether it is as it should be, the next check tells.
+      if (!(err instanceof JetStreamApiError && err.code === NAME_IN_USE)) throw err
+    }
     return
   }
   if (differs(config, found.config)) {

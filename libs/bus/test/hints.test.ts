@@ -76,10 +76,8 @@ test('a handler runs in the trace of the publisher, with the queue id on its log
 test('publications, handlers and their outcomes are counted', async (t) => {
   const { bus } = await platform(t)
   const metrics = new Registry()
-  const [submission, router] = await Promise.all([
-    bus('submission', { metrics }),
-    bus('router', { metrics: new Registry() }),
-  ])
+  const consumed = new Registry()
+  const [submission, router] = await Promise.all([bus('submission', { metrics }), bus('router', { metrics: consumed })])
   let done = 0
   await router.consume(MailAccepted, 'router', { maxInFlight: 4 }, async () => {
     done++
@@ -89,4 +87,33 @@ test('publications, handlers and their outcomes are counted', async (t) => {
   await until(() => done === 3)
   const text = await metrics.metrics()
   assert.match(text, /mail_bus_publish_seconds_count\{event="mail.accepted",outcome="confirmed"\} 3/)
+  const handled = await consumed.metrics()
+  assert.match(handled, /mail_bus_handle_seconds_count\{event="mail.accepted",outcome="done"\} 3/)
+  assert.match(handled, /mail_bus_wait_seconds_count\{event="mail.accepted"\} 3/)
+  // There before anything went wrong.
+  assert.match(handled, /mail_bus_dead_total\{event="mail.accepted",reason="contract"\} 0/)
+})
+
+test('the backlog of a consumer is what the server says at the moment somebody looks', async (t) => {
+  const { bus } = await platform(t)
+  const metrics = new Registry()
+  const [submission, router] = await Promise.all([bus('submission'), bus('router', { metrics })])
+  for (let n = 0; n < 3; n++) await submission.publish(MailAccepted, accepted(n))
+  const gate = Promise.withResolvers<void>()
+  const inHand = Promise.withResolvers<void>()
+  const consuming = await router.consume(MailAccepted, 'router', { maxInFlight: 1 }, async () => {
+    inHand.resolve()
+    await gate.promise
+    return { kind: 'done' }
+  })
+  await inHand.promise
+  const told = async (name: string): Promise<string | undefined> =>
+    new RegExp(`^mail_bus_${name}_events\\{event="mail.accepted",consumer="router"\\} (\\d+)$`, 'm').exec(
+      await metrics.metrics(),
+    )?.[1]
+  assert.deepEqual([await told('pending'), await told('unacknowledged')], ['2', '1'])
+  gate.resolve()
+  await until(async () => (await told('pending')) === '0' && (await told('unacknowledged')) === '0')
+  await consuming.stop()
+  assert.equal(await told('pending'), undefined)
 })

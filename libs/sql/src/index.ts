@@ -22,6 +22,8 @@ export { type DatabaseOptions, isPostgres, openDatabase } from './open-database.
 export { openPostgres, type PostgresOptions } from './postgres/database.ts'
 export { examinePostgres, type ServerReport } from './postgres/examine.ts'
 export type { Param, Prepared } from './prepared.ts'
+export { databaseMetrics, databaseTable } from './metrics.ts'
+export { observed, type Observer } from './observed.ts'
 export { type DatabasePlace, markRestored, whenRestored } from './restored.ts'
 export type { Dialect } from './session.ts'
 export { databaseLocation, databaseOptions, databaseSettings, type DatabaseSettings } from './settings.ts'

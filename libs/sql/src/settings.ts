@@ -1,8 +1,9 @@
 /** Settings of every service that keeps tables. All but the location concern a PostgreSQL server; a SQLite file has no use for them. */
+import type { MetricsRegistry } from '@postbus/metrics'
 import { z } from 'zod'
 
-import { isPostgres } from './open-database.ts'
-import type { PostgresOptions } from './postgres/database.ts'
+import { databaseMetrics } from './metrics.ts'
+import { type DatabaseOptions, isPostgres } from './open-database.ts'
 
 const ms = z.coerce.number().int().max(3_600_000)
 
@@ -50,7 +51,12 @@ interface Log {
   info(text: string): void
 }
 
-export function databaseOptions(config: DatabaseSettings, log: Log): Omit<PostgresOptions, 'schema'> {
+/** @param metrics counts reads and transactions there */
+export function databaseOptions(
+  config: DatabaseSettings,
+  log: Log,
+  metrics?: MetricsRegistry,
+): Omit<DatabaseOptions, 'schema'> {
   return {
     connections: config.DATABASE_CONNECTIONS,
     busyTimeoutMs: config.DATABASE_BUSY_TIMEOUT_MS,
@@ -59,5 +65,6 @@ export function databaseOptions(config: DatabaseSettings, log: Log): Omit<Postgr
     waiting: (err) =>
       log.warn({ err }, 'PostgreSQL cannot be reached; what needs it waits, and is refused for a while in the end'),
     recovered: () => log.info('PostgreSQL answers again'),
+    ...(metrics && { observer: databaseMetrics(metrics) }),
   }
 }

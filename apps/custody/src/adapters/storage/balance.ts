@@ -52,7 +52,8 @@ const wordings: Record<Dialect, Wording> = {
 
 // Of a message with one original there is nothing routed to take off.
 const sides = ({ along, joinRouted }: Wording) => sql<Counted>`
-  select 'since' as fact, null as detail, min(accepted_hour) as count from message where sender_hash is not null
+  select 'since' as fact, null as detail,
+    (select accepted_hour from message where sender_hash is not null order by accepted_hour limit 1) as count
   union all select 'accepted', null, sum(originals) from message ${along('message_balance')}
   union all select 'merged', null, sum(merges) from message ${along('message_balance')}
   union all select 'copies', null, count(*) from recipient where merged_into is not null

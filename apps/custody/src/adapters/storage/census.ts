@@ -38,7 +38,7 @@ export async function deadTasks(db: Database<Tables>, after: OpenTask | null, li
     .selectFrom('recipient')
     .select(['queue_id', 'n'])
     .where('open', '=', sql.lit(1))
-    .where('state', '=', 'dead')
+    .where('state', '=', sql.lit('dead' as const))
     .where(({ eb, refTuple, tuple, lit }) =>
       after === null ? lit(true) : eb(refTuple('queue_id', 'n'), '>', tuple(after.queueId, after.n)),
     )

@@ -6,7 +6,8 @@ import { hashOfAddress, hashOfMessageId, hourOf } from './hashes.ts'
 /**
  * `phase`: 0 open, 1 report due, 2 settled, 3 buried, 4 freed. Times are milliseconds. Every index serves one paged
  * question and holds only the rows that question is about, so that history costs nothing. Where SQLite's indexes end in the primary key
- * by themselves, PostgreSQL's say so.
+ * by themselves, PostgreSQL's say so; and where a page is of what two conditions leave, it has an index of both: it takes them for
+ * independent of each other, and would sort everything for each page.
  */
 export const migrations: readonly Migration[] = [
   {
@@ -91,6 +92,7 @@ export const migrations: readonly Migration[] = [
         freed_at bigint
       );
       create index message_by_phase on message (phase, queue_id) where phase < 4;
+      create index message_unrouted_task on message (queue_id) where phase = 0 and unrouted_due_at is not null;
       create index message_unrouted on message (unrouted_due_at) where unrouted_due_at is not null;
       create index message_freed on message (freed_at) where freed_at is not null;
 
@@ -123,6 +125,8 @@ export const migrations: readonly Migration[] = [
         primary key (queue_id, n)
       );
       create index recipient_open on recipient (queue_id, n) where open = 1;
+      create index recipient_task on recipient (queue_id, n) where open = 1 and due_at is not null;
+      create index recipient_dead on recipient (queue_id, n) where open = 1 and state = 'dead';
       create index recipient_due on recipient (due_at) where due_at is not null;
 
       create table tombstone (

@@ -28,7 +28,7 @@ export interface Tables {
   }
 }
 
-const migrations: Migration[] = [
+export const migrations: readonly Migration[] = [
   {
     name: '0001-attempt',
     sqlite: `

@@ -100,12 +100,9 @@ export function readerOver(db: Reader<Tables>, reads: Reads): DirectoryReader {
     },
 
     async oldestAccount(domain) {
-      const row = await accounts(db.query)
-        .where('account.enabled', '=', 1)
-        .orderBy((eb) => eb('name.domain', '=', domain), 'desc')
-        .orderBy('account.id')
-        .limit(1)
-        .executeTakeFirst()
+      const oldest = accounts(db.query).where('account.enabled', '=', 1).orderBy('account.id').limit(1)
+      const row =
+        (await oldest.where('name.domain', '=', domain).executeTakeFirst()) ?? (await oldest.executeTakeFirst())
       return row && { domain: row.domain, localPart: row.local_part }
     },
 
