@@ -31,11 +31,14 @@ const programs: Record<string, string> = {
   unbound: 'unbound',
 }
 
-/** File and the Debian package that brings it: what recording-fs.c of the testkit is built against, and Dovecot's IMAP. */
+/**
+ * File and the Debian package that brings it: what recording-fs.c of the testkit is built against, Dovecot's IMAP, and an S3 server.
+ */
 const files: Record<string, string> = {
   '/usr/lib/dovecot/imap': 'dovecot-imapd',
   '/usr/include/fuse3/fuse_lowlevel.h': 'libfuse3-dev',
   '/usr/include/stdio.h': 'libc6-dev',
+  '/usr/lib/python3/dist-packages/swift/__init__.py': 'python3-swift',
 }
 
 /** Debian packages with the Perl modules swaks needs for TLS and AUTH, and the Python module dkimpy needs for Ed25519. */

@@ -1,6 +1,6 @@
 /**
  * Finds a program the tests drive, or fetches Debian's into the project's cache, `.cache/programs/` (PROGRAMS_CACHE names
- * another); prints its path: `node tools/programs/find.mjs rclone`.
+ * another); prints its path: `node tools/programs/find.mjs kubectl`.
  */
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,10 +10,8 @@ import { findProgram } from './find-program.mjs'
 
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 
-/** Debian 12 has them too old, or not at all. Both are written in Go, and run without libraries of the newer suite. */
+/** Debian 12 has them too old, or not at all. Written in Go, they run without libraries of the newer suite. */
 const programs = {
-  /** `rclone serve s3` came with 1.65. */
-  rclone: { minimum: '1.65.0', version: ['version'], path: 'usr/bin/rclone' },
   kubectl: { minimum: '1.30.0', version: ['version', '--client'], path: 'usr/bin/kubectl' },
 }
 

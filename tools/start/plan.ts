@@ -215,8 +215,8 @@ export function settings(
   around: Surroundings,
 ): Record<string, string> {
   const { data, host, certificates, stores, busCa } = around
-  const spool = { SPOOL_DIR: stores.spool }
-  const blobs = { BLOBS_DIR: stores.blobs }
+  const spool = { SPOOL: stores.spool }
+  const blobs = { BLOBS: stores.blobs }
   const listener = { LISTEN_HOST: host, TLS_CERT_FILE: certificates.cert, TLS_KEY_FILE: certificates.key }
   const own: Record<ServiceName, Record<string, string>> = {
     custody: {

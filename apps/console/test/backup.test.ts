@@ -61,9 +61,9 @@ async function dataDirectory(t: TestContext) {
   await books.transaction((tx) => tx.exec('create table message (queue_id text primary key, open integer not null)'))
   const blobs = localBlobs(layout.blobs)
   await blobs.put('content/ab/one', bytesOf(100_000))
-  const writer = await openSpoolWriter({ dir: layout.spool, writerName: 'test' })
+  const writer = await openSpoolWriter(layout.spool, { writerName: 'test' })
   t.after(() => writer.close())
-  const keeper = await openSpoolKeeper({ dir: layout.spool })
+  const keeper = await openSpoolKeeper(layout.spool)
   t.after(() => keeper.close())
   return {
     ...{ data, layout, books, blobs },
@@ -91,7 +91,7 @@ async function inBackup(dir: string) {
   const books = openSqlite<Books>(databasePath(layout, 'custody'), { readOnly: true })
   const rows = await books.query.selectFrom('message').selectAll().execute()
   await books.close()
-  const keeper = await openSpoolKeeper({ dir: layout.spool })
+  const keeper = await openSpoolKeeper(layout.spool)
   const records = (await Array.fromAsync(keeper.list())).map(({ accepted }) => accepted.queueId as string)
   await keeper.close()
   const by = (open: number) => rows.filter((row) => row.open === open).map(({ queue_id: id }) => id)
@@ -130,7 +130,7 @@ test('taken while messages come and go, a backup has every record its books need
     open.filter((id) => !records.has(id)),
     [],
   )
-  const reader = openSpoolReader({ dir: layout.spool })
+  const reader = openSpoolReader(layout.spool)
   t.after(() => reader.close())
   for (const id of open) {
     const record = await reader.open(QueueId.parse(id))
@@ -235,4 +235,15 @@ test('what is no data directory, and what is not empty, is no place for a backup
   assert.equal(await postbus(['backup', to, '--verify'], around), 0)
   await writeFile(join(to, 'keys', 'custody.nk'), 'x')
   assert.equal(await postbus(['backup', to, '--verify'], around), 1)
+})
+
+test('what servers keep is theirs to copy: a backup without it is refused, and says what is missing', async (t) => {
+  const it = await dataDirectory(t)
+  await mkdir(it.layout.run)
+  const kept = { BLOBS: 's3://bucket/blobs', SPOOL: it.layout.spool, MAILSTORE_DATABASE: 'postgres://server/mail' }
+  await writeFile(it.layout.settings, JSON.stringify({ 'mailstore-1': kept }))
+  await assert.rejects(
+    takeBackup({ data: it.data, to: join(await temporary(t), 'backup'), progress: silently }),
+    /^BackupImpossible: BLOBS, MAILSTORE_DATABASE: in PostgreSQL or S3/,
+  )
 })

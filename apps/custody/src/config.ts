@@ -1,4 +1,6 @@
+import { bytesSettings } from '@postbus/blobs'
 import { commonConfig } from '@postbus/service'
+import { spoolDescription } from '@postbus/spool'
 import { databaseLocation, databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
@@ -15,12 +17,9 @@ const limitOf = (limit: string): [stream: string, octets: number] => {
 export const CustodyConfig = z.object({
   ...commonConfig,
   CUSTODY_DATABASE: databaseLocation('data/db/custody.sqlite', 'The books'),
+  SPOOL: z.string().min(1).default('data/spool').describe(spoolDescription),
+  ...bytesSettings,
   ...databaseSettings,
-  SPOOL_DIR: z
-    .string()
-    .min(1)
-    .default('data/spool')
-    .describe('Directory of the spool; the same for all services of a machine.'),
   MAIL_HOSTNAME: z.string().min(1).describe('Our domain name in reports to senders.'),
   CUSTODY_PROVISIONER_NKEY_FILE: z
     .string()

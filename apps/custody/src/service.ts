@@ -65,16 +65,16 @@ export const custodyService = defineService<CustodyConfig>({
     })
     probe('database', () => books.knownStreams())
     const metrics = custodyMetrics(registry, books)
-    const reader = openSpoolReader({ dir: config.SPOOL_DIR })
+    const reader = openSpoolReader(config.SPOOL, { settings: config })
     defer(() => reader.close())
     const record = recordsIn(reader)
-    const keeper = await openSpoolKeeper({
-      dir: config.SPOOL_DIR,
+    const keeper = await openSpoolKeeper(config.SPOOL, {
+      settings: config,
       onDamage: (queueId, err) => log.error({ err, queueId }, 'a spool record cannot be read'),
     })
     defer(() => keeper.close())
 
-    const spoolWriter = await openSpoolWriter({ dir: config.SPOOL_DIR, writerName: 'custody' })
+    const spoolWriter = await openSpoolWriter(config.SPOOL, { settings: config, writerName: 'custody' })
     defer(() => spoolWriter.close())
     const spool = {
       open: (queueId: QueueId) => reader.open(queueId),

@@ -70,7 +70,7 @@ class MapSpool implements SpoolKeeper, Pick<SpoolReader, 'open'>, Pick<SpoolWrit
     const accepted = this.records.get(queueId)
     if (!accepted) throw new NoSuchRecord(queueId)
     const bytes = Buffer.from('Subject: x\r\n\r\nhello\r\n')
-    return { accepted, size: bytes.length, read: () => Readable.from([bytes]), file: null, close: async () => {} }
+    return { accepted, size: bytes.length, read: () => Readable.from([bytes]), place: null, close: async () => {} }
   }
   async putIfAbsent(
     queueId: QueueId,

@@ -41,9 +41,9 @@ export async function reportWorld(t: TestContext, times: { gatherMs?: number; de
     now: () => now().getTime(),
   }
   const books = sqlBooks(db, options)
-  const spoolWriter = await openSpoolWriter({ dir, writerName: 'test', minFreeBytes: 0 })
-  const reader = openSpoolReader({ dir })
-  const keeper = await openSpoolKeeper({ dir, onDamage: () => {} })
+  const spoolWriter = await openSpoolWriter(dir, { writerName: 'test', minFreeBytes: 0 })
+  const reader = openSpoolReader(dir)
+  const keeper = await openSpoolKeeper(dir, { onDamage: () => {} })
   t.after(async () => {
     await spoolWriter.close()
     await reader.close()

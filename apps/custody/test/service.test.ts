@@ -49,7 +49,7 @@ async function platform(t: TestContext) {
     ...{ dir, closes, bus },
     /** Intake made it durable. */
     async put(event: MailAccepted, text: string): Promise<MailAccepted> {
-      const writer = await openSpoolWriter({ dir, writerName: `test-${event.queueId.toLowerCase()}` })
+      const writer = await openSpoolWriter(dir, { writerName: `test-${event.queueId.toLowerCase()}` })
       const body = (async function* () {
         yield Buffer.from(text)
       })()
@@ -66,7 +66,7 @@ async function platform(t: TestContext) {
           MAIL_HOSTNAME: 'mail.example.org',
           CUSTODY_PROVISIONER_NKEY_FILE: seed,
           CUSTODY_DATABASE: join(data, 'db', 'custody.sqlite'),
-          SPOOL_DIR: dir,
+          SPOOL: dir,
           CUSTODY_FREE_MS: '20',
           CUSTODY_REPORT_MS: '20',
           CUSTODY_RECONCILE_MS: '50',
@@ -124,7 +124,7 @@ test('an accepted record is found, republished, followed to its end and freed', 
   const { accepted: counted, delivered, differences } = await operator.request(balanceBooks, {})
   assert.deepEqual([counted, delivered], [1, 1])
   assert.deepEqual(differences, { originals: 0, recipients: 0, merged: 0 })
-  const reader = openSpoolReader({ dir })
+  const reader = openSpoolReader(dir)
   closes.push(() => reader.close())
   await assert.rejects(reader.open(one), NoSuchRecord)
 })

@@ -1,5 +1,7 @@
+import { bytesSettings } from '@postbus/blobs'
 import { dnsSettings } from '@postbus/dns'
 import { commonConfig } from '@postbus/service'
+import { spoolDescription } from '@postbus/spool'
 import { databaseLocation, databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
@@ -18,8 +20,9 @@ const list = z.string().transform((text) =>
 export const DeliveryConfig = z.object({
   ...commonConfig,
   DELIVERY_DATABASE: databaseLocation('data/db/delivery.sqlite', 'The attempt ledger, which all replicas share'),
+  SPOOL: z.string().default('data/spool').describe(spoolDescription),
+  ...bytesSettings,
   ...databaseSettings,
-  SPOOL_DIR: z.string().default('data/spool').describe('Directory of the spool, shared with intake.'),
   MAIL_HOSTNAME: z.string().default('localhost').describe('Our name in EHLO.'),
   DELIVERY_OURSELVES: list
     .default([])

@@ -72,7 +72,7 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}, { 
 
   const spoolDir = join(data, 'spool')
   const ledgerFile = join(data, 'delivery.sqlite')
-  const writer = await openSpoolWriter({ dir: spoolDir, writerName: 'test' })
+  const writer = await openSpoolWriter(spoolDir, { writerName: 'test' })
   closes.push(() => writer.close())
 
   let router: ConnectedBus | undefined
@@ -124,7 +124,7 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}, { 
       own.push(() => connected.close())
       const config = DeliveryConfig.parse({
         MAIL_HOSTNAME: 'mx.example.org',
-        SPOOL_DIR: spoolDir,
+        SPOOL: spoolDir,
         DELIVERY_DATABASE: ledgerFile,
         ...('DNS_SERVERS' in settings ? {} : { DELIVERY_SMARTHOST: `127.0.0.1:${sink.port}` }),
         DELIVERY_RETRY_FIRST_MS: '300',

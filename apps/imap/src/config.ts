@@ -1,3 +1,4 @@
+import { blobsDescription, bytesSettings } from '@postbus/blobs'
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
 
@@ -13,7 +14,8 @@ export const ImapConfig = z.object({
   IMAPS_PORT: port.default(2993).describe('Port for IMAP over TLS (RFC 8314).'),
   TLS_CERT_FILE: z.string().describe('PEM file of the certificate chain; read again when it changes.'),
   TLS_KEY_FILE: z.string().describe('PEM file of the private key.'),
-  BLOBS_DIR: z.string().default('blobs').describe('Directory of large message bytes, shared with mailstore.'),
+  BLOBS: z.string().default('blobs').describe(blobsDescription),
+  ...bytesSettings,
   IMAP_PLAINTEXT_LOGIN: z.stringbool().default(false).describe('Allow passwords on unencrypted connections.'),
   OAUTH_ISSUER: z
     .string()

@@ -1,4 +1,4 @@
-import { localBlobs } from '@postbus/blobs'
+import { openBlobs } from '@postbus/blobs'
 import { directoryReady, mailstoreReady } from '@postbus/contracts'
 import { connectionMetrics, connectionTable, listenTcp } from '@postbus/listener'
 import { defineService, serves } from '@postbus/service'
@@ -20,7 +20,8 @@ export const imapService = defineService({
     const watch = new MailboxWatch(bus)
     defer(() => watch.close())
     const accounts = new AccountSessions(config.IMAP_MAX_SESSIONS_PER_ACCOUNT)
-    const blobs = localBlobs(config.BLOBS_DIR)
+    const blobs = openBlobs(config.BLOBS, config)
+    defer(() => blobs.close())
     const session = serving({
       ports: { bus, blobs, watch, admit: (account) => accounts.admit(account), observe },
       limits: connectionLimits(config),

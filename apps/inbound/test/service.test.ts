@@ -70,7 +70,7 @@ async function stage(t: TestContext): Promise<Stage> {
       MAIL_HOSTNAME: 'example.org',
       LISTEN_HOST: '127.0.0.1',
       INBOUND_PORT: '0',
-      SPOOL_DIR: spoolDir,
+      SPOOL: spoolDir,
       SPOOL_MIN_FREE_BYTES: '0',
       DIRECTORY_CACHE_MS: '60000',
       DRAIN_DEADLINE_MS: '1000',
@@ -140,7 +140,7 @@ test('what was answered 250 is in the spool under its queue id, and the router h
   assert.equal(event.messageId, '<m@client.test>')
   assert.deepEqual(event.envelope.recipients, [{ forwardPath: 'Jones@example.org' }])
 
-  const spool = openSpoolReader({ dir: spoolDir })
+  const spool = openSpoolReader(spoolDir)
   t.after(() => spool.close())
   const record = await spool.open(event.queueId)
   t.after(() => record.close())

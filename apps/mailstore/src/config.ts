@@ -1,4 +1,6 @@
+import { blobsDescription, bytesSettings } from '@postbus/blobs'
 import { commonConfig } from '@postbus/service'
+import { spoolDescription } from '@postbus/spool'
 import { databaseSettings } from '@postbus/sql'
 import { z } from 'zod'
 
@@ -17,18 +19,15 @@ export const MailstoreConfig = z.object({
     .describe(
       'File of the mailboxes, which several mailstore processes of one machine may share; or postgres://user:password@host:port/database, for those of many.',
     ),
-  SPOOL_DIR: z
-    .string()
-    .min(1)
-    .default('spool')
-    .describe('Directory of the spool; the same for all services of a machine.'),
-  BLOBS_DIR: z
+  SPOOL: z.string().min(1).default('spool').describe(spoolDescription),
+  BLOBS: z
     .string()
     .min(1)
     .default('blobs')
     .describe(
-      'Directory of large message bytes, shared with imap and pop3. On the file system of SPOOL_DIR, large messages are linked instead of copied.',
+      `${blobsDescription} On the file system or the S3 server of SPOOL, large messages are taken over without being read.`,
     ),
+  ...bytesSettings,
   MAILSTORE_MAX_IN_FLIGHT: positive
     .max(10_000)
     .default(256)

@@ -43,7 +43,7 @@ export const mailstoreTable = {
     outcome: ['read', 'unreadable'],
   }),
   removedBlobs: counter('mail_mailstore_removed_blobs_total', 'Blobs taken away.', {
-    reason: ['unused', 'orphaned', 'staged'],
+    reason: ['unused', 'orphaned', 'staged', 'unfinished'],
   }),
 }
 

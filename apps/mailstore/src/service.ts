@@ -1,4 +1,4 @@
-import { localBlobs } from '@postbus/blobs'
+import { openBlobs } from '@postbus/blobs'
 import { statusWriter } from '@postbus/bus'
 import { directoryReady, MailLocal, MailStatus, QueueId } from '@postbus/contracts'
 import { defineService, LastFailure, serves } from '@postbus/service'
@@ -39,7 +39,7 @@ export const mailstoreService = defineService({
     const metrics = mailstoreMetrics(registry)
     const opened = await openStorage({
       database: config.MAILSTORE_DATABASE,
-      blobs: config.BLOBS_DIR,
+      blobs: { location: config.BLOBS, settings: config },
       readThreads: config.MAILSTORE_READ_THREADS,
       cacheBytes: config.MAILSTORE_CACHE_BYTES,
       server: databaseOptions(config, log),
@@ -64,8 +64,9 @@ export const mailstoreService = defineService({
         'restored: every mailbox has a new UIDVALIDITY',
       )
     })
-    const blobs = localBlobs(config.BLOBS_DIR)
-    const spool = openSpoolReader({ dir: config.SPOOL_DIR })
+    const blobs = openBlobs(config.BLOBS, config)
+    defer(() => blobs.close())
+    const spool = openSpoolReader(config.SPOOL, { settings: config })
     defer(() => spool.close())
 
     const noteChanges = changeHints(bus)

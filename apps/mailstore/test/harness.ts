@@ -72,7 +72,7 @@ export async function around(t: TestContext, { ackWaitMs = 30_000, database }: O
     return connected
   }
   const spoolDir = join(directory, 'spool')
-  const spool = await openSpoolWriter({ dir: spoolDir, writerName: 'test' })
+  const spool = await openSpoolWriter(spoolDir, { writerName: 'test' })
   t.after(async () => {
     await Promise.all(buses.map((connected) => connected.close()))
     await provisioner.stop()
@@ -108,8 +108,8 @@ export async function around(t: TestContext, { ackWaitMs = 30_000, database }: O
       HEALTH_PORT: '0',
       LOG_LEVEL: process.env['POSTBUS_TEST_LOG'] ?? 'fatal',
       MAILSTORE_DATABASE: database ?? join(directory, 'db', 'mailstore.sqlite'),
-      SPOOL_DIR: spoolDir,
-      BLOBS_DIR: join(directory, 'blobs'),
+      SPOOL: spoolDir,
+      BLOBS: join(directory, 'blobs'),
     },
     async send(text, ...to) {
       const tasks = await accept(spool, text, to)
@@ -204,7 +204,7 @@ export async function startMailstore(t: TestContext, { env, bus }: Around): Prom
   })
 }
 
-export const blobsOf = ({ env }: Around) => localBlobs(env['BLOBS_DIR'] ?? '')
+export const blobsOf = ({ env }: Around) => localBlobs(env['BLOBS'] ?? '')
 
 /** Waits for a fact. */
 export async function until(holds: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<void> {

@@ -267,10 +267,13 @@ const SCALE_OUT = [
   ...Array.from({ length: 20 }, (_, index) => 7000 + index),
 ]
 
+/** With all its ports a platform stays below the range that connections are given their own from (32768). */
+const BASES = 137
+
 /** A base port whose mail, bus and health ports are all free now. */
 async function freeBasePort(): Promise<number> {
   for (let tries = 0; tries < 50; tries++) {
-    const base = 10_000 + Math.floor(Math.random() * 300) * 100
+    const base = 10_000 + Math.floor(Math.random() * BASES) * 100
     const wanted = [
       25,
       587,

@@ -1,3 +1,4 @@
+import { blobsDescription, bytesSettings } from '@postbus/blobs'
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
 
@@ -8,7 +9,8 @@ export const Pop3Config = z.object({
   POP3S_PORT: z.coerce.number().int().min(0).max(65535).default(2995).describe('Port for POP3 over TLS (RFC 8314).'),
   TLS_CERT_FILE: z.string().describe('PEM file of the certificate chain; read again when it changes.'),
   TLS_KEY_FILE: z.string().describe('PEM file of the private key.'),
-  BLOBS_DIR: z.string().describe('Directory of large message bytes, shared with mailstore.'),
+  BLOBS: z.string().describe(blobsDescription),
+  ...bytesSettings,
   POP3_PLAINTEXT_LOGIN: z.stringbool().default(false).describe('Allow passwords on unencrypted connections.'),
   OAUTH_ISSUER: z
     .string()

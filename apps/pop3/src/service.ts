@@ -1,4 +1,4 @@
-import { localBlobs } from '@postbus/blobs'
+import { openBlobs } from '@postbus/blobs'
 import { directoryReady, mailstoreReady } from '@postbus/contracts'
 import { directoryLogins } from '@postbus/directory-client'
 import { connectionMetrics, connectionTable, listenTcp, type Overload, type TcpListenOptions } from '@postbus/listener'
@@ -21,7 +21,9 @@ export const pop3Service = defineService<Pop3Config>({
   async start({ config, bus, log, metrics, tracer, defer, probe, signal }) {
     probe('directory', serves(bus, directoryReady))
     probe('mailstore', serves(bus, mailstoreReady))
-    const maildrops = new Maildrops(bus, localBlobs(config.BLOBS_DIR), { lockMs: config.POP3_LOCK_MS, signal })
+    const blobs = openBlobs(config.BLOBS, config)
+    defer(() => blobs.close())
+    const maildrops = new Maildrops(bus, blobs, { lockMs: config.POP3_LOCK_MS, signal })
     const session: ConnectionOptions = {
       plaintextLogin: config.POP3_PLAINTEXT_LOGIN,
       bearerLogin: config.OAUTH_ISSUER !== undefined,

@@ -79,7 +79,7 @@ async function stage(t: TestContext): Promise<Stage> {
       SUBMISSIONS_PORT: '0',
       TLS_CERT_FILE: tls.certFile,
       TLS_KEY_FILE: tls.keyFile,
-      SPOOL_DIR: spoolDir,
+      SPOOL: spoolDir,
       SPOOL_MIN_FREE_BYTES: '0',
       DRAIN_DEADLINE_MS: '1000',
     }),
@@ -117,7 +117,7 @@ test(
     assert.equal(event.account, 'a0000001')
     assert.match(event.messageId ?? '', /^<[0-9a-f-]{36}@example\.org>$/)
 
-    const spool = openSpoolReader({ dir: spoolDir })
+    const spool = openSpoolReader(spoolDir)
     t.after(() => spool.close())
     const record = await spool.open(event.queueId)
     t.after(() => record.close())

@@ -1,6 +1,7 @@
+import type { ObjectPlace } from '@postbus/s3'
+
 /**
  * Message bytes that are large, or on their way between two services. Keys are ours: `[A-Za-z0-9._/-]+`, no `..`.
- * Local files now; S3 and PostgreSQL pass the same contract suite later.
  */
 export interface Blobs {
   /**
@@ -22,6 +23,30 @@ export interface Blobs {
   delete(key: string): Promise<void>
   /** Every blob whose key begins with the prefix, in no order. Blobs put or deleted meanwhile may be missing or there. */
   list(prefix: string): AsyncIterable<{ key: string; size: number; modifiedAt: Date }>
+}
+
+/** A store, with what its owner needs. */
+export interface BlobStore extends Blobs {
+  /**
+   * Gives bytes that lie somewhere already a key, without reading them; durable when it resolves. Idempotent.
+   * @returns false: this store cannot, and they must be put @throws NoSuchBlob they are gone @throws BlobExists other bytes are there
+   */
+  adopt(key: string, place: BytesPlace): Promise<boolean>
+  /** Removes unfinished blobs begun before this time, as a crash leaves them. @returns how many */
+  sweep(olderThan: Date): Promise<number>
+  close(): Promise<void>
+}
+
+/** Bytes where another store has them, in the words of what it is made of. */
+export type BytesPlace =
+  { kind: 'file'; path: string } | ({ kind: 's3' } & ObjectPlace) | ({ kind: 'postgres' } & ChunksPlace)
+
+/** Rows of a table with columns `content`, `number` and `bytes`. */
+export interface ChunksPlace {
+  /** Of the database, as `host:port/name`. */
+  server: string
+  table: string
+  content: string
 }
 
 export class NoSuchBlob extends Error {

@@ -26,14 +26,14 @@ test('a file from elsewhere is adopted without copying its bytes, and may be ado
   const blobs = localBlobs(join(dir, 'store'))
   const record = join(dir, 'record')
   await writeFile(record, 'bytes')
-  assert.equal(await blobs.adopt('account/1', record), true)
-  assert.equal(await blobs.adopt('account/1', record), true)
+  assert.equal(await blobs.adopt('account/1', { kind: 'file', path: record }), true)
+  assert.equal(await blobs.adopt('account/1', { kind: 'file', path: record }), true)
   assert.equal((await stat(record)).nlink, 2)
   await rm(record)
   assert.equal(String(Buffer.concat(await Array.fromAsync(blobs.read('account/1')))), 'bytes')
-  await assert.rejects(blobs.adopt('account/2', record), NoSuchBlob)
+  await assert.rejects(blobs.adopt('account/2', { kind: 'file', path: record }), NoSuchBlob)
   await writeFile(record, 'other')
-  await assert.rejects(blobs.adopt('account/1', record), BlobExists)
+  await assert.rejects(blobs.adopt('account/1', { kind: 'file', path: record }), BlobExists)
 })
 
 test('a file of another file system is not adopted, so that its bytes can be put', async (t) => {
@@ -43,7 +43,7 @@ test('a file of another file system is not adopted, so that its bytes can be put
   const record = join(far, 'record')
   await writeFile(record, 'bytes')
   const near = (await stat(far)).dev === (await stat(dir)).dev
-  assert.equal(await localBlobs(dir).adopt('key', record), near)
+  assert.equal(await localBlobs(dir).adopt('key', { kind: 'file', path: record }), near)
 })
 
 test('no temporary file stays, neither after success nor after failure', async (t) => {

@@ -8,19 +8,13 @@ import { randomUUID } from 'node:crypto'
 import { type FileHandle, link, mkdir, open, opendir, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
-import { BlobExists, type Blobs, BlobTooLarge, NoSuchBlob } from './blobs.ts'
+import { BlobExists, type BlobStore, BlobTooLarge, NoSuchBlob } from './blobs.ts'
 import { failedWith, makeDirectory, readRange, syncDirectory, writeAll } from './files.ts'
 import { keyPath, TEMPORARY } from './key-path.ts'
 import { listBlobs } from './list-blobs.ts'
 
-export interface LocalBlobs extends Blobs {
-  adopt(key: string, path: string): Promise<boolean>
-  /** Removes unfinished blobs begun before this time, as a crash leaves them. */
-  sweep(olderThan: Date): Promise<number>
-}
-
 /** The directory is created when it is missing. */
-export function localBlobs(dir: string): LocalBlobs {
+export function localBlobs(dir: string): BlobStore {
   const pathOf = (key: string): string => {
     const { directory, name } = keyPath(key)
     return join(dir, directory, name)
@@ -109,7 +103,7 @@ export function localBlobs(dir: string): LocalBlobs {
       if (await linkFile(pathOf(from), to, from)) return
       await put(to, readRange(await openBlob(pathOf(from), from), 0, Infinity))
     },
-    adopt: (key, path) => linkFile(path, key, path),
+    adopt: async (key, place) => place.kind === 'file' && (await linkFile(place.path, key, place.path)),
     async delete(key) {
       const path = pathOf(key)
       try {
@@ -122,6 +116,7 @@ export function localBlobs(dir: string): LocalBlobs {
     },
     list: (prefix) => listBlobs(dir, prefix),
     sweep: (olderThan) => sweepTemporary(join(dir, TEMPORARY), olderThan),
+    close: async () => {},
   }
 }
 

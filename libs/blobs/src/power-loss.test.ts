@@ -58,12 +58,12 @@ test(
       await blobs.link('staged/1', 'content/1')
       durable((tree) => has(join(tree, 'blobs'), 'content/1', 'linked'))
       await writeFile(join(dir, 'record'), 'adopted')
-      assert.ok(await blobs.adopt('content/2', join(dir, 'record')))
+      assert.ok(await blobs.adopt('content/2', { kind: 'file', path: join(dir, 'record') }))
       durable((tree) => has(join(tree, 'blobs'), 'content/2', 'adopted'))
       // As a run leaves it that died between the link and its flush.
       await writeFile(join(dir, 'other'), 'again')
       await link(join(dir, 'other'), join(dir, 'blobs', 'content~', '3'))
-      assert.ok(await blobs.adopt('content/3', join(dir, 'other')))
+      assert.ok(await blobs.adopt('content/3', { kind: 'file', path: join(dir, 'other') }))
       durable((tree) => has(join(tree, 'blobs'), 'content/3', 'again'))
     })
   },

@@ -1,6 +1,7 @@
 /** Settings of every service that takes mail, and intake opened with them: its spool writer, its counters, its end. */
 import type { Bus } from '@postbus/bus'
-import { defaultLimits, openSpoolWriter } from '@postbus/spool'
+import { bytesSettings } from '@postbus/blobs'
+import { defaultLimits, openSpoolWriter, spoolDescription } from '@postbus/spool'
 import type { Logger } from 'pino'
 import type { MetricsRegistry } from '@postbus/metrics'
 import { z } from 'zod'
@@ -12,27 +13,24 @@ const count = z.coerce.number().int().positive()
 
 /** A service spreads these into its own schema. */
 export const intakeSettings = {
-  SPOOL_DIR: z
-    .string()
-    .min(1)
-    .default('spool')
-    .describe('Directory of the spool; the same for all services of a machine.'),
+  SPOOL: z.string().min(1).default('spool').describe(spoolDescription),
+  ...bytesSettings,
   SPOOL_WRITER: z
     .string()
     .min(1)
     .optional()
-    .describe("Name of this writer in the spool; another one for every replica. Without it, the service's."),
+    .describe("Name of this writer in a directory's spool; another one for every replica. Without it, the service's."),
   SPOOL_MAX_BYTES: count
     .optional()
     .describe(
-      'What the spool may hold in all (octets); beyond, mail is refused with 452. Without it, what the disk has.',
+      'What the spool of a directory may hold in all (octets); beyond, mail is refused with 452. Without it, what the disk has.',
     ),
   SPOOL_MIN_FREE_BYTES: z.coerce
     .number()
     .int()
     .min(0)
     .default(defaultLimits.minFreeBytes)
-    .describe('What must stay free on the disk of the spool (octets).'),
+    .describe('What must stay free on the disk of the spool of a directory (octets).'),
   INTAKE_MAX_HEADER_BYTES: count
     .min(1000)
     .default(intakeDefaults.maxHeaderBytes)
@@ -58,8 +56,8 @@ export interface IntakeService {
 
 export async function openIntake({ name, config, bus, log, metrics, defer }: IntakeService): Promise<Intake> {
   const { flushed, watch } = intakeMetrics(metrics)
-  const spool = await openSpoolWriter({
-    dir: config.SPOOL_DIR,
+  const spool = await openSpoolWriter(config.SPOOL, {
+    settings: config,
     writerName: config.SPOOL_WRITER ?? name,
     maxBytes: config.SPOOL_MAX_BYTES ?? Infinity,
     minFreeBytes: config.SPOOL_MIN_FREE_BYTES,

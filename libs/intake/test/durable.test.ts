@@ -17,8 +17,8 @@ import { createIntake, type Incoming } from '../src/index.ts'
 async function intakeOn(t: TestContext, disk: Disk = localDisk, publish: () => Promise<void> = async () => {}) {
   const dir = await mkdtemp(join(tmpdir(), 'postbus-intake-'))
   t.after(() => rm(dir, { recursive: true, force: true }))
-  const spool = await openSpoolWriter({ dir, writerName: 'test', disk })
-  const reader = openSpoolReader({ dir })
+  const spool = await openSpoolWriter(dir, { writerName: 'test', disk })
+  const reader = openSpoolReader(dir)
   const intake = createIntake({
     bus: { publish },
     spool,

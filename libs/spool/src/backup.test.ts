@@ -9,8 +9,8 @@ import { openSpoolKeeper, openSpoolReader, openSpoolWriter, spoolFiles, withoutF
 
 test('what is listed is a spool: everything not freed can be read from a copy of it, and nothing that was freed', async (t) => {
   const [dir, copy] = [await temporaryDirectory(t), await temporaryDirectory(t)]
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
-  const keeper = await openSpoolKeeper({ dir })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => Promise.all([writer.close(), keeper.close()]))
   const nextId = queueIds()
   const sizes = [300, 400_000, 500, 400_000, 700]
@@ -31,8 +31,8 @@ test('what is listed is a spool: everything not freed can be read from a copy of
   })
   assert.deepEqual(order, ['freed', 'segments', '.rec', '.msg'])
 
-  const copied = await openSpoolKeeper({ dir: copy })
-  const reader = openSpoolReader({ dir: copy })
+  const copied = await openSpoolKeeper(copy)
+  const reader = openSpoolReader(copy)
   t.after(() => Promise.all([copied.close(), reader.close()]))
   const listed = (await Array.fromAsync(copied.list())).map(({ accepted }) => accepted.queueId)
   assert.deepEqual(new Set(listed), new Set(ids.slice(2)))
@@ -46,8 +46,8 @@ test('what is listed is a spool: everything not freed can be read from a copy of
 
 test('while a copy is made nothing is freed; what waits is freed after it', async (t) => {
   const dir = await temporaryDirectory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
-  const keeper = await openSpoolKeeper({ dir })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => Promise.all([writer.close(), keeper.close()]))
   const queueId = queueIds()()
   await writer.put(queueId, bytesOf('a message'), (octets) => acceptedAs(queueId, octets))

@@ -10,7 +10,7 @@ import type { IndexEntry } from './index-entry.ts'
 import { type Layout, recordPath, shardOf } from './layout.ts'
 import { decodeHeader, HEADER_BYTES, recordLength } from './record.ts'
 import type { Segment } from './segment.ts'
-import { atMost } from './shared.ts'
+import { atMost } from '@postbus/batch'
 import { CorruptRecord } from './spool.ts'
 
 const COPIES_AT_ONCE = 4

@@ -44,7 +44,7 @@ test('every record whose put resolved survives kill -9 of its writer, also witho
   const dir = await temporaryDirectory(t)
   const promised = []
   for (const promises of [1, 150, 400]) promised.push(...(await killedWriter(dir, promises)))
-  const reader = openSpoolReader({ dir })
+  const reader = openSpoolReader(dir)
   t.after(() => reader.close())
   for (const { queueId, size } of promised) await assertReadable(reader, queueId, size)
 
@@ -52,8 +52,8 @@ test('every record whose put resolved survives kill -9 of its writer, also witho
     const path = join(dir, 'index', name)
     await truncate(path, Math.floor((await stat(path)).size / 2))
   }
-  const afresh = openSpoolReader({ dir, maxPlaces: 50 })
-  const keeper = await openSpoolKeeper({ dir })
+  const afresh = openSpoolReader(dir, { maxPlaces: 50 })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => Promise.all([afresh.close(), keeper.close()]))
   for (const { queueId, size } of promised) await assertReadable(afresh, queueId, size)
 
@@ -79,8 +79,8 @@ test('every record whose put resolved survives kill -9 of its writer, also witho
 
 test('a writer that lives keeps its unfinished files from being swept, a dead one does not', async (t) => {
   const dir = await temporaryDirectory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
-  const keeper = await openSpoolKeeper({ dir })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => keeper.close())
   const goOn = Promise.withResolvers<void>()
   async function* slow(): AsyncGenerator<Uint8Array> {
@@ -101,7 +101,7 @@ test('a writer that lives keeps its unfinished files from being swept, a dead on
   await writeFile(join(dir, 'files', queueId.slice(-1), `${queueId}.${dead}.msg`), 'the loser of two')
   assert.equal(await keeper.sweep(new Date(Date.now() - 60_000)), 0)
   assert.equal(await keeper.sweep(inAnHour()), 3)
-  const reader = openSpoolReader({ dir })
+  const reader = openSpoolReader(dir)
   t.after(() => Promise.all([reader.close(), writer.close()]))
   const record = await reader.open(queueId)
   assert.equal(record.size, 400_003)
@@ -111,7 +111,7 @@ test('a writer that lives keeps its unfinished files from being swept, a dead on
 /** A segment of a writer that is gone, with its records in order. */
 async function deadSegment(t: TestContext, sizes: readonly number[]) {
   const dir = await temporaryDirectory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
   const nextId = queueIds()
   const ids: QueueId[] = []
   for (const size of sizes) {
@@ -132,7 +132,7 @@ test('a segment cut at any octet keeps every record before the cut, and shows no
   const { dir, ids, segment, index, bytes, entries } = await deadSegment(t, SIZES)
   const [first = '', second = '', last = ''] = ids
   const lastAt = entries.readUIntLE(2 * 40 + 26, 6)
-  const keeper = await openSpoolKeeper({ dir })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => keeper.close())
   for (let cut = lastAt; cut < bytes.length; cut++) {
     await writeFile(segment, bytes.subarray(0, cut))
@@ -142,7 +142,7 @@ test('a segment cut at any octet keeps every record before the cut, and shows no
       const listed = (await Array.fromAsync(keeper.list())).map(({ accepted }) => accepted.queueId)
       assert.deepEqual(listed, [first, second], `cut at ${cut}`)
     }
-    const reader = openSpoolReader({ dir })
+    const reader = openSpoolReader(dir)
     await assertReadable(reader, QueueId.parse(second), 40)
     await assert.rejects(reader.open(QueueId.parse(last)), NoSuchRecord)
     await reader.close()
@@ -152,7 +152,7 @@ test('a segment cut at any octet keeps every record before the cut, and shows no
 test('whatever a crash leaves behind the last flush, records before it are found and garbage is not', async (t) => {
   const { dir, ids, segment, index, bytes, entries } = await deadSegment(t, SIZES)
   const lastAt = entries.readUIntLE(2 * 40 + 26, 6)
-  const keeper = await openSpoolKeeper({ dir })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => keeper.close())
   const tail = fc.oneof(
     fc.uint8Array({ maxLength: 500 }),
@@ -177,7 +177,7 @@ test('whatever a crash leaves behind the last flush, records before it are found
 
 test('a message that holds the octets of a record is never taken for one', async (t) => {
   const { dir, ids, segment, index, bytes } = await deadSegment(t, [200])
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
   const nextId = queueIds()
   const hostile = nextId()
   await writer.put(hostile, bytesOf(Buffer.concat([Buffer.from('x'), bytes])), (size) => acceptedAs(hostile, size))
@@ -191,7 +191,7 @@ test('a message that holds the octets of a record is never taken for one', async
   await handle.close()
   await writeFile(join(dir, 'index', file.replace('.seg', '.idx')), '')
   await appendFile(index, '')
-  const keeper = await openSpoolKeeper({ dir })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => keeper.close())
   const listed = (await Array.fromAsync(keeper.list())).map(({ accepted }) => accepted.queueId)
   assert.deepEqual(listed, [...ids, after])
@@ -201,7 +201,7 @@ test('a copy of a spool on another machine is the same spool', async (t) => {
   const { dir, ids } = await deadSegment(t, SIZES)
   const copy = join(await temporaryDirectory(t), 'copy')
   await cp(dir, copy, { recursive: true })
-  const reader = openSpoolReader({ dir: copy })
+  const reader = openSpoolReader(copy)
   t.after(() => reader.close())
   for (const [n, queueId] of ids.entries()) await assertReadable(reader, queueId, SIZES[n] ?? 0)
 })

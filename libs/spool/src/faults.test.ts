@@ -25,9 +25,9 @@ const LARGE = Buffer.alloc(400 * 1024, 'large')
 async function open(t: TestContext, limits: Partial<SpoolWriterLimits> = {}) {
   const dir = await temporaryDirectory(t)
   const disk = faultyDisk()
-  const writer = await openSpoolWriter({ dir, writerName: 'test', disk, ...limits })
-  const reader = openSpoolReader({ dir })
-  const keeper = await openSpoolKeeper({ dir, disk })
+  const writer = await openSpoolWriter(dir, { writerName: 'test', disk, ...limits })
+  const reader = openSpoolReader(dir)
+  const keeper = await openSpoolKeeper(dir, { disk })
   t.after(() => Promise.all([writer.close(), reader.close(), keeper.close()]))
   return { dir, disk, writer, reader, keeper }
 }
@@ -147,7 +147,7 @@ test('a spool at its size is full for every writer', async (t) => {
   await put(writer, LARGE)
   await put(writer, LARGE)
   await assert.rejects(put(writer, 'text'), SpoolFull)
-  const other = await openSpoolWriter({ dir, writerName: 'other', maxBytes: 1_000_000 })
+  const other = await openSpoolWriter(dir, { writerName: 'other', maxBytes: 1_000_000 })
   t.after(() => other.close())
   assert.equal(other.hasRoom(), false)
 })

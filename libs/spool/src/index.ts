@@ -1,5 +1,5 @@
 /**
- * @postbus/spool — durable records of accepted messages, on a directory that all processes of a machine share.
+ * @postbus/spool — durable records of accepted messages: in a directory that all processes of a machine share, in S3, or in PostgreSQL.
  *
  * Intake opens a writer, router, delivery and mailstore a reader, custody a keeper.
  */
@@ -13,8 +13,14 @@ export {
   type SpoolWriter,
 } from './spool.ts'
 export { type Disk, type DiskFile, localDisk } from './disk.ts'
-export { openSpoolWriter } from './writer.ts'
-export { defaultLimits, type SpoolWriterLimits, type SpoolWriterOptions } from './writer-options.ts'
-export { openSpoolReader, type SpoolReaderOptions } from './reader.ts'
-export { openSpoolKeeper, type SpoolKeeperOptions } from './keeper.ts'
+export {
+  openSpoolKeeper,
+  openSpoolReader,
+  openSpoolWriter,
+  spoolDescription,
+  type SpoolKeeperOptions,
+  type SpoolReaderOptions,
+  type SpoolWriterOptions,
+} from './open-spool.ts'
+export { defaultLimits, type SpoolWriterLimits } from './writer-options.ts'
 export { spoolFiles, type SpoolFile, withoutFreeing } from './backup.ts'

@@ -22,8 +22,7 @@ import { CorruptRecord, type SpoolKeeper } from './spool.ts'
 import { sweepSpool } from './sweep.ts'
 import { Turns } from './turns.ts'
 
-export interface SpoolKeeperOptions {
-  dir: string
+export interface LocalKeeperOptions {
   /** Places of records kept in memory, about 60 octets each; others are read again from the index. Default 500,000. */
   maxPlaces?: number
   /** A segment is compacted when at most this share of its octets is still needed. Default 0.5: copying more costs more than it gives back. */
@@ -34,8 +33,8 @@ export interface SpoolKeeperOptions {
 }
 
 /** Makes the directory where it is missing. */
-export async function openSpoolKeeper(options: SpoolKeeperOptions): Promise<SpoolKeeper> {
-  const layout = layoutOf(options.dir)
+export async function openLocalKeeper(dir: string, options: LocalKeeperOptions = {}): Promise<SpoolKeeper> {
+  const layout = layoutOf(dir)
   await createLayout(layout)
   return new LocalSpoolKeeper(layout, options)
 }
@@ -57,7 +56,7 @@ class LocalSpoolKeeper implements SpoolKeeper {
   /** Part of the names of our tombstone files. */
   readonly #keeper = randomBytes(8).toString('hex')
 
-  constructor(layout: Layout, options: SpoolKeeperOptions) {
+  constructor(layout: Layout, options: LocalKeeperOptions) {
     const { disk = localDisk, maxPlaces = 500_000, compactBelow = 0.5, onDamage = () => {} } = options
     this.#layout = layout
     this.#disk = disk

@@ -5,8 +5,8 @@ import { temporaryDirectory } from '../test/temporary.ts'
 spoolContract('A local directory', async (t) => {
   const dir = await temporaryDirectory(t)
   return {
-    writer: () => openSpoolWriter({ dir, writerName: 'test' }),
-    reader: () => openSpoolReader({ dir }),
-    keeper: () => openSpoolKeeper({ dir }),
+    writer: () => openSpoolWriter(dir, { writerName: 'test' }),
+    reader: () => openSpoolReader(dir),
+    keeper: () => openSpoolKeeper(dir),
   }
 })

@@ -18,7 +18,7 @@ const limits = { holdMaxBytes: 64 * 1024, segmentMaxBytes: 20_000 }
 const inAnHour = (): Date => new Date(Date.now() + 3600_000)
 
 async function isReadable(dir: string, queueId: QueueId, size: number): Promise<void> {
-  const reader = openSpoolReader({ dir })
+  const reader = openSpoolReader(dir)
   try {
     const record = await reader.open(queueId)
     assert.ok((await whole(record.read())).equals(contentOf(queueId, size)), queueId)
@@ -30,7 +30,7 @@ async function isReadable(dir: string, queueId: QueueId, size: number): Promise<
 
 /** None of these is listed, and nothing listed is damaged. */
 async function areFreed(dir: string, queueIds: readonly QueueId[]): Promise<void> {
-  const keeper = await openSpoolKeeper({ dir, onDamage: (_, cause) => assert.fail(cause) })
+  const keeper = await openSpoolKeeper(dir, { onDamage: (_, cause) => assert.fail(cause) })
   try {
     for await (const { accepted } of keeper.list()) assert.ok(!queueIds.includes(accepted.queueId), accepted.queueId)
   } finally {
@@ -43,9 +43,9 @@ test(
   { skip },
   async (t) => {
     await keptAfterPowerLoss(t, async (dir, durable) => {
-      const spool = { dir: join(dir, 'spool') }
+      const spool = join(dir, 'spool')
       const found = (tree: string): string => join(tree, 'spool')
-      const writer = await openSpoolWriter({ ...spool, ...limits, writerName: 'test' })
+      const writer = await openSpoolWriter(spool, { ...limits, writerName: 'test' })
       const keeper = await openSpoolKeeper(spool)
       const next = queueIds()
       for (let round = 0; round < ROUNDS; round++) {

@@ -13,14 +13,13 @@ import { fileRecord, wholeRecord } from './record-reader.ts'
 import { SegmentGone } from './segment.ts'
 import { NoSuchRecord, type SpoolReader, type SpoolRecord } from './spool.ts'
 
-export interface SpoolReaderOptions {
-  dir: string
+export interface LocalReaderOptions {
   /** Places of records kept in memory, about 60 octets each; others are read again from the index. Default 500,000. */
   maxPlaces?: number
 }
 
 /** The directory need not be there yet. */
-export function openSpoolReader({ dir, maxPlaces = 500_000 }: SpoolReaderOptions): SpoolReader {
+export function openLocalReader(dir: string, { maxPlaces = 500_000 }: LocalReaderOptions = {}): SpoolReader {
   return new LocalSpoolReader(layoutOf(dir), new Catalog(layoutOf(dir), { maxPlaces }))
 }
 

@@ -13,7 +13,7 @@ import { CorruptRecord, type SpoolRecord } from './spool.ts'
 const CHUNK_BYTES = 64 * 1024
 
 /** A record that is in memory whole. @throws CorruptRecord */
-export function wholeRecord(queueId: QueueId, record: Buffer, file: SpoolRecord['file']): SpoolRecord {
+export function wholeRecord(queueId: QueueId, record: Buffer, place: SpoolRecord['place']): SpoolRecord {
   const header = decodeHeader(record)
   if (!header || header.queueId !== queueId || recordLength(header) !== record.length) {
     throw new CorruptRecord(queueId, `no record of ${queueId} where it should be`)
@@ -29,7 +29,7 @@ export function wholeRecord(queueId: QueueId, record: Buffer, file: SpoolRecord[
       const { start = 0, end = bytes.length } = range ?? {}
       yield bytes.subarray(start, end)
     },
-    file,
+    place,
     close: () => Promise.resolve(),
   }
 }
@@ -45,7 +45,7 @@ export async function fileRecord(layout: Layout, queueId: QueueId): Promise<Spoo
     if (!header.apart) {
       const length = recordLength(header)
       const offset = length - header.bytesLength
-      return wholeRecord(queueId, await readAt(file, 0, length), { path, offset })
+      return wholeRecord(queueId, await readAt(file, 0, length), { bytes: { kind: 'file', path }, offset })
     }
     const bytes = bytesPath(layout, queueId, header.writer)
     bytesFile = await openIfThere(bytes)
@@ -78,7 +78,7 @@ function apartRecord(header: RecordHeader, accepted: MailAccepted, path: string,
         yield piece
       }
     },
-    file: { path, offset: 0 },
+    place: { bytes: { kind: 'file', path }, offset: 0 },
     close: () => file.close(),
   }
 }

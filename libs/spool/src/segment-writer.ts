@@ -11,7 +11,7 @@ import type { QueueId } from '@postbus/contracts'
 import { asSpoolFull, type Disk, type DiskFile, writeFully } from './disk.ts'
 import { encodeEnd, encodeEntries, type IndexEntry } from './index-entry.ts'
 import { belongs, indexPath, type Layout, segmentName, segmentPath, timeOf } from './layout.ts'
-import { atMost } from './shared.ts'
+import { atMost } from '@postbus/batch'
 
 export interface Appending {
   queueId: QueueId

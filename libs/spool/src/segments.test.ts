@@ -45,9 +45,9 @@ async function directory(t: TestContext) {
 test('a segment ends at its size, and every record is found among many segments with little memory', async (t) => {
   const { dir, segments } = await directory(t)
   const writers = await Promise.all(
-    ['a', 'b', 'c'].map((writerName) => openSpoolWriter({ dir, writerName, segmentMaxBytes: 5000 })),
+    ['a', 'b', 'c'].map((writerName) => openSpoolWriter(dir, { writerName, segmentMaxBytes: 5000 })),
   )
-  const reader = openSpoolReader({ dir, maxPlaces: 10 })
+  const reader = openSpoolReader(dir, { maxPlaces: 10 })
   t.after(() => Promise.all([...writers.map((writer) => writer.close()), reader.close()]))
   const ids: QueueId[] = []
   for (let round = 0; round < 60; round++) ids.push(...(await Promise.all(writers.map((writer) => put(writer)))))
@@ -58,8 +58,8 @@ test('a segment ends at its size, and every record is found among many segments 
 test('a segment ends at its age, also when nothing more comes', async (t) => {
   const { dir, segments } = await directory(t)
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const writer = await openSpoolWriter({ dir, writerName: 'test', segmentMaxAgeMs: 1 })
-  const keeper = await openSpoolKeeper({ dir })
+  const writer = await openSpoolWriter(dir, { writerName: 'test', segmentMaxAgeMs: 1 })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => Promise.all([writer.close(), keeper.close()]))
   const id = await put(writer)
   await keeper.free([id])
@@ -73,8 +73,8 @@ test('a segment ends at its age, also when nothing more comes', async (t) => {
 
 test('ids whose time is not now are found all the same', async (t) => {
   const { dir } = await directory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
-  const reader = openSpoolReader({ dir })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
+  const reader = openSpoolReader(dir)
   t.after(() => Promise.all([writer.close(), reader.close()]))
   const minute = 60_000
   const times = [0, Date.now() - 60 * minute, Date.now() - 14 * minute, Date.now() + 10 * minute, 2 ** 48 - 1]
@@ -89,9 +89,9 @@ test('ids whose time is not now are found all the same', async (t) => {
 test('a clock that is set back or forth in the middle loses nothing', async (t) => {
   const { dir } = await directory(t)
   let clock = Date.now()
-  const writer = await openSpoolWriter({ dir, writerName: 'test', now: () => clock })
-  const reader = openSpoolReader({ dir })
-  const keeper = await openSpoolKeeper({ dir })
+  const writer = await openSpoolWriter(dir, { writerName: 'test', now: () => clock })
+  const reader = openSpoolReader(dir)
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => Promise.all([writer.close(), reader.close(), keeper.close()]))
   const ids = []
   for (const jump of [0, -3600_000, 7200_000, 10 * 60_000, -30 * 60_000, 86_400_000]) {
@@ -105,7 +105,7 @@ test('a clock that is set back or forth in the middle loses nothing', async (t) 
 
 test('a record of a segment that is known is found without looking at the directory', async (t) => {
   const { dir } = await directory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
   const catalog = new Catalog(layoutOf(dir), { maxPlaces: 1000 })
   t.after(() => Promise.all([writer.close(), catalog.close()]))
   const first = await put(writer)
@@ -117,7 +117,7 @@ test('a record of a segment that is known is found without looking at the direct
 
 test('damage is told, never guessed, and does not hide other records', async (t) => {
   const { dir, segments } = await directory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
   const ids = [await put(writer, 1000), await put(writer, 1000), await put(writer, 1000), await put(writer, 500_000)]
   await writer.close()
   const [first, second, third, large] = ids
@@ -136,7 +136,7 @@ test('damage is told, never guessed, and does not hide other records', async (t)
 
   for (const indexed of [true, false]) {
     if (!indexed) for (const index of await readdir(join(dir, 'index'))) await unlink(join(dir, 'index', index))
-    const reader = openSpoolReader({ dir })
+    const reader = openSpoolReader(dir)
     const damaged = await reader.open(first)
     assert.equal((await whole(damaged.read({ start: 900, end: 1000 }))).length, 100)
     await assert.rejects(whole(damaged.read()), CorruptRecord)
@@ -153,7 +153,7 @@ test('damage is told, never guessed, and does not hide other records', async (t)
   }
 
   const told: QueueId[] = []
-  const keeper = await openSpoolKeeper({ dir, onDamage: (queueId) => told.push(queueId) })
+  const keeper = await openSpoolKeeper(dir, { onDamage: (queueId) => told.push(queueId) })
   t.after(() => keeper.close())
   assert.equal((await Array.fromAsync(keeper.list())).length, 3)
   assert.deepEqual(told, [second])
@@ -166,8 +166,8 @@ test('damage is told, never guessed, and does not hide other records', async (t)
 
 test('a large record without its bytes is damaged, one that was freed is not there', async (t) => {
   const { dir } = await directory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
-  const reader = openSpoolReader({ dir })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
+  const reader = openSpoolReader(dir)
   t.after(() => Promise.all([writer.close(), reader.close()]))
   const id = await put(writer, 300_000)
   const shard = join(dir, 'files', id.slice(-1))
@@ -179,12 +179,12 @@ test('a large record without its bytes is damaged, one that was freed is not the
 
 test('readers never miss a record while it is copied out of its segment', async (t) => {
   const { dir, segments } = await directory(t)
-  const keeper = await openSpoolKeeper({ dir })
-  const readers = [openSpoolReader({ dir }), openSpoolReader({ dir, maxPlaces: 1 })]
+  const keeper = await openSpoolKeeper(dir)
+  const readers = [openSpoolReader(dir), openSpoolReader(dir, { maxPlaces: 1 })]
   t.after(() => Promise.all([keeper.close(), ...readers.map((reader) => reader.close())]))
   const waiting: QueueId[] = []
   for (let segment = 0; segment < 8; segment++) {
-    const writer = await openSpoolWriter({ dir, writerName: 'test' })
+    const writer = await openSpoolWriter(dir, { writerName: 'test' })
     const ids = await Promise.all(Array.from({ length: 40 }, () => put(writer)))
     await writer.close()
     waiting.push(...ids.slice(0, 10))
@@ -207,15 +207,15 @@ test('readers never miss a record while it is copied out of its segment', async 
 
 test('tombstones that go away while they are read are no error: their segment went before', async (t) => {
   const { dir, segments } = await directory(t)
-  const keeper = await openSpoolKeeper({ dir })
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  const keeper = await openSpoolKeeper(dir)
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
   t.after(() => Promise.all([keeper.close(), writer.close()]))
   const ids = await Promise.all(Array.from({ length: 3 }, () => put(writer)))
   await keeper.free(ids.slice(0, 1))
   // What a reader finds that has the names of a directory which another keeper is taking away.
   const [segment = ''] = await segments()
   await symlink('nowhere', join(dir, 'freed', segment.replace(/\.seg$/, ''), 'gone-0.freed'))
-  const lister = await openSpoolKeeper({ dir })
+  const lister = await openSpoolKeeper(dir)
   t.after(() => lister.close())
   const listed = await Array.fromAsync(lister.list(), ({ accepted }) => accepted.queueId)
   assert.deepEqual(listed.toSorted(), ids.slice(1).toSorted())
@@ -223,7 +223,7 @@ test('tombstones that go away while they are read are no error: their segment we
 
 test('a segment that was taken away does not stand, however long its file is open', async (t) => {
   const { dir, segments } = await directory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
   await put(writer)
   const [file = ''] = await segments()
   const name = parseSegmentName(file)
@@ -238,10 +238,10 @@ test('a segment that was taken away does not stand, however long its file is ope
 
 test('a segment that is mostly needed stays, for copying it would give little back', async (t) => {
   const { dir, segments } = await directory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
   const ids = await Promise.all(Array.from({ length: 10 }, () => put(writer)))
   await writer.close()
-  const keeper = await openSpoolKeeper({ dir })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => keeper.close())
   await keeper.free(ids.slice(0, 4))
   assert.deepEqual(await keeper.compact(inAnHour()), { copied: 0, segmentsRemoved: 0 })
@@ -251,11 +251,11 @@ test('a segment that is mostly needed stays, for copying it would give little ba
 
 test('two keepers at once free and compact as one', async (t) => {
   const { dir, segments } = await directory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test', segmentMaxBytes: 10_000 })
+  const writer = await openSpoolWriter(dir, { writerName: 'test', segmentMaxBytes: 10_000 })
   const ids: QueueId[] = []
   for (let n = 0; n < 10; n++) ids.push(...(await Promise.all(Array.from({ length: 20 }, () => put(writer)))))
   await writer.close()
-  const keepers = await Promise.all([openSpoolKeeper({ dir }), openSpoolKeeper({ dir })])
+  const keepers = await Promise.all([openSpoolKeeper(dir), openSpoolKeeper(dir)])
   t.after(() => Promise.all(keepers.map((keeper) => keeper.close())))
   const waiting = ids.slice(0, 20)
   await Promise.all(
@@ -276,11 +276,11 @@ test('two keepers at once free and compact as one', async (t) => {
 
 test('a copy that a crash left beside its segment goes when the record is freed', async (t) => {
   const { dir } = await directory(t)
-  const writer = await openSpoolWriter({ dir, writerName: 'test' })
+  const writer = await openSpoolWriter(dir, { writerName: 'test' })
   const ids = await Promise.all(Array.from({ length: 10 }, () => put(writer)))
   const damaged = await put(writer, 1000)
   await writer.close()
-  const keeper = await openSpoolKeeper({ dir })
+  const keeper = await openSpoolKeeper(dir)
   t.after(() => keeper.close())
   const [name = ''] = await readdir(join(dir, 'segments'))
   const file = await openFile(join(dir, 'segments', name), 'r+')
@@ -293,7 +293,7 @@ test('a copy that a crash left beside its segment goes when the record is freed'
   const shards = new Set(ids.map((id) => join(dir, 'files', id.slice(-1))))
   const copies = async (): Promise<string[]> => (await Promise.all([...shards].map((shard) => readdir(shard)))).flat()
   assert.equal((await copies()).length, 3)
-  const afterwards = await openSpoolKeeper({ dir })
+  const afterwards = await openSpoolKeeper(dir)
   t.after(() => afterwards.close())
   await afterwards.free([...ids.slice(0, 3), damaged])
   assert.deepEqual(await copies(), [])

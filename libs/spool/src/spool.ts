@@ -4,6 +4,7 @@
  * A record is the accepted event (JSON, incarnation 0) and the bytes: trace header first, then the message as received.
  * The queue id is the only reference; where the bytes lie is the spool's own business.
  */
+import type { BytesPlace } from '@postbus/blobs'
 import type { MailAccepted, QueueId } from '@postbus/contracts'
 
 /** Intake: one per process, with segments of its own. */
@@ -39,8 +40,8 @@ export interface SpoolRecord {
   size: number
   /** The bytes `[start, end)`; all without a range. Verified against the record's checksum when read whole. */
   read(range?: { start: number; end: number }): AsyncIterable<Uint8Array>
-  /** Path of a file that holds exactly the record's bytes from `offset` on, for adopting large ones; null for records inside a segment. */
-  file: { path: string; offset: number } | null
+  /** Where the record's bytes are all there is from `offset` on, so that a store of blobs can take large ones over; null where it is not worth it. */
+  place: { bytes: BytesPlace; offset: number } | null
   close(): Promise<void>
 }
 
@@ -53,16 +54,15 @@ export interface SpoolReader {
 /** Custody only. */
 export interface SpoolKeeper {
   /**
-   * Complete records that were not freed: the oldest segment first, each in the order written, then the records with files of
-   * their own, in no order. `accepted` comes without reading the bytes. A record that is copied out meanwhile may come twice.
+   * Complete records that were not freed: small ones about in the order written, large ones and reports in no order. `accepted` comes without reading the bytes. A record that is copied out meanwhile may come twice.
    */
   list(): AsyncIterable<{ accepted: MailAccepted; writtenAt: Date }>
   /**
-   * Durable when it resolves; the space of a segment is given back when all its records are freed, and until then a reader
-   * may still find one. Idempotent; ids nobody knows are no error.
+   * Durable when it resolves. Where records share a file, its space is given back when all of them are freed, and until then a
+   * reader may still find one. Idempotent; ids nobody knows are no error.
    */
   free(queueIds: readonly QueueId[]): Promise<void>
-  /** Copies records that wait long out of segments older than this, so that the segments can go. */
+  /** Copies records that wait long out of files they share, older than this, so that those can go. */
   compact(olderThan: Date): Promise<{ copied: number; segmentsRemoved: number }>
   /** Removes unfinished records no writer is working on any more. */
   sweep(olderThan: Date): Promise<number>

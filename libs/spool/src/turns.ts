@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 
 import type { Layout } from './layout.ts'
 import { type Lock, openLock } from './lock.ts'
-import { atMost } from './shared.ts'
+import { atMost } from '@postbus/batch'
 
 const TRY_EVERY_MS = 10
 const GIVE_UP_AFTER_MS = 30_000

@@ -26,8 +26,7 @@ export interface SpoolWriterLimits {
   minFreeBytes: number
 }
 
-export interface SpoolWriterOptions extends Partial<SpoolWriterLimits> {
-  dir: string
+export interface LocalWriterOptions extends Partial<SpoolWriterLimits> {
   /** For operators who look at the files: `[a-z0-9.-]`, at most 64 characters. Two writers of one name do not disturb each other. */
   writerName: string
   /** Told of every flush that succeeded. */

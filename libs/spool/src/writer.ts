@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { crc32 } from 'node:zlib'
 
-import { BatchFull, gather, type Gatherer } from '@postbus/batch'
+import { atMost, BatchFull, gather, type Gatherer } from '@postbus/batch'
 import type { MailAccepted, QueueId } from '@postbus/contracts'
 import { batched } from '@postbus/tracing'
 
@@ -18,9 +18,8 @@ import { encodeHeader, HEADER_BYTES, MAX_EVENT_BYTES } from './record.ts'
 import { type FileWriterPorts, readRecordFile, writeRecordFile } from './record-file.ts'
 import { Room } from './room.ts'
 import { type Appending, SegmentWriter } from './segment-writer.ts'
-import { atMost } from './shared.ts'
 import { SpoolFull, type SpoolWriter } from './spool.ts'
-import { type SpoolWriterLimits, type SpoolWriterOptions, writerLimits } from './writer-options.ts'
+import { type SpoolWriterLimits, type LocalWriterOptions, writerLimits } from './writer-options.ts'
 
 /** How much older than now an id may be, and how much younger, to go into a segment. */
 const OLDEST_ID_MS = 15 * 60_000
@@ -32,10 +31,10 @@ const AGE_EVERY_MS = 10_000
 type Describe = (size: number) => MailAccepted
 
 /** Makes the directory where it is missing. */
-export async function openSpoolWriter(options: SpoolWriterOptions): Promise<SpoolWriter> {
+export async function openLocalWriter(dir: string, options: LocalWriterOptions): Promise<SpoolWriter> {
   checkWriterName(options.writerName)
   const limits = writerLimits(options)
-  const layout = layoutOf(options.dir)
+  const layout = layoutOf(dir)
   await createLayout(layout)
   const room = new Room(layout, options.disk ?? localDisk, limits)
   await room.measure()
@@ -58,7 +57,7 @@ class LocalSpoolWriter implements SpoolWriter {
   #writingFiles = 0
   #closed = false
 
-  constructor(layout: Layout, room: Room, limits: SpoolWriterLimits, options: SpoolWriterOptions) {
+  constructor(layout: Layout, room: Room, limits: SpoolWriterLimits, options: LocalWriterOptions) {
     const { disk = localDisk, now = Date.now, writerName, onFlush = () => {} } = options
     this.#layout = layout
     this.#limits = limits

@@ -8,7 +8,7 @@ import { openSpoolWriter } from '../src/index.ts'
 import { acceptedAs, bytesOf, contentOf, queueIds } from './samples.ts'
 
 const [dir = '', writerName = 'crash'] = process.argv.slice(2)
-const writer = await openSpoolWriter({ dir, writerName, segmentMaxBytes: 1024 * 1024 })
+const writer = await openSpoolWriter(dir, { writerName, segmentMaxBytes: 1024 * 1024 })
 const nextId = queueIds()
 
 async function putForEver(number: number): Promise<never> {

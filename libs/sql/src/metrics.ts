@@ -10,7 +10,11 @@ export const databaseTable = {
     SECONDS,
     { outcome: seen<'committed' | 'failed'>('committed, failed') },
   ),
-  reads: histogram('mail_database_read_seconds', 'One query outside a transaction, until its rows are there.', SECONDS),
+  reads: histogram(
+    'mail_database_read_seconds',
+    'One query outside a transaction, or one snapshot with all it reads, until the rows are there.',
+    SECONDS,
+  ),
 }
 
 export function databaseMetrics(registry: MetricsRegistry): Observer {

@@ -4,7 +4,7 @@ import type { KyselyPlugin } from 'kysely'
 import type { Database } from './database.ts'
 
 export interface Observer {
-  /** A query outside a transaction has its rows. */
+  /** A query outside a transaction has its rows; a snapshot is one, with all it reads. */
   read(seconds: number): void
   /** From asking for it: its turn, its work, and its commit or the end of its failure. */
   transaction(outcome: 'committed' | 'failed', seconds: number): void

@@ -21,5 +21,7 @@ export { startDnsServer, type DnsFault, type DnsQuestion, type DnsServer, type D
 export { between, type Draw, seeded } from './seeded.ts'
 export { searchCorpus, type SearchCorpus } from './search-corpus.ts'
 export { scramClient, type ScramClient, type ScramClientOptions } from './scram-client.ts'
+export { startS3, type S3Server } from './s3-server.ts'
+export { startS3Proxy, type S3Asked, type S3Fault, type S3Proxy, type S3ProxyOptions } from './s3-proxy.ts'
 export { type OtlpReceiver, startOtlpReceiver } from './otlp/receiver.ts'
 export type { AttributeValue, ReceivedSpan } from './otlp/read-spans.ts'

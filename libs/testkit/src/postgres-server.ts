@@ -10,7 +10,6 @@ import { appendFile, chmod, chown, open, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
@@ -51,7 +50,12 @@ const run = promisify(execFile)
 let cluster: Promise<Cluster> | undefined
 let databases = 0
 
-export async function startPostgres(t: TestContext): Promise<PostgresServer> {
+/** Of a test, or of whatever needs one for a while. */
+interface Scope {
+  after(clean: () => Promise<void> | void): void
+}
+
+export async function startPostgres(t: Scope): Promise<PostgresServer> {
   cluster ??= startCluster()
   const { port, caFile, psql, stop, start, signalAll } = await cluster
   const name = `test_${++databases}`

@@ -1,16 +1,18 @@
-/** The spool as it is on disk, every record's beginning read. */
+/** The spool as it is, every record's beginning read. */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { failedWith } from '@postbus/blobs/files'
 import { openSpoolKeeper } from '@postbus/spool'
 
 import type { SpoolState } from '../doctor/spool.ts'
+import type { KeptBytes } from './kept-bytes.ts'
 
 const DAY_MS = 24 * 3600_000
 
-export async function spoolState(dir: string): Promise<SpoolState> {
+export async function spoolState({ spool, settings }: Pick<KeptBytes, 'spool' | 'settings'>): Promise<SpoolState> {
   const damaged: string[] = []
-  const keeper = await openSpoolKeeper({ dir, onDamage: (queueId) => void damaged.push(queueId) })
+  const keeper = await openSpoolKeeper(spool, { settings, onDamage: (queueId) => void damaged.push(queueId) })
   let records = 0
   let oldestAt: number | null = null
   try {
@@ -21,12 +23,17 @@ export async function spoolState(dir: string): Promise<SpoolState> {
   } finally {
     await keeper.close()
   }
-  return { records, oldestAt, damaged, unfinished: await unfinishedIn(join(dir, 'temporary')) }
+  return { records, oldestAt, damaged, unfinished: await unfinishedIn(join(spool, 'temporary')) }
 }
 
+/** What a bucket or a database has of them only custody's sweep sees. */
 async function unfinishedIn(dir: string): Promise<number> {
   let count = 0
-  for (const name of await readdir(dir)) {
+  const names = await readdir(dir).catch((cause: unknown) => {
+    if (failedWith(cause, 'ENOENT')) return []
+    throw cause
+  })
+  for (const name of names) {
     const modifiedAt = await stat(join(dir, name)).then(
       ({ mtimeMs }) => mtimeMs,
       () => Infinity, // Finished at this moment.

@@ -17,11 +17,11 @@
 import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { blobFiles } from '@postbus/blobs'
+import { blobFiles, isPath } from '@postbus/blobs'
 import { failedWith } from '@postbus/blobs/files'
-import { type DataLayout, databasePath, InstanceSettings, layoutOf } from '@postbus/profile'
+import { type DataLayout, databasePath, instanceSettings, layoutOf } from '@postbus/profile'
 import { spoolFiles, withoutFreeing } from '@postbus/spool'
-import { copyDatabase, isPostgres } from '@postbus/sql'
+import { copyDatabase } from '@postbus/sql'
 
 import { bringUp, digestOf, filesBelow, type SourceFile, syncTree, dropGone } from './copy-files.ts'
 import { type BackedUpFile, type Total, writeManifest } from './manifest.ts'
@@ -50,7 +50,7 @@ export interface BackupOptions {
 /** @throws BackupImpossible, StorageFull, StorageCorrupt, and what the file system says */
 export async function takeBackup({ data, to, progress }: BackupOptions): Promise<BackupSummary> {
   const [from, backup] = [layoutOf(data), layoutOf(to)]
-  await refuseServers(from)
+  await refuseElsewhere(from)
   const databases = await databasesIn(from)
   await emptyDirectory(to)
   for (const dir of [backup.databases, backup.spool, backup.blobs]) await mkdir(dir, { recursive: true, mode: 0o700 })
@@ -103,17 +103,15 @@ async function mailboxes(
   }
 }
 
-/** Half a backup looks like one. */
-async function refuseServers({ settings }: DataLayout): Promise<void> {
-  const text = await readFile(settings, 'utf8').catch((cause: unknown) => {
-    if (failedWith(cause, 'ENOENT')) return '{}'
-    throw cause
-  })
-  const values = Object.values(InstanceSettings.parse(JSON.parse(text))).flatMap((instance) => Object.entries(instance))
-  const onServers = new Set(values.flatMap(([name, value]) => (isPostgres(value) ? [name] : [])))
-  if (onServers.size === 0) return
+/** What servers keep is theirs to copy. */
+async function refuseElsewhere(layout: DataLayout): Promise<void> {
+  const locations = Object.values(await instanceSettings(layout)).flatMap((settings) =>
+    Object.entries(settings).filter(([name]) => name === 'SPOOL' || name === 'BLOBS' || name.endsWith('_DATABASE')),
+  )
+  const names = locations.filter(([, location]) => !isPath(location)).map(([name]) => name)
+  if (names.length === 0) return
   throw new BackupImpossible(
-    `${[...onServers].join(', ')}: in PostgreSQL, whose own tools back it up; see "Back up" in docs/operations.md`,
+    `${[...new Set(names)].sort().join(', ')}: in PostgreSQL or S3, whose own tools back it up; see "Back up" in docs/operations.md`,
   )
 }
 

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import type { Blobs } from '@postbus/blobs'
+import type { BlobStore } from '@postbus/blobs'
 import { STAGED_PREFIX } from '@postbus/contracts'
 import type { Logger } from 'pino'
 
@@ -26,7 +26,7 @@ export interface HousekeepingOptions {
 
 interface Ports {
   storage: MailStorage
-  blobs: Blobs
+  blobs: Pick<BlobStore, 'list' | 'delete' | 'sweep'>
   log: Logger
   metrics: Pick<MailstoreMetrics, 'purgedRows' | 'removedBlobs' | 'indexedTexts'>
 }
@@ -111,6 +111,8 @@ export async function sweep(ports: Ports, { stagedAgeMs, orphanAgeMs }: Housekee
     old = []
   }
   if (old.length > 0) await removeOrphans(ports, old)
+  // What a crash left half-written has no key yet.
+  metrics.removedBlobs.inc({ reason: 'unfinished' }, await blobs.sweep(new Date(now - stagedAgeMs)))
 }
 
 async function removeOrphans({ storage, blobs, metrics }: Ports, old: string[]): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 
-import type { Blobs, LocalBlobs } from '@postbus/blobs'
+import type { BlobStore } from '@postbus/blobs'
 import type { QueueId } from '@postbus/contracts'
 import type { SpoolReader, SpoolRecord } from '@postbus/spool'
 
@@ -32,10 +32,11 @@ interface Shared {
   keep: boolean
 }
 
-/** Where the blobs are files as well, a large record's file is linked instead of copied. */
-export type AdoptingBlobs = Blobs & Partial<Pick<LocalBlobs, 'adopt'>>
-
-export function spoolContents(spool: Pick<SpoolReader, 'open'>, blobs: AdoptingBlobs, onRead: (bytes: number) => void) {
+export function spoolContents(
+  spool: Pick<SpoolReader, 'open'>,
+  blobs: Pick<BlobStore, 'adopt' | 'put' | 'delete'>,
+  onRead: (bytes: number) => void,
+) {
   const shared = new Map<QueueId, Shared>()
 
   async function prepare(queueId: QueueId): Promise<StoredContent> {
@@ -56,7 +57,8 @@ export function spoolContents(spool: Pick<SpoolReader, 'open'>, blobs: AdoptingB
   }
 
   async function adopt(record: SpoolRecord, key: string): Promise<{ key: string; offset: number }> {
-    if (record.file !== null && (await blobs.adopt?.(key, record.file.path))) return { key, offset: record.file.offset }
+    const { place } = record
+    if (place !== null && (await blobs.adopt(key, place.bytes))) return { key, offset: place.offset }
     await blobs.put(key, record.read())
     return { key, offset: 0 }
   }

@@ -29,7 +29,7 @@ async function damaged(t: TestContext, sql: string) {
   t.after(() => rmSync(dir, { recursive: true, force: true }))
   const blobs = localBlobs(join(dir, 'blobs'))
   const path = join(dir, 'mailstore.sqlite')
-  const storage = await openStorage({ database: path, blobs: join(dir, 'blobs'), readThreads: 1 })
+  const storage = await openStorage({ database: path, blobs: { location: join(dir, 'blobs') }, readThreads: 1 })
   t.after(() => storage.close())
   await storage.write('prepareAccount', { account })
   await blobs.put('content/xx/large', once(TEXT))

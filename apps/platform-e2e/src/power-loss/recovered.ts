@@ -65,11 +65,10 @@ interface Store {
 async function spoolOf(data: string, damaged: string[]): Promise<Store & { close(): Promise<void> }> {
   const dir = join(data, 'spool')
   if (!existsSync(dir)) return { has: async () => false, close: async () => {} }
-  const keeper = await openSpoolKeeper({
-    dir,
+  const keeper = await openSpoolKeeper(dir, {
     onDamage: (queueId, cause) => damaged.push(`${queueId}: ${cause.message}`),
   })
-  const reader = openSpoolReader({ dir })
+  const reader = openSpoolReader(dir)
   const listed = new Set<string>()
   for await (const { accepted } of keeper.list()) listed.add(accepted.queueId)
   return {

@@ -147,7 +147,7 @@ async function startAgain(
 }
 
 async function unfreed(data: string): Promise<number> {
-  const keeper = await openSpoolKeeper({ dir: join(data, 'spool') })
+  const keeper = await openSpoolKeeper(join(data, 'spool'))
   try {
     return (await Array.fromAsync(keeper.list())).length
   } finally {

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import type { Bus } from '@postbus/bus'
 import { countQueue, listDomains, listSigningKeys } from '@postbus/contracts'
 import type { Dns } from '@postbus/dns'
-import { type DataLayout, holderOf, InstanceSettings, layoutOf } from '@postbus/profile'
+import { type DataLayout, holderOf, type InstanceSettings, instanceSettings, layoutOf } from '@postbus/profile'
 import { examineDatabase, examinePostgres, isPostgres } from '@postbus/sql'
 
 import { addressesOf, domainState, nameState, resolverState } from '../../adapters/dns-state.ts'
@@ -19,6 +19,7 @@ import {
   ownAddresses,
   whyClosed,
 } from '../../adapters/machine.ts'
+import { keptBytes } from '../../adapters/kept-bytes.ts'
 import { spoolState } from '../../adapters/spool-state.ts'
 import { judgeBus } from '../../doctor/bus.ts'
 import { judgeCertificate } from '../../doctor/certificates.ts'
@@ -64,7 +65,7 @@ export const doctorCommand: LocalCommand = {
     const offline = textOption(options, 'offline')
     const outbound = targetOf(textOption(options, 'outbound'))
     const data = offline === undefined ? dataOf(textOption(options, 'data'), env) : resolve(offline)
-    const machine = data === null ? null : { layout: layoutOf(data), settings: await settingsIn(layoutOf(data)) }
+    const machine = data === null ? null : { layout: layoutOf(data), settings: await instanceSettings(layoutOf(data)) }
     const began: Finding[] = []
     const bus = offline === undefined ? await connected(textOption(options, 'data'), env, began) : null
     const dns = resolverOf(options)
@@ -118,12 +119,6 @@ function dataOf(dataOption: string | undefined, { NATS_URL, NATS_NKEY_FILE }: No
     : dataDirectory(dataOption)
 }
 
-/** None: it was never started, or is not ours to read. */
-async function settingsIn({ settings }: DataLayout): Promise<InstanceSettings> {
-  const text = await readFile(settings, 'utf8').catch(() => '{}')
-  return InstanceSettings.parse(JSON.parse(text))
-}
-
 const stopped = (layout: DataLayout): Check => ({
   name: 'platform',
   async look() {
@@ -170,7 +165,7 @@ function machineChecks({ layout, settings }: Machine, running: boolean): Check[]
     { name: 'keys', look: async () => [judgeKeys(await modesIn(layout.keys))] },
     ...certificates({ layout, settings }),
     { name: 'disk', look: async () => judgeDisk(await diskOf(layout.data)) },
-    { name: 'spool', slow: true, look: async () => judgeSpool(await spoolState(layout.spool), Date.now()) },
+    { name: 'spool', slow: true, look: async () => judgeSpool(await spoolState(await keptBytes(layout)), Date.now()) },
     { name: 'databases', slow: true, look: () => databases(layout, settings) },
   ]
 }

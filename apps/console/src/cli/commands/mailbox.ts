@@ -2,11 +2,12 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
-import { localBlobs } from '@postbus/blobs'
+import { openBlobs } from '@postbus/blobs'
 import { type ExpungedMessage, type Fault, MAX_RESTORED } from '@postbus/contracts'
 import { layoutOf } from '@postbus/profile'
 
 import { connectImapSource, parseImapUrl } from '../../adapters/imap-client.ts'
+import { keptBytes } from '../../adapters/kept-bytes.ts'
 import { Mailboxes } from '../../adapters/mailboxes.ts'
 import { exportMail } from '../../mailbox/export-mail.ts'
 import type { Imported } from '../../mailbox/import-mail.ts'
@@ -202,8 +203,8 @@ export const mailboxCommands: Command[] = [
 const opened = (context: CommandContext): Promise<Mailboxes> => openedAt(context.args[0] ?? '', context)
 
 export async function openedAt(address: string, { bus, options, env, by }: CommandContext): Promise<Mailboxes> {
-  const blobs = env['BLOBS_DIR'] ?? layoutOf(dataDirectory(textOption(options, 'data'))).blobs
-  return Mailboxes.open(bus, localBlobs(blobs), { address, by })
+  const { blobs, settings } = await keptBytes(layoutOf(dataDirectory(textOption(options, 'data'))), env)
+  return Mailboxes.open(bus, openBlobs(blobs, settings), { address, by })
 }
 
 function isMbox(options: OptionValues): boolean {

@@ -2,7 +2,7 @@
  * Reads one message without a thread: the statements take some ten microseconds, to wake a thread and be woken by it takes
  * a hundred. Whatever may take longer is left to the threads.
  */
-import { localBlobs } from '@postbus/blobs'
+import { type BlobsAt, openBlobs } from '@postbus/blobs'
 import { type DatabaseOptions, openDatabase } from '@postbus/sql'
 
 import type { FetchPageOf, Reads } from '../../mailbox/storage.ts'
@@ -18,9 +18,9 @@ export interface NearReader {
   close(): Promise<void>
 }
 
-export function nearReader(database: string, blobs: string, options: DatabaseOptions): NearReader {
+export function nearReader(database: string, blobs: BlobsAt, options: DatabaseOptions): NearReader {
   const db = openDatabase<Tables>(database, { ...options, readOnly: true, cacheBytes: CACHE_BYTES, connections: 1 })
-  const fetchFrom = fetch(db, localBlobs(blobs))
+  const fetchFrom = fetch(db, openBlobs(blobs.location, blobs.settings))
   let reading = 0
   return {
     read(kind, input) {

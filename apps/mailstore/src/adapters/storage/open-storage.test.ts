@@ -93,7 +93,7 @@ storageContract('postgres', postgresInThisThread)
 function threadsContract(adapter: string, locate: (t: TestContext) => Promise<string>): void {
   const threads = async (t: TestContext): Promise<{ storage: MailStorage; database: string }> => {
     const [database, blobs] = [await locate(t), join(directoryOf(t), 'blobs')]
-    const storage = await openStorage({ database, blobs, readThreads: 2, limits })
+    const storage = await openStorage({ database, blobs: { location: blobs }, readThreads: 2, limits })
     t.after(() => storage.close())
     return { storage, database }
   }
@@ -196,7 +196,12 @@ test('postgres threads: a server that is gone is told of once, and so is its ret
   const told: string[] = []
   const notices = { waiting: () => void told.push('waiting'), recovered: () => void told.push('recovered') }
   const blobs = join(directoryOf(t), 'blobs')
-  const storage = await openStorage({ database: server.url, blobs, limits, server: { busyTimeoutMs: 500, ...notices } })
+  const storage = await openStorage({
+    database: server.url,
+    blobs: { location: blobs },
+    limits,
+    server: { busyTimeoutMs: 500, ...notices },
+  })
   t.after(() => storage.close())
   const deliver = () => storage.write('deliver', [delivery(smith)])
   const read = () => storage.read('account', { account: smith })

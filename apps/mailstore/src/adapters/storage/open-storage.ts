@@ -3,6 +3,7 @@
  * PostgreSQL schema for many machines. One thread writes, several read, and one fills the text index: a search never stalls a
  * delivery, and none of them stalls the event loop. One message is read right here: waking a thread takes longer.
  */
+import type { BlobsAt } from '@postbus/blobs'
 import { isPostgres, migrate, openDatabase, type PostgresOptions } from '@postbus/sql'
 
 import type { MailStorage, Outcome, Reads, Writes } from '../../mailbox/storage.ts'
@@ -18,8 +19,8 @@ import { type Notices, StorageThread } from './threads.ts'
 export interface StorageOptions {
   /** A path, or `postgres://…`. */
   database: string
-  /** Of libs/blobs, for reading sections and searching large messages. */
-  blobs: string
+  /** For reading sections and searching large messages. */
+  blobs: BlobsAt
   readThreads?: number
   /** SQLite: page cache of each thread. */
   cacheBytes?: number

@@ -2,7 +2,7 @@
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 
-import { localBlobs } from '@postbus/blobs'
+import { type BlobsAt, openBlobs } from '@postbus/blobs'
 import { type DatabaseOptions, openDatabase, openSqlite } from '@postbus/sql'
 
 import { StorageUnavailable } from '../../mailbox/storage.ts'
@@ -25,8 +25,7 @@ export interface ThreadData {
   options: DatabaseOptions
   /** SQLite: file of the text index. */
   index: string | null
-  /** Of libs/blobs. */
-  blobs: string
+  blobs: BlobsAt
   limits: StorageLimits
 }
 
@@ -55,7 +54,7 @@ const answer = answerer()
 
 function answerer(): (kind: never, input: never) => Promise<unknown> {
   if (role === 'write') return writingTo(db, writeOperations(db, limits))
-  const bytes = localBlobs(blobs)
+  const bytes = openBlobs(blobs.location, blobs.settings)
   const texts = index === null ? null : openSqlite<IndexTables>(index, { ...options, readOnly: role === 'read' })
   if (role === 'read') {
     return readingFrom(db, readOperations(db, bytes, texts === null ? signatureIndex : fts5Index(texts)))

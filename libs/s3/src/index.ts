@@ -1,0 +1,11 @@
+/**
+ * @postbus/s3 — the part of S3 that bytes of mail need: new objects whole or in parts, reading by range, copies on the server,
+ * listing, deleting; on any server that speaks it.
+ */
+export { Bucket, type ObjectFacts, type ObjectPlace } from './bucket.ts'
+export type { Listed } from './documents.ts'
+export { NoSuchObject, S3Refused, S3Unavailable } from './errors.ts'
+export { inParts, type Part } from './in-parts.ts'
+export { isS3, s3Location } from './location.ts'
+export { s3Options, type S3Options, s3Settings, type S3Settings } from './settings.ts'
+export type { Upload } from './upload.ts'
