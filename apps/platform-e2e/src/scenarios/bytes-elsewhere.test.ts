@@ -42,5 +42,5 @@ async function inS3(t: TestContext): Promise<void> {
     ...{ S3_ACCESS_KEY_ID: server.accessKeyId, S3_SECRET_ACCESS_KEY: server.secretAccessKey },
   })
   const gone = goneForAWhile({ stop: () => server.kill(), start: () => server.start() })
-  await keepPromises(t, it, { faults: [gone, gone], messages: 600 })
+  await keepPromises(t, it, { faults: [gone, gone], messages: 200 })
 }
