@@ -17,8 +17,11 @@ import { Upload } from './upload.ts'
 
 /** No key of ours has a `~`. */
 const PROBE = '~conditional-writes'
-/** S3 takes no more in one request. */
-const DELETED_AT_ONCE = 1000
+/** S3 takes a thousand; some servers delete them one after the other before they answer. */
+const DELETED_AT_ONCE = 100
+const DELETE_MS = 200
+/** A copy of the largest message. */
+const COPY_MS = 30_000
 
 /** Metadata of an object that says which write made it. */
 export const MADE_BY = 'x-amz-meta-made-by'
@@ -116,7 +119,7 @@ export class Bucket {
     // A copy has the metadata of what it was made from.
     if (there) return there.madeBy !== '' && there.madeBy === (await this.#madeBy(from)) ? 'copied' : 'taken'
     const headers = { 'x-amz-copy-source': `/${from.bucket}/${from.key}` }
-    await this.#requests.send({ method: 'PUT', key: this.#prefix + to, headers }, [200])
+    await this.#requests.send({ method: 'PUT', key: this.#prefix + to, headers, workMs: COPY_MS }, [200])
     return 'copied'
   }
 
@@ -130,7 +133,10 @@ export class Bucket {
     for (let at = 0; at < keys.length; at += DELETED_AT_ONCE) {
       const body = deleteDocument(keys.slice(at, at + DELETED_AT_ONCE).map((key) => this.#prefix + key))
       const headers = { 'content-type': 'application/xml', 'content-md5': md5(body) }
-      const answer = await this.#requests.send({ method: 'POST', key: '', query: { delete: '' }, headers, body }, [200])
+      const answer = await this.#requests.send(
+        { method: 'POST', key: '', query: { delete: '' }, headers, body, workMs: DELETED_AT_ONCE * DELETE_MS },
+        [200],
+      )
       const [left] = undeletedIn(answer.body).filter(({ code }) => code !== 'NoSuchKey')
       if (left) throw new S3Unavailable(`not deleted: ${left.code} ${left.message}`)
     }

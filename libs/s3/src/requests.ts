@@ -33,6 +33,8 @@ export interface Request {
   query?: Record<string, string>
   headers?: Record<string, string>
   body?: Buffer
+  /** The server has more to do than to answer: it gets so much longer for it. */
+  workMs?: number
 }
 
 export interface Answer {
@@ -106,7 +108,7 @@ export class Requests {
     await this.#pool.close()
   }
 
-  async #dispatch({ method, key, query, headers, body }: Request): Promise<Dispatcher.ResponseData> {
+  async #dispatch({ method, key, query, headers, body, workMs = 0 }: Request): Promise<Dispatcher.ResponseData> {
     const search = query ? `?${new URLSearchParams(query).toString()}` : ''
     const signed = aws4.sign(
       {
@@ -126,7 +128,7 @@ export class Requests {
       path: signed.path ?? '',
       headers: signed.headers as Record<string, string>,
       body: body ?? null,
-      headersTimeout: Math.ceil(this.#options.tryMs + bodyMs),
+      headersTimeout: Math.ceil(this.#options.tryMs + bodyMs + workMs),
     })
   }
 

@@ -6,6 +6,9 @@ import { completeDocument, uploadIdIn } from './documents.ts'
 import { NoSuchObject } from './errors.ts'
 import type { Requests } from './requests.ts'
 
+/** Some servers put the parts together before they answer. */
+const COMPLETE_MS = 30_000
+
 interface Ports {
   /** Nobody else ever writes the key: nobody can have it. */
   ownKey: boolean
@@ -51,7 +54,7 @@ export class Upload {
       if (condition && !this.#ports.ownKey && (await this.#isTaken())) return false
       try {
         const { status } = await this.#requests.send(
-          { method: 'POST', key: this.#key, query, headers, body },
+          { method: 'POST', key: this.#key, query, headers, body, workMs: COMPLETE_MS },
           condition ? [200, 412, 501] : [200],
         )
         if (status === 501) return 'unguarded'
