@@ -32,6 +32,8 @@ export interface StartOptions {
   basePort: number
   host: string
   readyFile: string | null
+  /** A domain and accounts to try things with, unless they were made before. */
+  demo: boolean
   /** One process per service instead of a few shared ones. */
   processes: boolean
   replicas: Replicas
@@ -73,6 +75,7 @@ export const usage = `usage: npm start -- [option …]
   --postgres URL          scale-out: use this database instead of starting a server
   --bytes HOME            scale-out: s3 (default: starts a server), s3://bucket[/prefix] (S3_ENDPOINT and its keys by --set),
                           postgres, which needs no S3 server, or files, which all processes of this machine share
+  --without-demo          no demo domain and accounts, for a platform that is to be used
   --ready-file FILE       written as JSON when everything answers, and again when a process was replaced
   --help
 `
@@ -109,6 +112,7 @@ function startOptions(values: ReturnType<typeof parse>['values']): Omit<StartOpt
     profile,
     basePort: parseBasePort(values['base-port'] ?? '2000'),
     host: values.host ?? '127.0.0.1',
+    demo: values['without-demo'] !== true,
     readyFile: values['ready-file'] === undefined ? null : resolve(values['ready-file']),
     processes: values.processes === true || Object.values(given).some((count) => count !== each),
     replicas: { ...replicasOf(each), ...given },
@@ -137,6 +141,7 @@ function parse(args: string[]) {
         'bus-admin': { type: 'string', multiple: true },
         postgres: { type: 'string' },
         bytes: { type: 'string' },
+        'without-demo': { type: 'boolean' },
         'ready-file': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },

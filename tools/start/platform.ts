@@ -110,17 +110,17 @@ export async function startPlatform(options: StartOptions, root: string): Promis
     const notReady = await untilReady(LOOPBACK, services.instances, READY_MS, stopping.signal)
     if (notReady !== null) stopping.stop(notReady)
     if (!stopping.signal.aborted) {
-      const accounts = await demoAccounts(data, () =>
+      const connect = (): ReturnType<typeof connectBus> =>
         connectBus({
           ...{ servers: access.natsUrl, party: 'operator', nkeyFile: keys.operator.seedFile },
           ...(busTls && { tls: { caFile: busTls.ca } }),
           log: pino({ level: 'silent' }),
-        }),
-      )
+        })
+      const accounts = options.demo ? await demoAccounts(data, connect) : []
       const announced = {
         ...{ host, accounts, data, profile, ca: tls.ca },
         bus: { url: access.natsUrl, ca: busTls?.ca ?? null },
-        domains: [DEMO_DOMAIN, DEMO_ALIAS_DOMAIN],
+        domains: options.demo ? [DEMO_DOMAIN, DEMO_ALIAS_DOMAIN] : [],
       }
       ready = { ...announced, ...portsOf(layout, services.instances) }
       closeControl = await listenForOrders(dirs.control, async ({ scale }: Order): Promise<Answer> => {

@@ -6,17 +6,26 @@ export function welcome(
   elapsedMs: number,
   cli: string,
 ): string {
-  const [sender, reader] = accounts
-  const list = accounts.map(({ address, password }) => `    ${address.padEnd(20)} ${password}`).join('\n')
-  const to = reader ?? { address: 'jones@example.org', password: '' }
-  const from = sender ?? to
   return `
 Postbus is running${profile === 'embedded' ? '' : ` as ${profile}`} (${(elapsedMs / 1000).toFixed(1)} s), data in ${data}
 
 ${doors({ host, ports }).join('\n')}
   NATS           ${bus.url}
   authority      ${ca}
+${accounts.length === 0 ? '' : toTry({ host, ports, accounts, ca })}
+Manage:
+  ${cli} account list --data ${data}
 
+Ctrl-C stops everything.
+`
+}
+
+function toTry({ host, ports, accounts, ca }: Pick<Ready, 'host' | 'ports' | 'accounts' | 'ca'>): string {
+  const [sender, reader] = accounts
+  const list = accounts.map(({ address, password }) => `    ${address.padEnd(20)} ${password}`).join('\n')
+  const to = reader ?? { address: 'jones@example.org', password: '' }
+  const from = sender ?? to
+  return `
   accounts
 ${list}
 
@@ -31,11 +40,6 @@ Receive from elsewhere:
 Read:
   curl -s --cacert ${ca} -u '${to.address}:${to.password}' 'imaps://localhost:${ports.imaps}/INBOX;MAILINDEX=1'
   openssl s_client -crlf -quiet -CAfile ${ca} -connect localhost:${ports.imaps}
-
-Manage:
-  ${cli} account list --data ${data}
-
-Ctrl-C stops everything.
 `
 }
 

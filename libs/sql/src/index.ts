@@ -22,6 +22,7 @@ export { type DatabaseOptions, isPostgres, openDatabase } from './open-database.
 export { openPostgres, type PostgresOptions } from './postgres/database.ts'
 export { examinePostgres, type ServerReport } from './postgres/examine.ts'
 export type { Param, Prepared } from './prepared.ts'
+export { CannotMove, type MovedTable, moveRows } from './move-rows.ts'
 export { databaseMetrics, databaseTable } from './metrics.ts'
 export { observed, type Observer } from './observed.ts'
 export { type DatabasePlace, markRestored, whenRestored } from './restored.ts'

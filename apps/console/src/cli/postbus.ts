@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 
 import { BusUnavailable, RequestRefused } from '@postbus/bus'
 import { DataDirectoryInUse } from '@postbus/profile'
-import { StorageFull } from '@postbus/sql'
+import { CannotMove, StorageFull } from '@postbus/sql'
 import { z } from 'zod'
 
 import { BackupDamaged } from '../backup/manifest.ts'
@@ -168,7 +168,7 @@ function explain(error: unknown): { status: number; text: string } {
 }
 
 const refusals = [
-  ...[BackupDamaged, BackupImpossible, DataDirectoryInUse, DirectoryNotEmpty, StorageFull],
+  ...[CannotMove, BackupDamaged, BackupImpossible, DataDirectoryInUse, DirectoryNotEmpty, StorageFull],
   ...[MessageUnreadable, NoMailThere, OtherJournal],
 ]
 

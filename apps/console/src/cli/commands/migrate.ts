@@ -1,7 +1,9 @@
 /** postbus migrate …: moving in from another mail system. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parseEnv } from 'node:util'
 
+import { moveToCluster } from '../../adapters/cluster.ts'
 import { NoMailThere } from '../../mailbox/mail.ts'
 import { maildirSource } from '../../mailbox/maildir-source.ts'
 import { carryOut } from '../../migrate/carry-out.ts'
@@ -10,9 +12,18 @@ import { MainCf } from '../../migrate/main-cf.ts'
 import { type PasswdEntry, passwdEntries } from '../../migrate/passwd-file.ts'
 import type { NewAccount, Plan } from '../../migrate/plan.ts'
 import { planOf } from '../../migrate/read-postfix.ts'
-import { type Answer, type Command, type CommandContext, take, textOption, UsageError } from '../command.ts'
+import {
+  type Answer,
+  type Command,
+  type CommandContext,
+  type LocalCommand,
+  take,
+  textOption,
+  UsageError,
+} from '../command.ts'
+import { dataDirectory } from '../connect.ts'
 import { importFrom } from '../import.ts'
-import { table } from '../table.ts'
+import { facts, table } from '../table.ts'
 import { openedAt } from './mailbox.ts'
 
 interface Moved {
@@ -21,7 +32,33 @@ interface Moved {
   failed: string[]
 }
 
-export const migrateCommands: Command[] = [
+export const migrateCommands: (Command | LocalCommand)[] = [
+  {
+    name: 'migrate cluster',
+    takes: '',
+    summary: 'move a platform on one machine into the databases and stores of a cluster',
+    details:
+      'The platform of --data must not run, and of the cluster nothing but its databases, each migrated and unused, and its stores. Where they are\n' +
+      'say the settings of its services: DIRECTORY_DATABASE, MAILSTORE_DATABASE, CUSTODY_DATABASE, DELIVERY_DATABASE, SPOOL, BLOBS and those of the\n' +
+      'stores. Mailboxes keep UIDs and UIDVALIDITY. What waits in queues is published by custody when the cluster starts. Nothing is taken away from --data.',
+    options: {
+      'env-file': { type: 'string', help: 'NAME=value lines; what they do not say comes from the environment' },
+    },
+    async runLocally({ options, env, status }) {
+      const file = textOption(options, 'env-file')
+      const named = file === undefined ? {} : parseEnv(await text(file))
+      const data = dataDirectory(textOption(options, 'data'))
+      const value = await moveToCluster({ data, env: { ...env, ...named }, progress: status })
+      status(null)
+      const rows = Object.entries(value.tables).map(([owner, tables]) => [
+        owner,
+        tables.reduce((sum, { rows }) => sum + rows, 0),
+      ])
+      const { blobs, records, known } = value
+      const bytes = facts({ 'large messages': blobs, 'were there': known, 'accepted messages': records })
+      return { value, text: `${table(['tables of', 'rows'], rows)}\n\n${bytes}` }
+    },
+  },
   {
     name: 'migrate postfix',
     takes: '<directory>',

@@ -1,0 +1,70 @@
+/** Opens what `postbus migrate cluster` moves, and where to. */
+import { bytesDatabase, bytesSettingsIn, openBlobs } from '@postbus/blobs'
+import { databasePath, layoutOf, lockDataDirectory } from '@postbus/profile'
+import { openSpoolKeeper, openSpoolReader, openSpoolWriter } from '@postbus/spool'
+import { isPostgres, openPostgres, openSqlite } from '@postbus/sql'
+import { z } from 'zod'
+
+import { type MovedPlatform, movePlatform, type Owner } from '../migrate/move-platform.ts'
+
+const server = z.string().refine(isPostgres, { error: 'must be postgres://user:password@host:port/database' })
+
+const Target = z.object({
+  DIRECTORY_DATABASE: server,
+  MAILSTORE_DATABASE: server,
+  CUSTODY_DATABASE: server,
+  DELIVERY_DATABASE: server,
+  SPOOL: z.string().min(1),
+  BLOBS: z.string().min(1),
+})
+
+export interface Move {
+  data: string
+  /** The settings of the cluster's services. */
+  env: Record<string, string | undefined>
+  progress(text: string): void
+}
+
+/** @throws DataDirectoryInUse, ZodError, CannotMove, and what stores throw; may be called again after the last two */
+export async function moveToCluster({ data, env, progress }: Move): Promise<MovedPlatform> {
+  const target = Target.parse(env)
+  const settings = bytesSettingsIn(env)
+  const layout = layoutOf(data)
+  const unlock = await lockDataDirectory(data)
+  const closes: (() => Promise<void>)[] = [unlock]
+  const opened = <Thing extends { close(): Promise<void> }>(thing: Thing): Thing => {
+    closes.push(() => thing.close())
+    return thing
+  }
+  const source = (owner: Owner) => opened(openSqlite<unknown>(databasePath(layout, owner), { readOnly: true }))
+  const destination = (owner: Owner, url: string) =>
+    opened(openPostgres<unknown>(url, { schema: owner, ...bytesDatabase(settings), connections: 2 }))
+  try {
+    return await movePlatform(
+      {
+        databases: {
+          directory: source('directory'),
+          mailstore: source('mailstore'),
+          custody: source('custody'),
+          delivery: source('delivery'),
+        },
+        keeper: opened(await openSpoolKeeper(layout.spool)),
+        reader: opened(openSpoolReader(layout.spool)),
+        blobs: opened(openBlobs(layout.blobs)),
+      },
+      {
+        databases: {
+          directory: destination('directory', target.DIRECTORY_DATABASE),
+          mailstore: destination('mailstore', target.MAILSTORE_DATABASE),
+          custody: destination('custody', target.CUSTODY_DATABASE),
+          delivery: destination('delivery', target.DELIVERY_DATABASE),
+        },
+        writer: opened(await openSpoolWriter(target.SPOOL, { writerName: 'migrate', settings })),
+        blobs: opened(openBlobs(target.BLOBS, settings)),
+      },
+      progress,
+    )
+  } finally {
+    for (const close of closes.toReversed()) await close()
+  }
+}
