@@ -14,7 +14,7 @@
  * The bus is not copied: custody publishes again what is open in the books or found in the spool. Mail accepted while the backup is
  * taken may be in it or not.
  */
-import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { blobFiles, isPath } from '@postbus/blobs'
