@@ -13,6 +13,8 @@ export interface Probe {
 
 /** A look that takes longer has failed. */
 const PATIENCE_MS = 2_000
+/** After a look that failed: at a start everything waits for something else, and not for long. */
+const AGAIN_MS = 250
 
 /** @param check throws when it does not work; the error's text is the reason */
 export function keepProbing(
@@ -36,7 +38,8 @@ export function keepProbing(
     } catch (error) {
       reason = `${what}: ${error instanceof Error ? error.message : String(error)}`
     }
-    if (!over.aborted) timer = setTimeout(() => void look(), everyMs).unref()
+    if (over.aborted) return
+    timer = setTimeout(() => void look(), reason === null ? everyMs : Math.min(AGAIN_MS, everyMs)).unref()
   }
 
   void look()
