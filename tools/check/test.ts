@@ -13,7 +13,7 @@ const { code, output } = await run('nx', [
   'run-many',
   '-t',
   'test',
-  '--parallel=2',
+  '--parallel=3',
   '--output-style=stream',
   ...process.argv.slice(2),
 ])
