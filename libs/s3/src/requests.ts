@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import aws4 from 'aws4'
-import { Pool, type Dispatcher } from 'undici'
+import type { Dispatcher, Pool } from 'undici'
 
 import { errorIn } from './documents.ts'
 import { NoSuchObject, S3Refused, S3Unavailable } from './errors.ts'
@@ -50,11 +50,12 @@ export type OpenAnswer = Pick<Answer, 'status' | 'headers'> & { body: Dispatcher
 
 export class Requests {
   readonly #options: S3Options
-  readonly #pool: Pool
   readonly #host: string
+  readonly #origin: string
   readonly #before: string
   readonly #credentials: aws4.Credentials
   readonly #onFailure: () => void
+  #pool: Promise<Pool> | undefined
 
   /** @param onFailure told of every try that failed and may go better next time */
   constructor(options: S3Options, bucket: string, onFailure: () => void) {
@@ -68,15 +69,7 @@ export class Requests {
       secretAccessKey: options.secretAccessKey,
       ...(options.sessionToken !== undefined && { sessionToken: options.sessionToken }),
     }
-    this.#pool = new Pool(`${url.protocol}//${this.#host}`, {
-      connections: options.connections,
-      headersTimeout: options.tryMs,
-      bodyTimeout: options.tryMs,
-      connect: {
-        timeout: options.tryMs,
-        ...(options.caFile !== undefined && { ca: readFileSync(options.caFile) }),
-      },
-    })
+    this.#origin = `${url.protocol}//${this.#host}`
   }
 
   /**
@@ -105,7 +98,16 @@ export class Requests {
   }
 
   async close(): Promise<void> {
-    await this.#pool.close()
+    await (await this.#pool)?.close()
+  }
+
+  /** Loaded when it is needed: most processes keep their bytes elsewhere, and start the sooner. */
+  #connections(): Promise<Pool> {
+    return (this.#pool ??= import('undici').then(({ Pool }) => {
+      const { connections, tryMs, caFile } = this.#options
+      const connect = { timeout: tryMs, ...(caFile !== undefined && { ca: readFileSync(caFile) }) }
+      return new Pool(this.#origin, { connections, headersTimeout: tryMs, bodyTimeout: tryMs, connect })
+    }))
   }
 
   async #dispatch({ method, key, query, headers, body, workMs = 0 }: Request): Promise<Dispatcher.ResponseData> {
@@ -123,7 +125,8 @@ export class Requests {
       this.#credentials,
     )
     const bodyMs = (body?.length ?? 0) / SLOWEST_BYTES_PER_MS
-    return await this.#pool.request({
+    const pool = await this.#connections()
+    return await pool.request({
       method,
       path: signed.path ?? '',
       headers: signed.headers as Record<string, string>,
