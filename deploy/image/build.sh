@@ -59,7 +59,7 @@ if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
   echo 'cafile=/run/authorities.crt' >> "$work/npmrc"
   set -- --volume /etc/ssl/certs/ca-certificates.crt:/run/authorities.crt:ro
 fi
-build build --quiet --pull-never --format oci --tag "postbus:$version" --volume "$work/npmrc:/root/.npmrc:ro" "$@" \
+build build --quiet --pull-never --format oci --tag "postbus:$version" --volume "$work/npmrc:$(getent passwd root | cut -d: -f6)/.npmrc:ro" "$@" \
   --build-arg BUILD=localhost/postbus-build --build-arg BASE=localhost/postbus-base . > /dev/null
 
 rm -rf "$out/rootfs" "$out/image.tar"
