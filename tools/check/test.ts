@@ -13,7 +13,7 @@ const { code, output } = await run('nx', [
   'run-many',
   '-t',
   'test',
-  '--parallel=3',
+  '--parallel=2',
   '--output-style=stream',
   ...process.argv.slice(2),
 ])
