@@ -8,13 +8,14 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { request } from 'node:http'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 import aws4 from 'aws4'
+
+import { freePort } from './free-port.ts'
 
 /** Of a test, or of a suite whose tests share one server. */
 interface Scope {
@@ -94,14 +95,4 @@ async function makeBucket(port: number): Promise<void> {
   answer.resume()
   // After a restart it is there already.
   if (answer.statusCode !== 200 && answer.statusCode !== 409) throw new Error(`no bucket: ${answer.statusCode}`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
