@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const bin = join(root, 'node_modules', '.bin')
+const compiled = join(root, 'node_modules', '.cache', 'compiled')
 const pinned = readFileSync(join(root, '.node-version'), 'utf8').trim()
 const commands = {
   start: ['tools/start/main.ts'],
@@ -34,7 +35,8 @@ installDependencies()
 const node = pinnedNode()
 const child = spawn(node, [...commands[command].map((file) => join(root, file)), ...args], {
   stdio: 'inherit',
-  env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
+  // Every process started from here on finds its modules compiled; a command of one run is the next one's, too.
+  env: { NODE_COMPILE_CACHE: compiled, ...process.env, PATH: `${bin}:${process.env.PATH}` },
 })
 // The child decides when it is done; we report how it ended.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))

@@ -109,9 +109,10 @@ test('mailboxes stay as they were, passwords work, and what waited in the queue 
       assert.deepEqual(takenBy(sink), [])
       const smarthost = `127.0.0.1:${sink.port}`
       await postbus(now, 'transport', 'add', 'far', 'far.test', '--smarthost', smarthost, '--tls', 'none')
+      let answered: unknown
       await until(
         async () => {
-          await postbusStatus(now, 'queue', 'retry', waiting)
+          answered = (await postbusStatus(now, 'queue', 'retry', waiting)).value
           return takenBy(sink).length > 0
         },
         LONG_MS,
