@@ -94,6 +94,11 @@ export const CustodyConfig = z.object({
     .describe(
       'Between two comparisons of the spool with the books (ms); at least twenty times as long as the last one took.',
     ),
+  CUSTODY_SCAN_MAX_MS: positive
+    .default(900_000)
+    .describe(
+      'However slow the spool is, it is compared with the books after this pause (ms): until then nobody misses what was never published.',
+    ),
   CUSTODY_RECORD_AGE_MS: positive
     .default(60_000)
     .describe('A spool record younger than this is taken to be on its way (ms).'),

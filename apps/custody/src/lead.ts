@@ -188,7 +188,7 @@ function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {
         const records = await scanSpool({ list: () => keeper.list(), writer }, { olderThan, page: PAGE }, signal)
         const tookMs = performance.now() - begun
         metrics.scanned(records, tookMs / 1000)
-        return tookMs * SCAN_SHARE
+        return Math.min(tookMs * SCAN_SHARE, config.CUSTODY_SCAN_MAX_MS)
       },
     },
     {

@@ -82,7 +82,9 @@ const runs: { name: string; faults: Fault[] }[] = long
 for (const { name, faults } of FORGETS ? runs : [{ name: 'hangs and is away', faults: [hung, away] }]) {
   test(`a broker that ${name}: no promised message is missing, and none comes twice`, async (t) => {
     const it = await platformUnderLoad(t)
-    const { twiceAtTheSink } = await keepPromises(t, it, { faults, messages: long ? 3000 : 1200 })
+    const messages = long ? 3000 : 1200
+    // A broker forgets nothing when everything was delivered before: while it is away, all that is left may be taken.
+    const { twiceAtTheSink } = await keepPromises(t, it, { faults, messages, before: messages / 2 })
     // Nobody of the services died: what was handed over is in the ledger, whatever became of the news of it.
     assert.equal(twiceAtTheSink, 0)
     if (name.includes('forgets')) assert.ok((await republished(it.platform)) > 0, 'nothing was published again')
