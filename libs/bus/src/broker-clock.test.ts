@@ -39,13 +39,21 @@ test('a minute from now is a minute by the broker, however wrong our clock is or
   assert.equal(at.asked, 2)
 })
 
+test('while the broker is asked for its time, nobody goes by ours', async () => {
+  const { at, inAMinute } = world()
+  at.ahead = HOUR_MS
+  assert.deepEqual(await Promise.all([inAMinute(), inAMinute(), inAMinute()]), [60_000, 60_000, 60_000])
+  assert.equal(at.asked, 1)
+})
+
 test('a broker that does not say its time is taken to have ours, or what it said last', async () => {
   const { at, inAMinute } = world()
   at.answers = false
   assert.equal(await inAMinute(), 60_000)
-  at.monotonic += 61_000
+  at.monotonic += 5000
   at.answers = true
-  await inAMinute()
-  Object.assign(at, { answers: false, monotonic: at.monotonic + 61_000, ahead: HOUR_MS })
+  at.ahead = HOUR_MS
+  assert.equal(await inAMinute(), 60_000)
+  Object.assign(at, { answers: false, monotonic: at.monotonic + 61_000, ahead: -HOUR_MS })
   assert.equal(await inAMinute(), 60_000)
 })

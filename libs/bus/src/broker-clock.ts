@@ -8,6 +8,8 @@ import type { Connection } from './connection.ts'
 
 /** Asked again so often: the broker's clock may be set as well, and it may be another broker. */
 const ASK_EVERY_MS = 60_000
+/** Where it did not answer. */
+const ASK_AGAIN_MS = 5000
 const TIMEOUT_MS = 2000
 
 export interface Clocks {
@@ -24,7 +26,9 @@ export class BrokerClock {
   readonly #clocks: Clocks
   /** The broker's time less our monotonic one; unknown before the first answer. */
   #ahead: number | undefined
-  #askedAt = -Infinity
+  #askAt = -Infinity
+  /** Under way: nobody goes by a time that is just being asked for. */
+  #asking: Promise<void> | undefined
 
   constructor(connection: Pick<Connection, 'ask'>, clocks: Clocks = ownClocks) {
     this.#connection = connection
@@ -36,17 +40,18 @@ export class BrokerClock {
     const { wall, monotonic } = this.#clocks
     const fromNow = at.getTime() - wall()
     const now = monotonic()
-    if (now - this.#askedAt >= ASK_EVERY_MS) await this.#ask()
+    if (now >= this.#askAt) this.#asking ??= this.#ask().finally(() => (this.#asking = undefined))
+    await this.#asking
     return this.#ahead === undefined ? at : new Date(now + this.#ahead + fromNow)
   }
 
   async #ask(): Promise<void> {
     const { monotonic } = this.#clocks
-    this.#askedAt = monotonic()
+    const askedAt = monotonic()
     const outcome = await this.#connection.ask(`$JS.API.STREAM.INFO.KV_${LEASE_BUCKET}`, '', { timeoutMs: TIMEOUT_MS })
-    if (outcome.kind !== 'answer') return
-    const told = Date.parse(outcome.message.json<{ ts?: string }>().ts ?? '')
+    const told = outcome.kind === 'answer' ? Date.parse(outcome.message.json<{ ts?: string }>().ts ?? '') : NaN
     // Told somewhere between question and answer; the later end, so that nothing is sent early.
-    if (!Number.isNaN(told)) this.#ahead = told - this.#askedAt
+    if (!Number.isNaN(told)) this.#ahead = told - askedAt
+    this.#askAt = askedAt + (Number.isNaN(told) ? ASK_AGAIN_MS : ASK_EVERY_MS)
   }
 }
