@@ -1,6 +1,6 @@
 /** Starts a profile, watches over it, and stops it in order: intake first, brokers and stores last. */
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
@@ -14,6 +14,7 @@ import { certificates } from './certificates.ts'
 import { Children } from './children.ts'
 import { type Answer, listenForOrders, type Order } from './control.ts'
 import { DEMO_ALIAS_DOMAIN, DEMO_DOMAIN, demoAccounts } from './demo.ts'
+import { writeDurably } from './durable-file.ts'
 import { keysOf } from './keys.ts'
 import type { Replicas, StartOptions } from './options.ts'
 import { Missing } from './missing.ts'
@@ -63,7 +64,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
     ...{ natsUrl: natsUrl(layout), operatorNkeyFile: keys.operator.seedFile, shards: layout.shards, profile },
     ca: (busTls ?? tls).ca,
   }
-  await writeFile(dirs.operator, `${JSON.stringify(access, null, 2)}\n`)
+  await writeDurably(dirs.operator, `${JSON.stringify(access, null, 2)}\n`)
 
   /** Brokers and stores. */
   const servers: Supervised[] = []
@@ -123,7 +124,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
         domains: options.demo ? [DEMO_DOMAIN, DEMO_ALIAS_DOMAIN] : [],
       }
       ready = { ...announced, ...portsOf(layout, services.instances) }
-      closeControl = await listenForOrders(dirs.control, async ({ scale }: Order): Promise<Answer> => {
+      const obey = async ({ scale }: Order): Promise<Answer> => {
         if (!options.processes) return { refused: 'services share processes here: start with --processes' }
         options.replicas = { ...options.replicas, ...scale }
         layout = plan(options)
@@ -132,7 +133,13 @@ export async function startPlatform(options: StartOptions, root: string): Promis
         await announce()
         const waitsFor = await untilReady(LOOPBACK, services.instances, READY_MS, stopping.signal)
         return waitsFor === null ? { done: counted(options.replicas) } : { refused: waitsFor }
-      })
+      }
+      try {
+        closeControl = await listenForOrders(dirs.control, obey)
+      } catch (error) {
+        // Not every file system has sockets; all the rest works without.
+        process.stderr.write(`nothing can be scaled while it runs: ${String(error)}\n`)
+      }
       await announce()
       process.stdout.write(welcome(ready, Date.now() - startedAt, 'node_modules/.bin/postbus'))
     }

@@ -42,44 +42,48 @@ const FREED_MS = 240_000
 
 export async function recordRun(t: TestContext, dir: string, messages: number, args: string[]): Promise<Recording> {
   const fs = await mountRecordingFs(t, dir)
-  const platform = await startPlatform(t, { data: join(fs.mountPoint, DATA), args })
-  const { host, ports, accounts } = platform.ready()
   const promised: PromisedMessage[] = []
-  const recipients = accounts.map(({ address }) => address)
+  try {
+    const platform = await startPlatform(t, { data: join(fs.mountPoint, DATA), args })
+    const { host, ports, accounts } = platform.ready()
+    const recipients = accounts.map(({ address }) => address)
 
-  async function load(round: number): Promise<void> {
-    await Promise.all(
-      KINDS.map(async ({ name, bytes, share, sessions }) => {
-        const prefix = `${name}-${round}`
-        const body = loadBody(bytes)
-        await smtpLoad({
-          ...{ host, recipients, bytes, sessions, prefix, ledger: join(dir, `ledger-${name}`) },
-          port: ports['mx'] ?? 0,
-          messages: Math.ceil((messages * share) / ROUNDS),
-          onReply(id, reply) {
-            const position = fs.position()
-            const recipient = recipients[Number(id.slice(prefix.length + 1)) % recipients.length] ?? ''
-            const queueId = /queued as (\S+)/.exec(reply)?.[1] ?? ''
-            const message = loadMessage({ id, sender: LOAD_SENDER, recipient }, body)
-            promised.push({ id, queueId, position, bytes: () => Buffer.from(message, 'latin1') })
-          },
-        })
-      }),
-    )
-  }
+    async function load(round: number): Promise<void> {
+      await Promise.all(
+        KINDS.map(async ({ name, bytes, share, sessions }) => {
+          const prefix = `${name}-${round}`
+          const body = loadBody(bytes)
+          await smtpLoad({
+            ...{ host, recipients, bytes, sessions, prefix, ledger: join(dir, `ledger-${name}`) },
+            port: ports['mx'] ?? 0,
+            messages: Math.ceil((messages * share) / ROUNDS),
+            onReply(id, reply) {
+              const position = fs.position()
+              const recipient = recipients[Number(id.slice(prefix.length + 1)) % recipients.length] ?? ''
+              const queueId = /queued as (\S+)/.exec(reply)?.[1] ?? ''
+              const message = loadMessage({ id, sender: LOAD_SENDER, recipient }, body)
+              promised.push({ id, queueId, position, bytes: () => Buffer.from(message, 'latin1') })
+            },
+          })
+        }),
+      )
+    }
 
-  for (let round = 1; round <= ROUNDS; round++) {
-    await load(round)
-    let freed = 0
-    // Looking into the spool would flush what the platform had not.
-    await until(
-      async () =>
-        (freed = await metric(platform.ready(), 'custody', 'mail_custody_freed_records_total')) >= promised.length,
-      FREED_MS,
-      () => `${freed} records of ${promised.length} freed\n${platform.output()}`,
-    )
+    for (let round = 1; round <= ROUNDS; round++) {
+      await load(round)
+      let freed = 0
+      // Looking into the spool would flush what the platform had not.
+      await until(
+        async () =>
+          (freed = await metric(platform.ready(), 'custody', 'mail_custody_freed_records_total')) >= promised.length,
+        FREED_MS,
+        () => `${freed} records of ${promised.length} freed\n${platform.output()}`,
+      )
+    }
+    await platform.stop()
+  } finally {
+    // Before the directory it is mounted in is removed.
+    await fs.unmount()
   }
-  await platform.stop()
-  await fs.unmount()
   return { log: fs.log, promised, operations: fs.position() }
 }

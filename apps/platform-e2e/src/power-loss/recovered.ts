@@ -68,7 +68,7 @@ async function spoolOf(data: string, damaged: string[]): Promise<Store & { close
   const keeper = await openSpoolKeeper(dir, {
     onDamage: (queueId, cause) => damaged.push(`${queueId}: ${cause.message}`),
   })
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   const listed = new Set<string>()
   for await (const { accepted } of keeper.list()) listed.add(accepted.queueId)
   return {
