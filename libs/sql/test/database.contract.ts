@@ -120,7 +120,9 @@ export function databaseContract(dialect: string, locate: (t: TestContext) => Pr
     assert.deepEqual(await one.query.selectFrom('item').selectAll().execute(), [], 'not committed yet')
     gate.resolve()
     await Promise.all([first, ...others])
-    assert.deepEqual(order, ['first begins', 'first ends', 'other 0 sees 2', 'other 1 sees 2'])
+    // Among those who waited no order is promised.
+    assert.deepEqual(order.slice(0, 2), ['first begins', 'first ends'])
+    assert.deepEqual(order.slice(2).toSorted(), ['other 0 sees 2', 'other 1 sees 2'])
   })
 
   guarantee('a transaction inside a transaction is refused instead of waiting for itself', async (t) => {
