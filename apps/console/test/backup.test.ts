@@ -130,7 +130,7 @@ test('taken while messages come and go, a backup has every record its books need
     open.filter((id) => !records.has(id)),
     [],
   )
-  const reader = openSpoolReader(layout.spool)
+  const reader = await openSpoolReader(layout.spool)
   t.after(() => reader.close())
   for (const id of open) {
     const record = await reader.open(QueueId.parse(id))

@@ -1,7 +1,7 @@
 import { bytesSettings } from '@postbus/blobs'
 import { commonConfig } from '@postbus/service'
 import { spoolDescription } from '@postbus/spool'
-import { databaseLocation, databaseSettings } from '@postbus/sql'
+import { databaseLocation, databaseSettings } from '@postbus/sql/settings'
 import { z } from 'zod'
 
 const positive = z.coerce.number().int().positive()

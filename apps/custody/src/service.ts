@@ -65,7 +65,7 @@ export const custodyService = defineService<CustodyConfig>({
     })
     probe('database', () => books.knownStreams())
     const metrics = custodyMetrics(registry, books)
-    const reader = openSpoolReader(config.SPOOL, { settings: config })
+    const reader = await openSpoolReader(config.SPOOL, { settings: config })
     defer(() => reader.close())
     const record = recordsIn(reader)
     const keeper = await openSpoolKeeper(config.SPOOL, {

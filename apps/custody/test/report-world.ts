@@ -42,7 +42,7 @@ export async function reportWorld(t: TestContext, times: { gatherMs?: number; de
   }
   const books = sqlBooks(db, options)
   const spoolWriter = await openSpoolWriter(dir, { writerName: 'test', minFreeBytes: 0 })
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   const keeper = await openSpoolKeeper(dir, { onDamage: () => {} })
   t.after(async () => {
     await spoolWriter.close()

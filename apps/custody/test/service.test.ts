@@ -124,7 +124,7 @@ test('an accepted record is found, republished, followed to its end and freed', 
   const { accepted: counted, delivered, differences } = await operator.request(balanceBooks, {})
   assert.deepEqual([counted, delivered], [1, 1])
   assert.deepEqual(differences, { originals: 0, recipients: 0, merged: 0 })
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   closes.push(() => reader.close())
   await assert.rejects(reader.open(one), NoSuchRecord)
 })

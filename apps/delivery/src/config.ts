@@ -2,7 +2,7 @@ import { bytesSettings } from '@postbus/blobs'
 import { dnsSettings } from '@postbus/dns'
 import { commonConfig } from '@postbus/service'
 import { spoolDescription } from '@postbus/spool'
-import { databaseLocation, databaseSettings } from '@postbus/sql'
+import { databaseLocation, databaseSettings } from '@postbus/sql/settings'
 import { z } from 'zod'
 
 import { parseSourcePools } from './adapters/source-pools.ts'

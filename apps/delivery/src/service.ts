@@ -104,7 +104,7 @@ export const deliveryService = defineService<DeliveryConfig>({
       ledger.prune(before, PRUNE_AT_ONCE).catch((err: unknown) => log.error({ err }, 'cannot prune the ledger'))
     }, PRUNE_EVERY_MS)
     defer(() => clearInterval(pruning))
-    const spool = openSpoolReader(config.SPOOL, { settings: config })
+    const spool = await openSpoolReader(config.SPOOL, { settings: config })
     defer(() => spool.close())
     const client = new SmtpClient({
       ...(await clientOptions(config)),

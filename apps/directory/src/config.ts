@@ -1,6 +1,6 @@
 import { parseAddress } from '@postbus/smtp'
 import { commonConfig } from '@postbus/service'
-import { databaseLocation, databaseSettings } from '@postbus/sql'
+import { databaseLocation, databaseSettings } from '@postbus/sql/settings'
 import { z } from 'zod'
 
 const count = z.coerce.number().int().positive()

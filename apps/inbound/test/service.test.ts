@@ -140,7 +140,7 @@ test('what was answered 250 is in the spool under its queue id, and the router h
   assert.equal(event.messageId, '<m@client.test>')
   assert.deepEqual(event.envelope.recipients, [{ forwardPath: 'Jones@example.org' }])
 
-  const spool = openSpoolReader(spoolDir)
+  const spool = await openSpoolReader(spoolDir)
   t.after(() => spool.close())
   const record = await spool.open(event.queueId)
   t.after(() => record.close())

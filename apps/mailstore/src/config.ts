@@ -1,7 +1,7 @@
 import { blobsDescription, bytesSettings } from '@postbus/blobs'
 import { commonConfig } from '@postbus/service'
 import { spoolDescription } from '@postbus/spool'
-import { databaseSettings } from '@postbus/sql'
+import { databaseSettings } from '@postbus/sql/settings'
 import { z } from 'zod'
 
 import { creatableUses, INBOX, normalizeName } from './mailbox/names.ts'

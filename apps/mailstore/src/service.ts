@@ -64,9 +64,9 @@ export const mailstoreService = defineService({
         'restored: every mailbox has a new UIDVALIDITY',
       )
     })
-    const blobs = openBlobs(config.BLOBS, config)
+    const blobs = await openBlobs(config.BLOBS, config)
     defer(() => blobs.close())
-    const spool = openSpoolReader(config.SPOOL, { settings: config })
+    const spool = await openSpoolReader(config.SPOOL, { settings: config })
     defer(() => spool.close())
 
     const noteChanges = changeHints(bus)

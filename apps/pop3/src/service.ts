@@ -21,7 +21,7 @@ export const pop3Service = defineService<Pop3Config>({
   async start({ config, bus, log, metrics, tracer, defer, probe, signal }) {
     probe('directory', serves(bus, directoryReady))
     probe('mailstore', serves(bus, mailstoreReady))
-    const blobs = openBlobs(config.BLOBS, config)
+    const blobs = await openBlobs(config.BLOBS, config)
     defer(() => blobs.close())
     const maildrops = new Maildrops(bus, blobs, { lockMs: config.POP3_LOCK_MS, signal })
     const session: ConnectionOptions = {

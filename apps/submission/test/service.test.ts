@@ -117,7 +117,7 @@ test(
     assert.equal(event.account, 'a0000001')
     assert.match(event.messageId ?? '', /^<[0-9a-f-]{36}@example\.org>$/)
 
-    const spool = openSpoolReader(spoolDir)
+    const spool = await openSpoolReader(spoolDir)
     t.after(() => spool.close())
     const record = await spool.open(event.queueId)
     t.after(() => record.close())

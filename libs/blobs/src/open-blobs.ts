@@ -1,12 +1,11 @@
 /** One setting says where bytes are kept: a directory, a bucket, or a database. */
 import { isS3, s3Options, s3Settings } from '@postbus/s3'
-import { databaseSettings, isPostgres, type PostgresOptions } from '@postbus/sql'
+import type { PostgresOptions } from '@postbus/sql'
+import { databaseSettings, isPostgres } from '@postbus/sql/settings'
 import { z } from 'zod'
 
 import type { BlobStore } from './blobs.ts'
 import { localBlobs } from './local-blobs.ts'
-import { postgresBlobs } from './postgres/postgres-blobs.ts'
-import { s3Blobs } from './s3-blobs.ts'
 
 /** For the setting of every service that opens them. */
 export const blobsDescription =
@@ -51,8 +50,10 @@ export interface BlobsAt {
 export const isPath = (location: string): boolean => !isS3(location) && !isPostgres(location)
 
 /** @param location a directory, `s3://bucket/prefix`, or `postgres://user:password@host:port/database` @throws TypeError */
-export function openBlobs(location: string, settings?: BytesSettings): BlobStore {
+export async function openBlobs(location: string, settings?: BytesSettings): Promise<BlobStore> {
   if (isPath(location)) return localBlobs(location)
   if (!settings) throw new TypeError('blobs in S3 or PostgreSQL need settings')
-  return isS3(location) ? s3Blobs(location, s3Options(settings)) : postgresBlobs(location, bytesDatabase(settings))
+  if (isS3(location)) return (await import('./s3-blobs.ts')).s3Blobs(location, s3Options(settings))
+  const { postgresBlobs } = await import('./postgres/postgres-blobs.ts')
+  return postgresBlobs(location, bytesDatabase(settings))
 }

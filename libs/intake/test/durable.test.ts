@@ -18,7 +18,7 @@ async function intakeOn(t: TestContext, disk: Disk = localDisk, publish: () => P
   const dir = await mkdtemp(join(tmpdir(), 'postbus-intake-'))
   t.after(() => rm(dir, { recursive: true, force: true }))
   const spool = await openSpoolWriter(dir, { writerName: 'test', disk })
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   const intake = createIntake({
     bus: { publish },
     spool,

@@ -32,7 +32,7 @@ test('what is listed is a spool: everything not freed can be read from a copy of
   assert.deepEqual(order, ['freed', 'segments', '.rec', '.msg'])
 
   const copied = await openSpoolKeeper(copy)
-  const reader = openSpoolReader(copy)
+  const reader = await openSpoolReader(copy)
   t.after(() => Promise.all([copied.close(), reader.close()]))
   const listed = (await Array.fromAsync(copied.list())).map(({ accepted }) => accepted.queueId)
   assert.deepEqual(new Set(listed), new Set(ids.slice(2)))

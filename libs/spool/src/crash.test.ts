@@ -44,7 +44,7 @@ test('every record whose put resolved survives kill -9 of its writer, also witho
   const dir = await temporaryDirectory(t)
   const promised = []
   for (const promises of [1, 150, 400]) promised.push(...(await killedWriter(dir, promises)))
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   t.after(() => reader.close())
   for (const { queueId, size } of promised) await assertReadable(reader, queueId, size)
 
@@ -52,7 +52,7 @@ test('every record whose put resolved survives kill -9 of its writer, also witho
     const path = join(dir, 'index', name)
     await truncate(path, Math.floor((await stat(path)).size / 2))
   }
-  const afresh = openSpoolReader(dir, { maxPlaces: 50 })
+  const afresh = await openSpoolReader(dir, { maxPlaces: 50 })
   const keeper = await openSpoolKeeper(dir)
   t.after(() => Promise.all([afresh.close(), keeper.close()]))
   for (const { queueId, size } of promised) await assertReadable(afresh, queueId, size)
@@ -101,7 +101,7 @@ test('a writer that lives keeps its unfinished files from being swept, a dead on
   await writeFile(join(dir, 'files', queueId.slice(-1), `${queueId}.${dead}.msg`), 'the loser of two')
   assert.equal(await keeper.sweep(new Date(Date.now() - 60_000)), 0)
   assert.equal(await keeper.sweep(inAnHour()), 3)
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   t.after(() => Promise.all([reader.close(), writer.close()]))
   const record = await reader.open(queueId)
   assert.equal(record.size, 400_003)
@@ -142,7 +142,7 @@ test('a segment cut at any octet keeps every record before the cut, and shows no
       const listed = (await Array.fromAsync(keeper.list())).map(({ accepted }) => accepted.queueId)
       assert.deepEqual(listed, [first, second], `cut at ${cut}`)
     }
-    const reader = openSpoolReader(dir)
+    const reader = await openSpoolReader(dir)
     await assertReadable(reader, QueueId.parse(second), 40)
     await assert.rejects(reader.open(QueueId.parse(last)), NoSuchRecord)
     await reader.close()
@@ -201,7 +201,7 @@ test('a copy of a spool on another machine is the same spool', async (t) => {
   const { dir, ids } = await deadSegment(t, SIZES)
   const copy = join(await temporaryDirectory(t), 'copy')
   await cp(dir, copy, { recursive: true })
-  const reader = openSpoolReader(copy)
+  const reader = await openSpoolReader(copy)
   t.after(() => reader.close())
   for (const [n, queueId] of ids.entries()) await assertReadable(reader, queueId, SIZES[n] ?? 0)
 })

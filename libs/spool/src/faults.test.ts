@@ -26,7 +26,7 @@ async function open(t: TestContext, limits: Partial<SpoolWriterLimits> = {}) {
   const dir = await temporaryDirectory(t)
   const disk = faultyDisk()
   const writer = await openSpoolWriter(dir, { writerName: 'test', disk, ...limits })
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   const keeper = await openSpoolKeeper(dir, { disk })
   t.after(() => Promise.all([writer.close(), reader.close(), keeper.close()]))
   return { dir, disk, writer, reader, keeper }

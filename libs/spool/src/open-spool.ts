@@ -1,16 +1,13 @@
-/** One setting says where the spool is: a directory all processes of a machine share, a bucket, or a database. */
+/**
+ * One setting says where the spool is: a directory all processes of a machine share, a bucket, or a database. Drivers are loaded when it
+ * is there: for a database alone they are 250 modules.
+ */
 import { bytesDatabase, type BytesSettings } from '@postbus/blobs'
 import { isS3, s3Options } from '@postbus/s3'
-import { isPostgres } from '@postbus/sql'
+import { isPostgres } from '@postbus/sql/settings'
 
 import { openLocalKeeper, type LocalKeeperOptions } from './keeper.ts'
-import { postgresKeeper } from './postgres/keeper.ts'
-import { postgresReader } from './postgres/reader.ts'
-import { PostgresRecordStore } from './postgres/store.ts'
 import { openLocalReader, type LocalReaderOptions } from './reader.ts'
-import { s3Keeper } from './s3/keeper.ts'
-import { s3Reader } from './s3/reader.ts'
-import { S3RecordStore } from './s3/store.ts'
 import type { SpoolKeeper, SpoolReader, SpoolWriter } from './spool.ts'
 import { StoreWriter } from './store-writer.ts'
 import { openLocalWriter } from './writer.ts'
@@ -36,25 +33,37 @@ export type SpoolKeeperOptions = Settings & LocalKeeperOptions
 export async function openSpoolWriter(location: string, options: SpoolWriterOptions): Promise<SpoolWriter> {
   const { now = Date.now, onFlush } = options
   const ports = { now, ...(onFlush && { onFlush }) }
-  if (isS3(location)) return new StoreWriter(new S3RecordStore(location, s3Options(settingsOf(options)), ports))
+  if (isS3(location)) {
+    const { S3RecordStore } = await import('./s3/store.ts')
+    return new StoreWriter(new S3RecordStore(location, s3Options(settingsOf(options)), ports))
+  }
   if (isPostgres(location)) {
+    const { PostgresRecordStore } = await import('./postgres/store.ts')
     return new StoreWriter(new PostgresRecordStore(location, bytesDatabase(settingsOf(options)), ports))
   }
   return await openLocalWriter(location, options)
 }
 
 /** @param location as the writer's; a directory need not be there yet */
-export function openSpoolReader(location: string, options: SpoolReaderOptions = {}): SpoolReader {
-  if (isS3(location)) return s3Reader(location, s3Options(settingsOf(options)))
-  if (isPostgres(location)) return postgresReader(location, bytesDatabase(settingsOf(options)))
+export async function openSpoolReader(location: string, options: SpoolReaderOptions = {}): Promise<SpoolReader> {
+  if (isS3(location)) return (await import('./s3/reader.ts')).s3Reader(location, s3Options(settingsOf(options)))
+  if (isPostgres(location)) {
+    const { postgresReader } = await import('./postgres/reader.ts')
+    return postgresReader(location, bytesDatabase(settingsOf(options)))
+  }
   return openLocalReader(location, options)
 }
 
 /** @param location as the writer's */
 export async function openSpoolKeeper(location: string, options: SpoolKeeperOptions = {}): Promise<SpoolKeeper> {
   const { onDamage = () => {} } = options
-  if (isS3(location)) return s3Keeper(location, s3Options(settingsOf(options)), onDamage)
-  if (isPostgres(location)) return postgresKeeper(location, bytesDatabase(settingsOf(options)), onDamage)
+  if (isS3(location)) {
+    return (await import('./s3/keeper.ts')).s3Keeper(location, s3Options(settingsOf(options)), onDamage)
+  }
+  if (isPostgres(location)) {
+    const { postgresKeeper } = await import('./postgres/keeper.ts')
+    return postgresKeeper(location, bytesDatabase(settingsOf(options)), onDamage)
+  }
   return await openLocalKeeper(location, options)
 }
 

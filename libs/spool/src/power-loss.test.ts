@@ -18,7 +18,7 @@ const limits = { holdMaxBytes: 64 * 1024, segmentMaxBytes: 20_000 }
 const inAnHour = (): Date => new Date(Date.now() + 3600_000)
 
 async function isReadable(dir: string, queueId: QueueId, size: number): Promise<void> {
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   try {
     const record = await reader.open(queueId)
     assert.ok((await whole(record.read())).equals(contentOf(queueId, size)), queueId)

@@ -47,7 +47,7 @@ test('a segment ends at its size, and every record is found among many segments 
   const writers = await Promise.all(
     ['a', 'b', 'c'].map((writerName) => openSpoolWriter(dir, { writerName, segmentMaxBytes: 5000 })),
   )
-  const reader = openSpoolReader(dir, { maxPlaces: 10 })
+  const reader = await openSpoolReader(dir, { maxPlaces: 10 })
   t.after(() => Promise.all([...writers.map((writer) => writer.close()), reader.close()]))
   const ids: QueueId[] = []
   for (let round = 0; round < 60; round++) ids.push(...(await Promise.all(writers.map((writer) => put(writer)))))
@@ -74,7 +74,7 @@ test('a segment ends at its age, also when nothing more comes', async (t) => {
 test('ids whose time is not now are found all the same', async (t) => {
   const { dir } = await directory(t)
   const writer = await openSpoolWriter(dir, { writerName: 'test' })
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   t.after(() => Promise.all([writer.close(), reader.close()]))
   const minute = 60_000
   const times = [0, Date.now() - 60 * minute, Date.now() - 14 * minute, Date.now() + 10 * minute, 2 ** 48 - 1]
@@ -90,7 +90,7 @@ test('a clock that is set back or forth in the middle loses nothing', async (t) 
   const { dir } = await directory(t)
   let clock = Date.now()
   const writer = await openSpoolWriter(dir, { writerName: 'test', now: () => clock })
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   const keeper = await openSpoolKeeper(dir)
   t.after(() => Promise.all([writer.close(), reader.close(), keeper.close()]))
   const ids = []
@@ -136,7 +136,7 @@ test('damage is told, never guessed, and does not hide other records', async (t)
 
   for (const indexed of [true, false]) {
     if (!indexed) for (const index of await readdir(join(dir, 'index'))) await unlink(join(dir, 'index', index))
-    const reader = openSpoolReader(dir)
+    const reader = await openSpoolReader(dir)
     const damaged = await reader.open(first)
     assert.equal((await whole(damaged.read({ start: 900, end: 1000 }))).length, 100)
     await assert.rejects(whole(damaged.read()), CorruptRecord)
@@ -167,7 +167,7 @@ test('damage is told, never guessed, and does not hide other records', async (t)
 test('a large record without its bytes is damaged, one that was freed is not there', async (t) => {
   const { dir } = await directory(t)
   const writer = await openSpoolWriter(dir, { writerName: 'test' })
-  const reader = openSpoolReader(dir)
+  const reader = await openSpoolReader(dir)
   t.after(() => Promise.all([writer.close(), reader.close()]))
   const id = await put(writer, 300_000)
   const shard = join(dir, 'files', id.slice(-1))
@@ -180,7 +180,7 @@ test('a large record without its bytes is damaged, one that was freed is not the
 test('readers never miss a record while it is copied out of its segment', async (t) => {
   const { dir, segments } = await directory(t)
   const keeper = await openSpoolKeeper(dir)
-  const readers = [openSpoolReader(dir), openSpoolReader(dir, { maxPlaces: 1 })]
+  const readers = [await openSpoolReader(dir), await openSpoolReader(dir, { maxPlaces: 1 })]
   t.after(() => Promise.all([keeper.close(), ...readers.map((reader) => reader.close())]))
   const waiting: QueueId[] = []
   for (let segment = 0; segment < 8; segment++) {

@@ -55,7 +55,7 @@ const { location, env } = await placeOf(process.argv[5])
 const settings = bytesSettingsIn(env)
 let flushes = 0
 const writer = await openSpoolWriter(location, { settings, writerName: 'load', onFlush: () => flushes++ })
-const [reader, keeper] = [openSpoolReader(location, { settings }), await openSpoolKeeper(location, { settings })]
+const [reader, keeper] = [await openSpoolReader(location, { settings }), await openSpoolKeeper(location, { settings })]
 const nextId = queueIds()
 const bytes = Buffer.alloc(octets, 'x')
 const ids: QueueId[] = []

@@ -18,7 +18,8 @@ export {
   StorageFull,
 } from './errors.ts'
 export { migrate, type Migration, SchemaMismatch } from './migrate.ts'
-export { type DatabaseOptions, isPostgres, openDatabase } from './open-database.ts'
+export { isPostgres } from './location.ts'
+export { type DatabaseOptions, openDatabase } from './open-database.ts'
 export { openPostgres, type PostgresOptions } from './postgres/database.ts'
 export { examinePostgres, type ServerReport } from './postgres/examine.ts'
 export type { Param, Prepared } from './prepared.ts'

@@ -7,7 +7,7 @@ import { rm, writeFile } from 'node:fs/promises'
 
 import { sql } from 'kysely'
 
-import { isPostgres } from './open-database.ts'
+import { isPostgres } from './location.ts'
 import { openPostgres } from './postgres/database.ts'
 
 export interface DatabasePlace {

@@ -1,9 +1,16 @@
-/** Settings of every service that keeps tables. All but the location concern a PostgreSQL server; a SQLite file has no use for them. */
+/**
+ * Settings of every service that keeps tables. All but the location concern a PostgreSQL server; a SQLite file has no use for them.
+ *
+ * An entry of its own (`@postbus/sql/settings`): who only reads settings need not load a query builder and a driver.
+ */
 import type { MetricsRegistry } from '@postbus/metrics'
 import { z } from 'zod'
 
+import { isPostgres } from './location.ts'
 import { databaseMetrics } from './metrics.ts'
-import { type DatabaseOptions, isPostgres } from './open-database.ts'
+import type { DatabaseOptions } from './open-database.ts'
+
+export { isPostgres }
 
 const ms = z.coerce.number().int().max(3_600_000)
 

@@ -49,8 +49,8 @@ export async function moveToCluster({ data, env, progress }: Move): Promise<Move
           delivery: source('delivery'),
         },
         keeper: opened(await openSpoolKeeper(layout.spool)),
-        reader: opened(openSpoolReader(layout.spool)),
-        blobs: opened(openBlobs(layout.blobs)),
+        reader: opened(await openSpoolReader(layout.spool)),
+        blobs: opened(await openBlobs(layout.blobs)),
       },
       {
         databases: {
@@ -60,7 +60,7 @@ export async function moveToCluster({ data, env, progress }: Move): Promise<Move
           delivery: destination('delivery', target.DELIVERY_DATABASE),
         },
         writer: opened(await openSpoolWriter(target.SPOOL, { writerName: 'migrate', settings })),
-        blobs: opened(openBlobs(target.BLOBS, settings)),
+        blobs: opened(await openBlobs(target.BLOBS, settings)),
       },
       progress,
     )

@@ -1,6 +1,4 @@
 /** Another IMAP server, reached as a client: with TLS from the start, or by STARTTLS; never without. */
-import { ImapFlow } from 'imapflow'
-
 import { imapSource } from '../mailbox/imap-source.ts'
 import { type MailSource, NoMailThere } from '../mailbox/mail.ts'
 
@@ -30,6 +28,7 @@ export function parseImapUrl(text: string): ImapServer | null {
 /** @throws NoMailThere with the server's word */
 export async function connectImapSource(server: ImapServer & { password: string; ca?: string }): Promise<MailSource> {
   const { host, port, secure, user, password, ca } = server
+  const { ImapFlow } = await import('imapflow')
   const client = new ImapFlow({
     ...{ host, port, secure, auth: { user, pass: password }, logger: false, disableAutoIdle: true },
     ...(!secure && { doSTARTTLS: true }),

@@ -42,6 +42,8 @@ export interface Described {
   /** A paragraph for `--help`, where the summary is not enough. */
   details?: string
   options?: Record<string, NonNullable<ParseArgsConfig['options']>[string] & { help: string }>
+  /** Errors that say no, and why: no fault of the command's own. */
+  refusals?: readonly (abstract new (...args: never[]) => Error)[]
 }
 
 /** One that asks services, over the bus. */

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 
 import type { Mailboxes } from '../adapters/mailboxes.ts'
 import { type Imported, importMail, type ImportOptions } from '../mailbox/import-mail.ts'
-import { Journal } from '../mailbox/journal.ts'
-import type { MailSource } from '../mailbox/mail.ts'
+import { Journal, OtherJournal } from '../mailbox/journal.ts'
+import { type MailSource, MessageUnreadable, NoMailThere } from '../mailbox/mail.ts'
 import type { CommandContext } from './command.ts'
 import { bar } from './status-line.ts'
 import { bytes } from './table.ts'
@@ -18,6 +18,9 @@ export interface ImportCall extends Omit<ImportOptions, 'onProgress'> {
   /** What progress is that of. */
   label?: string
 }
+
+/** Of every command that takes mail from somewhere. */
+export const importRefusals = [MessageUnreadable, NoMailThere, OtherJournal]
 
 /** Closes the source. @returns with the path of the journal */
 export async function importFrom(

@@ -3,14 +3,8 @@ import { parseArgs } from 'node:util'
 
 import { BusUnavailable, RequestRefused } from '@postbus/bus'
 import { DataDirectoryInUse } from '@postbus/profile'
-import { CannotMove, StorageFull } from '@postbus/sql'
 import { z } from 'zod'
 
-import { BackupDamaged } from '../backup/manifest.ts'
-import { OtherJournal } from '../mailbox/journal.ts'
-import { MessageUnreadable, NoMailThere } from '../mailbox/mail.ts'
-import { DirectoryNotEmpty } from '../backup/restore-backup.ts'
-import { BackupImpossible } from '../backup/take-backup.ts'
 import {
   type Answer,
   checkArguments,
@@ -21,22 +15,6 @@ import {
   textOption,
   UsageError,
 } from './command.ts'
-import { accountCommands } from './commands/account.ts'
-import { aliasCommands, groupCommands, listCommands } from './commands/alias.ts'
-import { backupCommands } from './commands/backup.ts'
-import { booksCommand } from './commands/books.ts'
-import { deadCommands } from './commands/dead.ts'
-import { dkimCommands } from './commands/dkim.ts'
-import { doctorCommand } from './commands/doctor.ts'
-import { domainCommands } from './commands/domain.ts'
-import { logLevelCommand } from './commands/log-level.ts'
-import { mailboxCommands } from './commands/mailbox.ts'
-import { migrateCommands } from './commands/migrate.ts'
-import { queueCommands } from './commands/queue.ts'
-import { statusCommand } from './commands/status.ts'
-import { traceCommand } from './commands/trace.ts'
-import { transportCommands } from './commands/transport.ts'
-import { whereCommand } from './commands/where.ts'
 import { connectOperator, NotRunning } from './connect.ts'
 import { commandHelp, generalHelp } from './help.ts'
 import { statusLine, type Stderr } from './status-line.ts'
@@ -53,31 +31,37 @@ const CALLED_WRONGLY = 2
 const EX_UNAVAILABLE = 69
 const EX_SOFTWARE = 70
 
-const commands: readonly (Command | LocalCommand)[] = [
-  ...domainCommands,
-  ...dkimCommands,
-  ...accountCommands,
-  ...aliasCommands,
-  ...groupCommands,
-  ...listCommands,
-  ...mailboxCommands,
-  ...migrateCommands,
-  ...queueCommands,
-  ...transportCommands,
-  ...deadCommands,
-  whereCommand,
-  traceCommand,
-  booksCommand,
-  statusCommand,
-  doctorCommand,
-  logLevelCommand,
-  ...backupCommands,
-]
+type AnyCommand = Command | LocalCommand
+
+/** By the first word of their names: a call loads only what it needs. In the order of `postbus --help`. */
+const families: Readonly<Record<string, () => Promise<readonly AnyCommand[]>>> = {
+  domain: async () => (await import('./commands/domain.ts')).domainCommands,
+  dkim: async () => (await import('./commands/dkim.ts')).dkimCommands,
+  account: async () => (await import('./commands/account.ts')).accountCommands,
+  alias: async () => (await import('./commands/alias.ts')).aliasCommands,
+  group: async () => (await import('./commands/alias.ts')).groupCommands,
+  list: async () => (await import('./commands/alias.ts')).listCommands,
+  mailbox: async () => (await import('./commands/mailbox.ts')).mailboxCommands,
+  migrate: async () => (await import('./commands/migrate.ts')).migrateCommands,
+  queue: async () => (await import('./commands/queue.ts')).queueCommands,
+  transport: async () => (await import('./commands/transport.ts')).transportCommands,
+  dead: async () => (await import('./commands/dead.ts')).deadCommands,
+  where: async () => [(await import('./commands/where.ts')).whereCommand],
+  trace: async () => [(await import('./commands/trace.ts')).traceCommand],
+  books: async () => [(await import('./commands/books.ts')).booksCommand],
+  status: async () => [(await import('./commands/status.ts')).statusCommand],
+  doctor: async () => [(await import('./commands/doctor.ts')).doctorCommand],
+  'log-level': async () => [(await import('./commands/log-level.ts')).logLevelCommand],
+  backup: async () => [(await import('./commands/backup.ts')).backupCommand],
+  restore: async () => [(await import('./commands/backup.ts')).restoreCommand],
+}
 
 /** @returns the exit status */
 export async function postbus(argv: readonly string[], around: Surroundings): Promise<number> {
-  const command = commands.find(({ name }) => name === argv.slice(0, wordsOf(name)).join(' '))
-  if (command === undefined) return explainCommands(argv, around)
+  const [family = ''] = argv
+  const related = Object.hasOwn(families, family) ? ((await families[family]?.()) ?? []) : []
+  const command = related.find(({ name }) => name === argv.slice(0, wordsOf(name)).join(' '))
+  if (command === undefined) return await explainCommands(argv, around)
   try {
     const { args, options } = parse(command, argv.slice(wordsOf(command.name)))
     if (options['help']) {
@@ -91,14 +75,14 @@ export async function postbus(argv: readonly string[], around: Surroundings): Pr
       around.stdout.write(options['json'] ? `${JSON.stringify(answer.value, null, 2)}\n` : `${answer.text}\n`)
     return answer.status ?? (answer.incomplete ? REFUSED : 0)
   } catch (error) {
-    const { status, text } = explain(error)
+    const { status, text } = explain(error, command)
     around.stderr.write(`postbus ${command.name}: ${text}\n`)
     return status
   }
 }
 
 async function run(
-  command: Command | LocalCommand,
+  command: AnyCommand,
   args: string[],
   options: OptionValues,
   { env, stdout, stderr }: Surroundings,
@@ -122,7 +106,8 @@ const callerOf = ({ USER, LOGNAME }: NodeJS.ProcessEnv): string =>
 const wordsOf = (name: string): number => name.split(' ').length
 
 /** `postbus`, `postbus account`, `postbus account --help`, and names that are none. */
-function explainCommands(argv: readonly string[], { stdout, stderr }: Surroundings): number {
+async function explainCommands(argv: readonly string[], { stdout, stderr }: Surroundings): Promise<number> {
+  const commands = (await Promise.all(Object.values(families).map((load) => load()))).flat()
   const words = argv.filter((word) => !word.startsWith('-') && word !== 'help')
   const about = commands.filter(({ name }) => words.every((word, index) => name.split(' ')[index] === word))
   const asked = words.length === 0 || argv.length > words.length
@@ -156,21 +141,17 @@ function parse(command: Described, args: readonly string[]): { args: string[]; o
   }
 }
 
-function explain(error: unknown): { status: number; text: string } {
+function explain(error: unknown, { refusals = [] }: Described): { status: number; text: string } {
   if (error instanceof UsageError) return { status: CALLED_WRONGLY, text: `${error.message} (--help shows how)` }
   // What the contract itself does not allow never left this process.
   if (error instanceof z.ZodError) return { status: CALLED_WRONGLY, text: z.prettifyError(error) }
   if (error instanceof RequestRefused) return { status: REFUSED, text: `${error.message} (${error.code})` }
-  if (refusals.some((kind) => error instanceof kind)) return { status: REFUSED, text: textOf(error) }
+  if ([DataDirectoryInUse, ...refusals].some((kind) => error instanceof kind))
+    return { status: REFUSED, text: textOf(error) }
   if (error instanceof NotRunning || error instanceof BusUnavailable)
     return { status: EX_UNAVAILABLE, text: error.message }
   return { status: EX_SOFTWARE, text: error instanceof Error ? (error.stack ?? error.message) : String(error) }
 }
-
-const refusals = [
-  ...[CannotMove, BackupDamaged, BackupImpossible, DataDirectoryInUse, DirectoryNotEmpty, StorageFull],
-  ...[MessageUnreadable, NoMailThere, OtherJournal],
-]
 
 /** With what lies beneath it: of a failed copy that is the file system's own word. */
 function textOf(error: unknown): string {

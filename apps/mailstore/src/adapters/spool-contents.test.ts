@@ -28,8 +28,8 @@ async function deliver(
 ): Promise<number> {
   const settings = bytesSettingsIn(env)
   const writer = await openSpoolWriter(where.spool, { settings, writerName: 'test', minFreeBytes: 0 })
-  const reader = openSpoolReader(where.spool, { settings })
-  const blobs = openBlobs(where.blobs, settings)
+  const reader = await openSpoolReader(where.spool, { settings })
+  const blobs = await openBlobs(where.blobs, settings)
   t.after(() => Promise.all([writer.close(), reader.close(), blobs.close()]))
   await writer.put(queueId, once(message), (size) => acceptedAs(size))
   let copied = 0

@@ -27,7 +27,7 @@ import {
   UsageError,
 } from '../command.ts'
 import { dataDirectory } from '../connect.ts'
-import { importFrom } from '../import.ts'
+import { importFrom, importRefusals } from '../import.ts'
 import { knownPassword } from '../password.ts'
 import { bar } from '../status-line.ts'
 import { bytes, facts, span, table } from '../table.ts'
@@ -94,6 +94,7 @@ export const mailboxCommands: Command[] = [
   },
   {
     name: 'mailbox import',
+    refusals: importRefusals,
     takes: '<address> <source>',
     summary: 'take mail into an account from a Maildir, mbox files or another IMAP server',
     details:
@@ -204,7 +205,7 @@ const opened = (context: CommandContext): Promise<Mailboxes> => openedAt(context
 
 export async function openedAt(address: string, { bus, options, env, by }: CommandContext): Promise<Mailboxes> {
   const { blobs, settings } = await keptBytes(layoutOf(dataDirectory(textOption(options, 'data'))), env)
-  return Mailboxes.open(bus, openBlobs(blobs, settings), { address, by })
+  return Mailboxes.open(bus, await openBlobs(blobs, settings), { address, by })
 }
 
 function isMbox(options: OptionValues): boolean {

@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 
+import { CannotMove, StorageFull } from '@postbus/sql'
+
 import { moveToCluster } from '../../adapters/cluster.ts'
 import { NoMailThere } from '../../mailbox/mail.ts'
 import { maildirSource } from '../../mailbox/maildir-source.ts'
@@ -22,7 +24,7 @@ import {
   UsageError,
 } from '../command.ts'
 import { dataDirectory } from '../connect.ts'
-import { importFrom } from '../import.ts'
+import { importFrom, importRefusals } from '../import.ts'
 import { facts, table } from '../table.ts'
 import { openedAt } from './mailbox.ts'
 
@@ -35,6 +37,7 @@ interface Moved {
 export const migrateCommands: (Command | LocalCommand)[] = [
   {
     name: 'migrate cluster',
+    refusals: [CannotMove, StorageFull],
     takes: '',
     summary: 'move a platform on one machine into the databases and stores of a cluster',
     details:
@@ -61,6 +64,7 @@ export const migrateCommands: (Command | LocalCommand)[] = [
   },
   {
     name: 'migrate postfix',
+    refusals: importRefusals,
     takes: '<directory>',
     summary: 'move in from Postfix and Dovecot: domains, accounts, aliases, ways out, mail',
     details:

@@ -18,9 +18,9 @@ export interface NearReader {
   close(): Promise<void>
 }
 
-export function nearReader(database: string, blobs: BlobsAt, options: DatabaseOptions): NearReader {
+export async function nearReader(database: string, blobs: BlobsAt, options: DatabaseOptions): Promise<NearReader> {
   const db = openDatabase<Tables>(database, { ...options, readOnly: true, cacheBytes: CACHE_BYTES, connections: 1 })
-  const fetchFrom = fetch(db, openBlobs(blobs.location, blobs.settings))
+  const fetchFrom = fetch(db, await openBlobs(blobs.location, blobs.settings))
   let reading = 0
   return {
     read(kind, input) {

@@ -59,9 +59,9 @@ export async function openStorage(options: StorageOptions): Promise<MailStorage>
       },
       troubles(),
     )
+  const near = await nearReader(database, blobs, { ...limits, ...troubles(), schema: SCHEMA })
   const writer = threadFor('write')
   const indexer = threadFor('index')
-  const near = nearReader(database, blobs, { ...limits, ...troubles(), schema: SCHEMA })
   const readers = Array.from({ length: readThreads }, () => threadFor('read'))
 
   // Searches and checks keep to the last thread: whoever else reads, deliveries first of all, must not find every thread searching.

@@ -50,11 +50,11 @@ const notices = {
   recovered: () => port.postMessage({ waitsFor: null } satisfies Notice),
 }
 const db = openDatabase<Tables>(database, { ...options, ...notices, readOnly })
-const answer = answerer()
+const answer = await answerer()
 
-function answerer(): (kind: never, input: never) => Promise<unknown> {
+async function answerer(): Promise<(kind: never, input: never) => Promise<unknown>> {
   if (role === 'write') return writingTo(db, writeOperations(db, limits))
-  const bytes = openBlobs(blobs.location, blobs.settings)
+  const bytes = await openBlobs(blobs.location, blobs.settings)
   const texts = index === null ? null : openSqlite<IndexTables>(index, { ...options, readOnly: role === 'read' })
   if (role === 'read') {
     return readingFrom(db, readOperations(db, bytes, texts === null ? signatureIndex : fts5Index(texts)))
