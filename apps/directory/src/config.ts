@@ -47,8 +47,8 @@ export const DirectoryConfig = z.object({
     .describe('Hashes computed at once; times DIRECTORY_HASH_MEMORY_KIB it bounds their memory.'),
   DIRECTORY_HASH_MAX_WAITING: count
     .max(100_000)
-    .default(200)
-    .describe('Logins waiting for their hash; more are told to come again.'),
+    .default(1000)
+    .describe('Logins waiting for their hash, or for what comes of others; more are told to come again.'),
   DIRECTORY_SCRAM_ITERATIONS: count
     .min(4096) // RFC 7677 §4: at least 4096
     .max(10_000_000)

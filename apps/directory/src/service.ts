@@ -106,6 +106,7 @@ function throttleOf(config: DirectoryConfig): Throttle {
     baseDelayMs: config.DIRECTORY_FAILURE_DELAY_MS,
     maxDelayMs: config.DIRECTORY_FAILURE_MAX_DELAY_MS,
     maxEntries: config.DIRECTORY_FAILURES_ENTRIES,
+    maxWaiting: config.DIRECTORY_HASH_MAX_WAITING,
   }
   return new Throttle(settings, monotonic)
 }

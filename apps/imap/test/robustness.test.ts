@@ -341,7 +341,7 @@ test('nonsense, failed logins and idleness before login have an end', limits, as
   const throttled = await open(t, server)
   assert.match(
     tagged(await throttled.command('LOGIN ann@example.test secret')),
-    /^NO \[UNAVAILABLE\] Too many failures/,
+    /^NO \[UNAVAILABLE\] Too many logins/,
   )
 })
 

@@ -64,7 +64,7 @@ const refused = z.object({
   /** Nothing is wrong with the token but that its time is over: the client may be told. */
   expired: z.literal(true).optional(),
 })
-/** Too many failures: not even looked at. RFC 4954 §4.7.0, RFC 5530 UNAVAILABLE. */
+/** Too many failures, or too many logins at once: not even looked at. RFC 4954 §4.7.0, RFC 5530 UNAVAILABLE. */
 const throttled = z.object({ kind: z.literal('throttled'), retryAfterMs: z.int().nonnegative() })
 
 const client = {

@@ -36,7 +36,7 @@ async function directory(_: TestContext, over: { hash?: string; hasher?: Hasher 
   }
   const settings = {
     ...{ pairLimit: 3, addressLimit: 20, accountLimit: 40, halfLifeMs: 60_000, strangerIntervalMs: 1000 },
-    ...{ baseDelayMs: 1, maxDelayMs: 1, maxEntries: 100 },
+    ...{ baseDelayMs: 1, maxDelayMs: 1, maxEntries: 100, maxWaiting: 100 },
   }
   const tools = {
     hasher,
@@ -106,6 +106,13 @@ test('a burst beyond what can be hashed is told to come again, and nobody’s fa
   const answer = await login()
   assert.ok(answer.kind === 'throttled' && answer.by === 'load')
   assert.equal(tools.throttle.entries, 0)
+})
+
+test('of many clients that come at once with the right password, a few compute it', async (t) => {
+  const { login, hashed } = await directory(t)
+  const logins = await Promise.all(Array.from({ length: 50 }, () => login()))
+  assert.ok(logins.every(({ kind }) => kind === 'accepted'))
+  assert.ok(hashed() <= 3, String(hashed()))
 })
 
 test('hashes computed at once are bounded', async () => {

@@ -15,7 +15,7 @@ import {
   scramKeys,
   verifyPassword,
 } from './password.ts'
-import type { Throttle } from './throttle.ts'
+import { BUSY_RETRY_MS, type Throttle } from './throttle.ts'
 
 export interface LoginPorts {
   domains(names: readonly string[]): Promise<DomainRecord[]>
@@ -54,9 +54,6 @@ export type Login =
   | { kind: 'refused'; delayMs: number; cause: LoginCause }
   | { kind: 'throttled'; retryAfterMs: number; by: 'pair' | 'address' | 'account' | 'load' }
 
-/** When more logins wait for their hash than will be answered in time. */
-const BUSY_RETRY_MS = 5000
-
 export async function logIn(
   { username, password, clientAddress }: { username: string; password: string; clientAddress: string },
   ports: LoginPorts,
@@ -76,7 +73,10 @@ export async function attempted(
   check: (name: Name | null) => Promise<AccountRecord | LoginCause>,
 ): Promise<Login> {
   const name = await loginName(username, ports)
-  const admission = throttle.admit(name ? `${name.localPart}@${name.domain}` : username.toLowerCase(), clientAddress)
+  const admission = await throttle.admit(
+    name ? `${name.localPart}@${name.domain}` : username.toLowerCase(),
+    clientAddress,
+  )
   if (admission.kind === 'throttled') return admission
   const { attempt } = admission
   try {
@@ -121,9 +121,15 @@ async function checkPassword(
   }
   if (memory.knows(account.account, account.credentialVersion, password)) return account
   const { passwordHash, scram } = credential
-  const right = await hasher.run(() =>
-    isOurs(passwordHash) ? verifyPassword(password, passwordHash) : verifyForeignHash(typed, passwordHash),
-  )
+  const right = await hasher.run(async () => {
+    // Of many clients that come at once with the same password, one computes it.
+    if (memory.knows(account.account, account.credentialVersion, password)) return true
+    const verified = isOurs(passwordHash)
+      ? await verifyPassword(password, passwordHash)
+      : await verifyForeignHash(typed, passwordHash)
+    if (verified) memory.remember(account.account, account.credentialVersion, password)
+    return verified
+  })
   if (!right) return 'wrongPassword'
   if (isOutdated(passwordHash, parameters) || scram?.iterations !== scramIterations) {
     const renewed = await hasher.run(async () => ({
@@ -132,6 +138,5 @@ async function checkPassword(
     }))
     await ports.renewCredential(account.account, passwordHash, renewed)
   }
-  memory.remember(account.account, account.credentialVersion, password)
   return account
 }

@@ -37,7 +37,7 @@ export async function logInWith(
     case 'throttled':
       observe.login('throttled')
       session.failedLogins++
-      throw no('UNAVAILABLE', 'Too many failures, try again later')
+      throw no('UNAVAILABLE', 'Too many logins, try again later')
   }
 }
 

@@ -71,7 +71,7 @@ async function logIn(session: Session, verify: (ports: Session['ports']) => Prom
       await ports.pause(verdict.delayMs)
       throw new Pop3Error('Authentication failed', 'AUTH')
     case 'throttled':
-      throw new Pop3Error('Too many failed logins, try again later', 'SYS/TEMP')
+      throw new Pop3Error('Too many logins, try again later', 'SYS/TEMP')
   }
 }
 

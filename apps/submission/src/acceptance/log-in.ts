@@ -38,7 +38,7 @@ export async function logIn(
   const verdict = await attempt(ports.verifier(address)).catch((cause: unknown) => {
     throw cause instanceof SmtpError ? cause : temporary('Temporary authentication failure', cause)
   })
-  if (verdict.kind === 'throttled') throw temporary('Too many failed logins, try again later')
+  if (verdict.kind === 'throttled') throw temporary('Too many logins, try again later')
   if (verdict.kind === 'refused') {
     await ports.pause(verdict.delayMs, signal)
     throw replies.badCredentials()
