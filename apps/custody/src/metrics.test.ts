@@ -5,7 +5,7 @@ import { Registry } from '@postbus/metrics'
 
 import { custodyMetrics } from './metrics.ts'
 
-test('the difference of the books is told by who leads, and by nobody who does no more', async () => {
+test('what a scan found is told by who leads, and by nobody who does no more', async () => {
   const registry = new Registry()
   const count = async () => ({ phases: { open: 0, reportDue: 0, settled: 0, buried: 0 }, openRecipients: 0 })
   const oldestReady = async () => ({ routing: null, mailbox: null, attempt: null })
@@ -22,6 +22,12 @@ test('the difference of the books is told by who leads, and by nobody who does n
     ['recipients', 2],
     ['merged', -1],
   ])
+  metrics.scanned(3, 0.5)
   metrics.leading(false)
   assert.deepEqual(await told(), [])
+  const records = await registry.getSingleMetric('mail_custody_spool_records')?.get()
+  assert.deepEqual(
+    records?.values.map(({ value }) => value),
+    [0],
+  )
 })

@@ -105,7 +105,7 @@ export function custodyMetrics(registry: MetricsRegistry, books: Pick<Books, 'co
     leading(leads) {
       leading.set(leads ? 1 : 0)
       // Whoever leads next says how it is.
-      if (!leads) difference.reset()
+      if (!leads) for (const told of [scanned, scanSeconds, difference]) told.reset()
     },
   }
 }
