@@ -21,6 +21,9 @@ export interface DemoAccount {
   password: string
 }
 
+/** Who tries a platform tries it with load. */
+const DEMO_LIMITS = { messagesPerHour: 1_000_000, recipientsPerHour: 1_000_000 }
+
 /** @returns the accounts with their passwords, from the first start's file or newly made. */
 export async function demoAccounts(data: string, connect: () => ReturnType<typeof connectBus>): Promise<DemoAccount[]> {
   const file = join(data, 'demo-accounts.json')
@@ -41,7 +44,7 @@ export async function demoAccounts(data: string, connect: () => ReturnType<typeo
 
 async function seedAccount(bus: Bus, address: string, password: string): Promise<void> {
   try {
-    await bus.request(addAccount, { address, password, name: address.split('@')[0] })
+    await bus.request(addAccount, { address, password, name: address.split('@')[0], ...DEMO_LIMITS })
   } catch (error) {
     if (!(error instanceof RequestRefused && error.code === 'exists')) throw error
     await bus.request(changeAccount, { address, password })

@@ -1,4 +1,5 @@
 import { blobsDescription, bytesSettings } from '@postbus/blobs'
+import { proxyNetworks, unlimitedClients } from '@postbus/listener'
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
 
@@ -22,14 +23,12 @@ export const ImapConfig = z.object({
     .min(1)
     .optional()
     .describe('Set where it is set for directory: tokens of this issuer log in, by OAUTHBEARER and XOAUTH2.'),
-  IMAP_PROXY_NETWORKS: z
-    .string()
-    .default('')
-    .describe('Networks (CIDR, comma-separated) from which the PROXY protocol is expected.'),
+  IMAP_PROXY_NETWORKS: proxyNetworks,
   IMAP_MAX_CONNECTIONS: positive.default(10_000).describe('Connections at once.'),
   IMAP_MAX_CONNECTIONS_PER_ADDRESS: positive.default(100).describe('Connections at once from one client address.'),
+  IMAP_UNLIMITED_CLIENTS: unlimitedClients,
   IMAP_MAX_SESSIONS_PER_ACCOUNT: positive
-    .default(50)
+    .default(300)
     .describe('Sessions of one account at once in this process; clients with a connection per mailbox have some ten.'),
   // RFC 9051 §5.4: an autologout timer of at least 30 minutes.
   IMAP_AUTOLOGOUT_MS: positive

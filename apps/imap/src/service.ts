@@ -34,9 +34,10 @@ export const imapService = defineService({
     const shared = {
       host: config.LISTEN_HOST,
       tls: { certFile: config.TLS_CERT_FILE, keyFile: config.TLS_KEY_FILE },
-      trustedProxies: config.IMAP_PROXY_NETWORKS.split(',').filter((network) => network !== ''),
+      trustedProxies: config.IMAP_PROXY_NETWORKS,
       maxConnections: config.IMAP_MAX_CONNECTIONS,
       maxConnectionsPerClient: config.IMAP_MAX_CONNECTIONS_PER_ADDRESS,
+      unlimitedClients: config.IMAP_UNLIMITED_CLIENTS,
       refusal: () => '* BYE [UNAVAILABLE] Too many connections, try again later\r\n',
       metrics: connectionMetrics(metrics),
       log,

@@ -1,4 +1,5 @@
 import { blobsDescription, bytesSettings } from '@postbus/blobs'
+import { proxyNetworks, unlimitedClients } from '@postbus/listener'
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
 
@@ -49,15 +50,7 @@ export const Pop3Config = z.object({
     .min(1000)
     .default(5000)
     .describe('A maildrop whose session died with its process is free after so long (ms).'),
-  POP3_PROXY_NETWORKS: z
-    .string()
-    .default('')
-    .transform((text) =>
-      text
-        .split(',')
-        .map((item) => item.trim())
-        .filter(Boolean),
-    )
-    .describe('Networks (CIDR, comma-separated) from which the PROXY protocol is expected.'),
+  POP3_PROXY_NETWORKS: proxyNetworks,
+  POP3_UNLIMITED_CLIENTS: unlimitedClients,
 })
 export type Pop3Config = z.infer<typeof Pop3Config>

@@ -42,6 +42,7 @@ export const pop3Service = defineService<Pop3Config>({
       trustedProxies: config.POP3_PROXY_NETWORKS,
       maxConnections: config.POP3_MAX_CONNECTIONS,
       maxConnectionsPerClient: config.POP3_MAX_CONNECTIONS_PER_ADDRESS,
+      unlimitedClients: config.POP3_UNLIMITED_CLIENTS,
       refusal: (reason) => BUSY[reason],
       metrics: connectionMetrics(metrics),
       log,

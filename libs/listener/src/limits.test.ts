@@ -25,3 +25,14 @@ test('the total counts over all clients, and a place left is free again', () => 
   assert.equal(count.total, 1)
   assert.equal(count.enter('192.0.2.3'), null)
 })
+
+test('a client that no limit concerns counts towards the total only', () => {
+  const count = new ConnectionCount({
+    ...{ maxConnections: 3, maxConnectionsPerClient: 1 },
+    unlimitedClients: ['127.0.0.0/8', '::1'],
+  })
+  assert.deepEqual([count.enter('127.0.0.1'), count.enter('::1'), count.enter('::1')], [null, null, null])
+  assert.equal(count.enter('127.0.0.1'), 'total')
+  count.leave('::1')
+  assert.equal(count.enter('192.0.2.1'), null)
+})

@@ -1,22 +1,28 @@
 /** How many connections there are, and how many of them come from one client. */
 import { isIPv6 } from 'node:net'
 
+import { Networks } from './networks.ts'
+
 export interface ConnectionLimits {
   /** In total. */
   maxConnections: number
   /** From one IPv4 address, or one /64 of IPv6: the least a provider gives to one customer. */
   maxConnectionsPerClient: number
+  /** Addresses and networks that only the total concerns. */
+  unlimitedClients?: readonly string[]
 }
 
 export type Overload = 'total' | 'client'
 
 export class ConnectionCount {
   readonly #limits: ConnectionLimits
+  readonly #unlimited: Networks
   readonly #clients = new Map<string, number>()
   #total = 0
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits
+    this.#unlimited = new Networks(limits.unlimitedClients ?? [])
   }
 
   get total(): number {
@@ -28,7 +34,7 @@ export class ConnectionCount {
     const client = clientKey(address)
     const count = this.#clients.get(client) ?? 0
     if (this.#total >= this.#limits.maxConnections) return 'total'
-    if (count >= this.#limits.maxConnectionsPerClient) return 'client'
+    if (count >= this.#limits.maxConnectionsPerClient && !this.#unlimited.includes(address)) return 'client'
     this.#total++
     this.#clients.set(client, count + 1)
     return null

@@ -8,7 +8,8 @@ import { Certificates, type TlsFiles } from './certificates.ts'
 import { ConnectionCount, type ConnectionLimits, type Overload } from './limits.ts'
 import type { Listener } from './listen-smtp.ts'
 import type { ConnectionMetrics } from './metrics.ts'
-import { plainAddress, readProxyHeader, TrustedProxies } from './proxy-protocol.ts'
+import { Networks, plainAddress } from './networks.ts'
+import { readProxyHeader } from './proxy-protocol.ts'
 import { handshake, TcpConnection } from './tcp-connection.ts'
 
 export interface TcpListenOptions extends Partial<ConnectionLimits> {
@@ -70,7 +71,7 @@ class Door {
   readonly #session: Session
   readonly #options: TcpListenOptions & typeof tcpDefaults
   readonly #certificates: Certificates | null
-  readonly #proxies: TrustedProxies
+  readonly #proxies: Networks
   readonly #count: ConnectionCount
   readonly #draining = new AbortController()
   /** Every socket, and whether a session has it: one that waits for its handshake has nobody to say goodbye to. */
@@ -80,7 +81,7 @@ class Door {
     this.#session = session
     this.#options = { ...tcpDefaults, ...options }
     this.#certificates = certificates
-    this.#proxies = new TrustedProxies(options.trustedProxies ?? [])
+    this.#proxies = new Networks(options.trustedProxies ?? [])
     this.#count = new ConnectionCount(this.#options)
   }
 
@@ -142,7 +143,7 @@ class Door {
 
   async #client(plain: Socket, peer: string): Promise<{ address: string; port: number }> {
     const itself = { address: peer, port: plain.remotePort ?? 0 }
-    return this.#proxies.trusts(peer) ? ((await readProxyHeader(plain)) ?? itself) : itself
+    return this.#proxies.includes(peer) ? ((await readProxyHeader(plain)) ?? itself) : itself
   }
 
   async #serve(plain: Socket, client: { address: string; port: number }): Promise<void> {

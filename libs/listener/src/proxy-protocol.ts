@@ -6,7 +6,9 @@
  *
  * STANDARDS  haproxy.org/download/3.2/doc/proxy-protocol.txt
  */
-import { BlockList, isIP, isIPv4, type Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
+
+import { plainAddress } from './networks.ts'
 
 /** Who connected; null when the balancer speaks for itself (health checks). */
 export type ProxySource = { address: string; port: number } | null
@@ -22,43 +24,6 @@ const V1_MAX_LENGTH = 107
 const V2_MAX_LENGTH = 4096
 
 const PORT = /^(?:0|[1-9][0-9]{0,4})$/
-
-/** The peers that may name a client, as addresses or networks (`10.0.0.0/8`). */
-export class TrustedProxies {
-  readonly #list = new BlockList()
-  readonly #empty: boolean
-
-  /** @throws on what is neither an address nor a network */
-  constructor(networks: readonly string[]) {
-    this.#empty = networks.length === 0
-    for (const network of networks) {
-      const [address = '', prefix] = network.split('/')
-      const family = isIPv4(address) ? 'ipv4' : 'ipv6'
-      if (prefix === undefined) this.#list.addAddress(address, family)
-      else this.#list.addSubnet(address, Number(prefix), family)
-    }
-  }
-
-  trusts(address: string): boolean {
-    if (this.#empty) return false
-    const plain = plainAddress(address)
-    return isIP(plain) !== 0 && this.#list.check(plain, isIPv4(plain) ? 'ipv4' : 'ipv6')
-  }
-}
-
-/** Whether settings name what can be trusted. */
-export function areNetworks(networks: readonly string[]): boolean {
-  try {
-    return new TrustedProxies(networks) !== null
-  } catch {
-    return false
-  }
-}
-
-/** An IPv4 client of a dual-stack socket is an IPv4 client. */
-export function plainAddress(address: string): string {
-  return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '')
-}
 
 export function parseProxyHeader(bytes: Buffer): Parsed {
   if (startsAlike(bytes, V2_SIGNATURE)) return parseV2(bytes)

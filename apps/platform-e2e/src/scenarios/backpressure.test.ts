@@ -11,7 +11,8 @@ import { keepPromises, long, platformUnderLoad, type Fault, type Load } from '..
 
 const MIB = 1024 ** 2
 const FULL = /^452 4\.3\.1 /
-const REFUSED_MS = 60_000
+/** However slowly bytes are stored. */
+const REFUSED_MS = 240_000
 /** So long it stays full, and memory is compared. */
 const FULL_MS = long ? 30_000 : 3000
 /** So many more are accepted before it is over. */

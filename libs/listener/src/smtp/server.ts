@@ -17,7 +17,8 @@ import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 
 import type { CertificatePair } from '../certificates.ts'
 import { ConnectionCount } from '../limits.ts'
-import { plainAddress, readProxyHeader, TrustedProxies } from '../proxy-protocol.ts'
+import { Networks, plainAddress } from '../networks.ts'
+import { readProxyHeader } from '../proxy-protocol.ts'
 import { SmtpChannel } from './channel.ts'
 import type { SmtpMetrics } from './metrics.ts'
 import { smtpDefaults, type SmtpHandlers, type SmtpListenOptions, type SmtpRules } from './types.ts'
@@ -40,7 +41,7 @@ export class SmtpServer extends SMTPServer {
   readonly startTlsOffered: boolean
   readonly authRequired: boolean
   readonly bearerLogin: boolean
-  readonly #proxies: TrustedProxies
+  readonly #proxies: Networks
   readonly #channels = new Set<SmtpChannel>()
   readonly #sweep: NodeJS.Timeout
   #draining = false
@@ -64,7 +65,7 @@ export class SmtpServer extends SMTPServer {
     this.startTlsOffered = certificate !== null && !options.implicitTls
     this.authRequired = options.authRequired ?? false
     this.bearerLogin = options.bearerLogin ?? false
-    this.#proxies = new TrustedProxies(options.trustedProxies ?? [])
+    this.#proxies = new Networks(options.trustedProxies ?? [])
     this.server.maxConnections = rules.maxConnections + REFUSAL_ROOM
     // A client that sends its command letter by letter is never silent, and never done.
     this.#sweep = setInterval(() => {
@@ -93,7 +94,7 @@ export class SmtpServer extends SMTPServer {
   }
 
   override _expectsProxyHeader(socket: Socket): boolean {
-    return this.#proxies.trusts(socket.remoteAddress ?? '')
+    return this.#proxies.includes(socket.remoteAddress ?? '')
   }
 
   override _handleProxy(socket: Socket, callback: ProxyCallback): void {

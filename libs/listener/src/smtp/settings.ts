@@ -1,7 +1,7 @@
 /** Settings of every service that speaks SMTP to clients, and what they mean to the listener. */
 import { z } from 'zod'
 
-import { areNetworks } from '../proxy-protocol.ts'
+import { proxyNetworks, unlimitedClients } from '../networks.ts'
 import { smtpDefaults, type SmtpListenOptions } from './types.ts'
 
 const count = z.coerce.number().int().positive()
@@ -31,6 +31,7 @@ export const smtpSettings = {
   SMTP_MAX_CONNECTIONS_PER_CLIENT: count
     .default(smtpDefaults.maxConnectionsPerClient)
     .describe('Connections at once from one IPv4 address or one IPv6 /64, on each port.'),
+  SMTP_UNLIMITED_CLIENTS: unlimitedClients,
   SMTP_MAX_BAD_COMMANDS: count
     .default(smtpDefaults.maxBadCommands)
     .describe('Protocol errors after which a session ends.'),
@@ -44,12 +45,7 @@ export const smtpSettings = {
     .describe(
       'A client that says nothing for so long is disconnected (ms). Less than the 300000 that RFC 5321 asks for only while under attack.',
     ),
-  SMTP_PROXY_NETWORKS: z
-    .string()
-    .default('')
-    .transform((list) => list.split(/[\s,]+/).filter((network) => network !== ''))
-    .refine(areNetworks, 'addresses or networks such as 10.0.0.0/8, separated by commas')
-    .describe('Addresses and networks of balancers that speak the PROXY protocol, separated by commas.'),
+  SMTP_PROXY_NETWORKS: proxyNetworks,
 }
 
 export type SmtpSettings = z.infer<z.ZodObject<typeof smtpSettings>>
@@ -66,6 +62,7 @@ export function smtpOptions(config: SmtpSettings): Omit<SmtpListenOptions, 'port
     maxRefusedRecipients: config.SMTP_MAX_REFUSED_RECIPIENTS,
     maxConnections: config.SMTP_MAX_CONNECTIONS,
     maxConnectionsPerClient: config.SMTP_MAX_CONNECTIONS_PER_CLIENT,
+    unlimitedClients: config.SMTP_UNLIMITED_CLIENTS,
     idleTimeoutMs: config.SMTP_IDLE_TIMEOUT_MS,
     trustedProxies: config.SMTP_PROXY_NETWORKS,
   }
