@@ -339,10 +339,7 @@ test('nonsense, failed logins and idleness before login have an end', limits, as
   assert.equal((await chatter.until(() => false)).at(-2), '* BYE Log in sooner')
   server.directory.throttled = true
   const throttled = await open(t, server)
-  assert.match(
-    tagged(await throttled.command('LOGIN ann@example.test secret')),
-    /^NO \[UNAVAILABLE\] Too many logins/,
-  )
+  assert.match(tagged(await throttled.command('LOGIN ann@example.test secret')), /^NO \[UNAVAILABLE\] Too many logins/)
 })
 
 test('sessions of one account are limited, and share one subscription', limits, async (t) => {
