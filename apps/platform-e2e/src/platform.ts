@@ -23,7 +23,7 @@ export type Profile = 'embedded' | 'scale-out'
 export const PROFILE: Profile = process.env['POSTBUS_TEST_PROFILE'] === 'scale-out' ? 'scale-out' : 'embedded'
 
 /** Where scale-out keeps bytes in the scenarios. */
-const BYTES = process.env['POSTBUS_TEST_BYTES'] ?? 'files'
+export const BYTES = process.env['POSTBUS_TEST_BYTES'] ?? 'files'
 
 /** For a scenario about what only the embedded profile has: on another it is skipped. @returns whether it is */
 export function isEmbeddedOnly(t: TestContext, why: string): boolean {
@@ -108,7 +108,8 @@ export async function startPlatform(t: TestContext, options: PlatformOptions = {
   t.after(async () => {
     await platform.stop()
     for (const disk of disks.values()) await disk.unmount()
-    await rm(dir, { recursive: true, force: true })
+    // A store that was just stopped may still be writing.
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
   })
   await until(
     () => existsSync(readyFile),

@@ -70,6 +70,24 @@ test('a large blob goes in parts, is read back the same, linked without coming b
   assert.equal(await blobs.sweep(new Date(Date.now() + 3_600_000)), 0, 'what was refused left nothing')
 })
 
+test('a clock that is hours off, and set right again, keeps nobody from the store', async (t) => {
+  const { location, options } = await store(t)
+  // The proxy would sign anew, with its own time.
+  const blobs = s3Blobs(location, { ...options, endpoint: server.endpoint })
+  t.after(() => blobs.close())
+  const right = Date.now.bind(Date)
+  for (const [name, hours] of Object.entries({ fast: 2, slow: -2, right: 0 })) {
+    const wrong = t.mock.method(Date, 'now', () => right() + hours * 3_600_000)
+    await blobs.put(name, octets(10))
+    assert.equal((await whole(blobs.read(name))).length, 10)
+    wrong.mock.restore()
+  }
+  await assert.rejects(
+    s3Blobs(location, { ...options, endpoint: server.endpoint, secretAccessKey: 'not it' }).size('fast'),
+    S3Refused,
+  )
+})
+
 test('a large body that fails leaves nothing; what a crash leaves is swept once it is old', async (t) => {
   const here = await store(t)
   const blobs = open(t, here)

@@ -3,7 +3,7 @@
  *
  * The signature covers the SHA-256 of the body, so what arrives damaged is refused. Tried again is what may go better next
  * time: no connection, no progress, 429, 5xx, and conflicts with another writer; with pauses that grow and differ, so that many writers
- * do not come back together. Every request here may be done twice.
+ * do not come back together. Every request here may be done twice. A server that refuses our time is asked again by its own.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -22,6 +22,9 @@ const LONGEST_PAUSE_MS = 2000
 const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 /** A body gets this much longer for each of its octets: 128 KiB a second are slow, but are progress. */
 const SLOWEST_BYTES_PER_MS = 128
+
+/** S3 takes signatures that are 15 minutes off; a refusal with less between the clocks has another reason. */
+const CLOCKS_DIFFER_MS = 60_000
 
 /** Said with 4xx by servers that mean "later": a body that came too slowly, another writer at the same key. */
 const LATER = new Set(['RequestTimeout', 'OperationAborted', 'ConditionalRequestConflict', 'SlowDown'])
@@ -56,6 +59,8 @@ export class Requests {
   readonly #credentials: aws4.Credentials
   readonly #onFailure: () => void
   #pool: Promise<Pool> | undefined
+  /** The server's clock less ours, as far as that ever mattered (ms). */
+  #ahead = 0
 
   /** @param onFailure told of every try that failed and may go better next time */
   constructor(options: S3Options, bucket: string, onFailure: () => void) {
@@ -84,7 +89,7 @@ export class Requests {
       const error = errorIn(document)
       if (expected.includes(status) && (status !== 200 || error === null))
         return { status, headers, body: document, tries }
-      throw failure(request, status, error ?? { code: '', message: '' })
+      throw this.#failure(request, status, headers, error)
     })
   }
 
@@ -93,7 +98,7 @@ export class Requests {
     return await this.#retried(async () => {
       const { statusCode: status, headers, body } = await this.#dispatch(request)
       if (expected.includes(status)) return { status, headers, body }
-      throw failure(request, status, errorIn(await whole(body)) ?? { code: '', message: '' })
+      throw this.#failure(request, status, headers, errorIn(await whole(body)))
     })
   }
 
@@ -118,6 +123,7 @@ export class Requests {
         path: `${this.#before}${key === '' ? '' : `/${key}`}${search}`.replace(/^\/\//, '/'),
         headers: {
           ...headers,
+          'x-amz-date': basicDate(Date.now() + this.#ahead),
           'x-amz-content-sha256': body ? createHash('sha256').update(body).digest('hex') : NO_BODY,
           ...((body ?? method === 'PUT') && { 'content-length': String(body?.length ?? 0) }),
         },
@@ -135,6 +141,16 @@ export class Requests {
     })
   }
 
+  #failure(request: Request, status: number, headers: Answer['headers'], error: ReturnType<typeof errorIn>): Error {
+    const theirs = status === 403 && typeof headers['date'] === 'string' ? Date.parse(headers['date']) : NaN
+    const ahead = theirs - Date.now()
+    if (Math.abs(ahead - this.#ahead) > CLOCKS_DIFFER_MS) {
+      this.#ahead = ahead
+      return new S3Unavailable(`the server's clock is ${Math.round(ahead / 1000)} s ahead of ours`)
+    }
+    return failure(request, status, error ?? { code: '', message: '' })
+  }
+
   async #retried<T>(run: (tries: number) => Promise<T>): Promise<T> {
     const deadline = performance.now() + this.#options.deadlineMs
     for (let tries = 1; ; tries++) {
@@ -150,6 +166,9 @@ export class Requests {
     }
   }
 }
+
+/** `20260102T030405Z` */
+const basicDate = (at: number): string => new Date(at).toISOString().replace(/[-:]|\.\d{3}/g, '')
 
 const NO_BODY = createHash('sha256').digest('hex')
 

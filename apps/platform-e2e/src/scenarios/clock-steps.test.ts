@@ -1,5 +1,5 @@
 /**
- * The clock of all services is set forward by an hour, back, and an hour back, while the bus and the rest of the world keep the time:
+ * The clock of all services is set forward by an hour, back, and an hour back, while the bus, the stores and the rest of the world keep the time:
  * retries come when they should, leases hold, nobody is told of an expiry, nothing is lost.
  */
 import assert from 'node:assert/strict'
@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { storesOutside } from '../stores.ts'
 import { keepPromises, long, platformUnderLoad, type Fault } from '../under-load.ts'
 
 /** So long each clock is kept. */
@@ -48,7 +49,7 @@ async function fakeClock(t: TestContext): Promise<Clock> {
 
 test('the clock an hour fast, an hour slow, and right again: nothing is lost, early, expired or reported', async (t) => {
   const clock = await fakeClock(t)
-  const it = await platformUnderLoad(t, {}, { env: clock.env })
+  const it = await platformUnderLoad(t, {}, { env: clock.env, args: await storesOutside(t) })
   const faults = STEPS.map((offset): Fault => async () => {
     await clock.set(offset)
     await pause(KEPT_MS)
