@@ -13,7 +13,7 @@ import { startOtlpReceiver } from '@postbus/testkit'
 
 import { messages } from '../mailboxes.ts'
 import { startOutbound } from '../outbound.ts'
-import { type Ready, until } from '../platform.ts'
+import { BYTES, PROFILE, type Ready, until } from '../platform.ts'
 import { addAccounts, postbus, postbusStatus } from '../postbus.ts'
 import { settled } from '../reports.ts'
 import { bySwaks, queueIdOf, submit } from '../sending.ts'
@@ -42,6 +42,8 @@ interface Traced {
     recipients: { forwardPath: string; state: string; events: { what: string; afterMs: number; tookMs?: number }[] }[]
   }[]
 }
+
+const SPOOL_IS_FILES = PROFILE === 'embedded' || BYTES === 'files'
 
 const run = promisify(execFile)
 const command = join(import.meta.dirname, '..', '..', '..', 'console', 'bin', 'postbus.mjs')
@@ -94,7 +96,8 @@ test('what happens is told', async (t) => {
     await settled(platform, sent)
     const parts = [
       'AUTH',
-      'spool flush',
+      // Files share a flush; a bucket or a database has the record when it says so.
+      SPOOL_IS_FILES ? 'spool flush' : 'spool write',
       'publish mail.accepted',
       'process mail.accepted',
       'directory.resolve',
@@ -204,10 +207,7 @@ test('what happens is told', async (t) => {
 
   await t.test('`postbus log-level` holds for every copy until its time is up or it is taken back', async () => {
     const set = await postbus<{ level: string }[]>(ready, 'log-level', 'router', 'debug', '--for', '1h')
-    assert.deepEqual(
-      set.map(({ level }) => level),
-      ['debug'],
-    )
+    assert.deepEqual(new Set(set.map(({ level }) => level)), new Set(['debug']))
     const { services: all } = await postbus<Status>(ready, 'status')
     assert.equal(all.find(({ service }) => service === 'router')?.logLevel, 'debug')
     assert.match(await printed(ready, 'log-level', 'router', 'default'), / info$/m)

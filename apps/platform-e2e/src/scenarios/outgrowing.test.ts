@@ -16,6 +16,7 @@ import { type Platform, type Ready, startPlatform, until } from '../platform.ts'
 import { type Account, addAccounts, postbus, postbusStatus } from '../postbus.ts'
 import type { Where } from '../reports.ts'
 import { submit } from '../sending.ts'
+import { metric } from '../under-load.ts'
 
 const DAY_MS = 86_400_000
 /** Nobody answers there: what is for elsewhere waits, until a rule says where it goes. */
@@ -80,6 +81,11 @@ test('mailboxes stay as they were, passwords work, and what waited in the queue 
   await client.messageFlagsAdd('1', ['\\Flagged'])
   await client.logout()
   const before = await inbox(ready, green)
+  await until(
+    async () => (await metric(embedded, 'custody', 'mail_custody_freed_records_total')) === 2,
+    LONG_MS,
+    () => `records of what was delivered are not freed:\n${embedded.output()}`,
+  )
   await embedded.stop()
 
   const data = join(await directory(t), 'data')
