@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 import { directory } from '../directories.ts'
 import { messages } from '../mailboxes.ts'
-import { startPlatform, until } from '../platform.ts'
+import { PROFILE, startPlatform, until } from '../platform.ts'
 import { addAccounts } from '../postbus.ts'
 import { bySwaks } from '../sending.ts'
 
@@ -34,7 +34,8 @@ test('a second start on the same data', async (t) => {
   const mail = [await messages(before, smith, 1), await messages(before, green, 1)]
 
   await t.test('while it runs, another start on its directory is refused and says why', async () => {
-    const other = run(process.execPath, [start, '--data', data, '--base-port', '5000'], { timeout: 30_000 })
+    const args = ['--profile', PROFILE, '--data', data, '--base-port', '5000']
+    const other = run(process.execPath, [start, ...args], { timeout: 30_000 })
     await assert.rejects(other, ({ code, stderr }: { code: number; stderr: string }) => {
       assert.equal(code, 69)
       assert.ok(stderr.includes(`${data} is in use by process`), stderr)
