@@ -68,6 +68,11 @@ const MIB = 1024 ** 2
 const MAX_PAYLOAD_BYTES = MIB
 const DEFAULT_MAX_MEMORY_BYTES = 64 * MIB
 /**
+ * A client whose machine is gone without a word is asked after, and dropped after so many questions without an answer: until then a share of
+ * all requests goes to it, and nobody answers those.
+ */
+const PING = { ping_interval: '5s', ping_max: 2 }
+/**
  * Of a server in a cluster, beyond its part of the account: what copies are ahead of each other. The account's bound must come first:
  * it refuses publishers, while a server at its own takes itself out of JetStream.
  */
@@ -93,6 +98,7 @@ export function serverConfig(options: ServerConfigOptions): string {
     host,
     port,
     max_payload: MAX_PAYLOAD_BYTES,
+    ...PING,
     ...(tls && { tls: clientTls(tls) }),
     ...(cluster && { server_name: cluster.serverName, cluster: clusterConfig(cluster) }),
     ...(options.portsFileDir && { ports_file_dir: options.portsFileDir }),
