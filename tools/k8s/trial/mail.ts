@@ -22,6 +22,8 @@ export interface Reach {
 
 const HOSTNAME = 'mail.example.org'
 const ARRIVES_MS = 90_000
+/** As many as a load has. */
+const UNLIMITED = ['--messages-per-hour', '1M', '--recipients-per-hour', '1M']
 
 export async function prepareAccounts(operator: Pod): Promise<Account[]> {
   const postbus = (...words: string[]): Promise<string> =>
@@ -30,7 +32,7 @@ export async function prepareAccounts(operator: Pod): Promise<Account[]> {
   const accounts: Account[] = []
   for (const name of ['smith', 'jones']) {
     const address = `${name}@example.org`
-    const answer = await postbus('account', 'add', address, '--generate-password')
+    const answer = await postbus('account', 'add', address, '--generate-password', ...UNLIMITED)
     const password = /"password":\s*"([^"]+)"/.exec(answer)?.[1]
     if (password === undefined) throw new Error(`no password in ${answer}`)
     accounts.push({ address, password })

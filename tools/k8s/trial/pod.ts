@@ -183,8 +183,16 @@ export class Pod {
     const { container, exited } = this.#first
     const { sleep, exec } = Handler.parse(container.lifecycle?.preStop ?? {})
     if (sleep) await pause(sleep.seconds * 1000)
-    if (exec) await this.exec(exec.command)
-    process.kill(await this.pid(), 'SIGTERM')
+    let isOver = false
+    void exited.then(() => (isOver = true))
+    if (exec) {
+      await this.exec(exec.command).catch(async (error: unknown) => {
+        // A hook that ends the container ends with it.
+        await Promise.race([exited, pause(1000)])
+        if (!isOver) throw error
+      })
+    }
+    if (!isOver) process.kill(await this.pid(), 'SIGTERM')
     const late = new AbortController()
     const code = await Promise.race([
       exited,
