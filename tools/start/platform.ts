@@ -131,7 +131,9 @@ export async function startPlatform(options: StartOptions, root: string): Promis
         await services.become(layout)
         ready = { ...announced, ...portsOf(layout, services.instances) }
         await announce()
-        const waitsFor = await untilReady(LOOPBACK, services.instances, READY_MS, stopping.signal)
+        // Others may wait for what is at none now.
+        const scaled = services.instances.filter(({ service }) => Object.hasOwn(scale, service))
+        const waitsFor = await untilReady(LOOPBACK, scaled, READY_MS, stopping.signal)
         return waitsFor === null ? { done: counted(options.replicas) } : { refused: waitsFor }
       }
       try {
