@@ -22,6 +22,18 @@ export interface Load {
   bytes: number
 }
 
+export const loadOptions = {
+  messages: { type: 'string', default: '3000' },
+  sessions: { type: 'string', default: '50' },
+  bytes: { type: 'string', default: '10240' },
+} as const
+
+export const loadOf = ({ messages, sessions, bytes }: Record<keyof Load, string>): Load => ({
+  messages: Number(messages),
+  sessions: Number(sessions),
+  bytes: Number(bytes),
+})
+
 /** @param round from 1, of this platform: it has delivered so many such loads in the end */
 export async function oneRound({ ready, untilDelivered }: Platform, load: Load, round: number): Promise<Round> {
   const { host, ports, accounts, pids } = ready

@@ -8,7 +8,7 @@ import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { describe, oneRound, type Round } from './flow.ts'
+import { describe, loadOf, loadOptions, oneRound, type Round } from './flow.ts'
 import { startPlatform } from './platform.ts'
 import { inTemporaryDirectory, print } from './rounds.ts'
 
@@ -16,15 +16,13 @@ export async function scale(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
-      messages: { type: 'string', default: '3000' },
-      sessions: { type: 'string', default: '50' },
-      bytes: { type: 'string', default: '10240' },
+      ...loadOptions,
       rounds: { type: 'string', default: '3' },
       replicas: { type: 'string', default: '1,2,4' },
       start: { type: 'string', multiple: true, default: [] },
     },
   })
-  const load = { messages: Number(values.messages), sessions: Number(values.sessions), bytes: Number(values.bytes) }
+  const load = loadOf(values)
   const counts = values.replicas.split(',').map(Number)
   const each = 'custody=1,directory=1,delivery=1,submission=1,inbound=1,imap=1,pop3=1'
   const setups = [

@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { describe, oneRound, type Round } from './flow.ts'
+import { describe, loadOf, loadOptions, oneRound, type Round } from './flow.ts'
 import { startPlatform } from './platform.ts'
 import { inTemporaryDirectory, print } from './rounds.ts'
 
@@ -21,13 +21,11 @@ export async function tracing(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
-      messages: { type: 'string', default: '3000' },
-      sessions: { type: 'string', default: '50' },
-      bytes: { type: 'string', default: '10240' },
+      ...loadOptions,
       rounds: { type: 'string', default: '5' },
     },
   })
-  const load = { messages: Number(values.messages), sessions: Number(values.sessions), bytes: Number(values.bytes) }
+  const load = loadOf(values)
   const collector = await startCollector()
   const setups = SHARES.map((share) => ({ share, rounds: [] as Round[] }))
   print(`${load.messages} messages of ${load.bytes} octets, ${load.sessions} sessions, ${values.rounds} rounds in turn`)
