@@ -41,7 +41,8 @@ const SHARDS: Record<ProfileName, number> = { embedded: 1, 'scale-out': 2 }
 
 /** Services that share a process unless --processes: those that hold sockets, those that move mail, the one that stores it. */
 const SHARED: ServiceName[][] = [
-  ['custody', 'directory', 'router', 'delivery'],
+  ['custody', 'directory', 'router'],
+  ['delivery'],
   ['mailstore'],
   ['submission', 'inbound', 'imap', 'pop3'],
 ]

@@ -83,7 +83,7 @@ export const deliveryService = defineService<DeliveryConfig>({
     const metrics = deliveryMetrics(registry)
 
     const waitsForLedger = new LastFailure('ledger', { holdsMs: Infinity })
-    const options = { schema: 'delivery', ...databaseOptions(config, log, registry) }
+    const options = { schema: 'delivery', flushBeside: true, ...databaseOptions(config, log, registry) }
     const ledger = patientLedger(await sqlLedger(openDatabase<Tables>(config.DELIVERY_DATABASE, options)), {
       sleep: (ms, until) => pause(ms, undefined, { signal: until }).catch(() => {}),
       waiting(err) {

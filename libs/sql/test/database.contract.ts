@@ -9,6 +9,7 @@ import {
   type Database,
   type Migration,
   migrate,
+  type DatabaseOptions,
   openDatabase,
   type Param,
   SchemaMismatch,
@@ -31,9 +32,13 @@ const step = (name: string, work: Migration['sqlite']): Migration => ({ name, sq
 export const item = (id: number, name = `n${id}`) => ({ id, name, bytes: null })
 
 /** @param locate says where an empty database is that goes with the test */
-export function databaseContract(dialect: string, locate: (t: TestContext) => Promise<string>): void {
+export function databaseContract(
+  dialect: string,
+  locate: (t: TestContext) => Promise<string>,
+  options: Partial<DatabaseOptions> = {},
+): void {
   const openAt = <DB>(t: TestContext, location: string): Database<DB> => {
-    const db = openDatabase<DB>(location, { schema: 'things' })
+    const db = openDatabase<DB>(location, { schema: 'things', ...options })
     t.after(() => db.close())
     return db
   }

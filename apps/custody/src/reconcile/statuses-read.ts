@@ -33,7 +33,7 @@ async function readPast(
   patienceMs: number,
 ): Promise<boolean> {
   const deadline = performance.now() + patienceMs
-  for (let first = firstSequence; first <= lastSequence; ) {
+  for (let first = firstSequence; first <= lastSequence;) {
     if (performance.now() > deadline) return false
     await pause(POLL_MS)
     const now = await stateOf()

@@ -35,7 +35,7 @@ async function tried(task: MailOut, minutes: number, result: RecipientOutcome = 
     },
     schedule,
   )
-  const [outcome] = outcomes
+  const [outcome] = await outcomes
   assert.ok(outcome)
   const { queueId, n, attempt: number, incarnation } = task
   assert.deepEqual(committed, [{ queueId, n, attempt: number, incarnation, outcome }])

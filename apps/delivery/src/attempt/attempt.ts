@@ -27,7 +27,7 @@ export function groupOf({ queueId, reversePath, envid, ret }: MailOut): string {
 /** Whose turn it is inside a site. */
 export const submitterOf = ({ submitter, reversePath }: MailOut): string => submitter ?? reversePath
 
-/** @returns an outcome per task, in order, each in the ledger; and what was learned of the site. */
+/** @returns what was learned of the site, as soon as it was spoken to; and an outcome per task, in order, once each is in the ledger */
 export async function attempt(
   tasks: readonly MailOut[],
   route: Route,
@@ -42,7 +42,7 @@ export async function attempt(
     'way' in decided ? await ports.deliver([first, ...rest], decided) : sameForAll(tasks, decided)
   const now = ports.now()
   const tookMs = Math.max(0, now.getTime() - begun.getTime())
-  const outcomes = await Promise.all(
+  const outcomes = Promise.all(
     tasks.map(async (task) => {
       const result = results.get(task)
       if (result === undefined) throw new Error(`no outcome for ${task.queueId} ${task.n}`)

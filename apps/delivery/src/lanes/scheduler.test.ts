@@ -21,6 +21,8 @@ const busy: SiteNews = { kind: 'busy', reason: '421 too many connections' }
 interface FakeSite extends Partial<SitePolicy> {
   /** How long a transaction takes. */
   ms?: number
+  /** How long its outcomes take after that. */
+  commitMs?: number
   news?: () => SiteNews
 }
 
@@ -54,7 +56,9 @@ function world(fakes: Record<string, FakeSite> = {}, changes: Partial<SchedulerO
         await clock.sleep(fakes[site]?.ms ?? 0)
         running.set(site, (running.get(site) ?? 0) - 1)
         if (tasks.some(({ to }) => to === 'bad')) throw new Error('spool')
-        return { outcomes: tasks.map(({ to }) => `sent ${to}`), news: fakes[site]?.news?.() ?? well }
+        const sent = tasks.map(({ to }) => `sent ${to}`)
+        const outcomes = clock.sleep(fakes[site]?.commitMs ?? 0).then(() => sent)
+        return { outcomes, news: fakes[site]?.news?.() ?? well }
       },
       async suspend(tasks, trouble, until) {
         for (const { to } of tasks) suspended.push({ to, until, trouble })
@@ -131,6 +135,20 @@ test('a site that hangs holds nobody but its own mail', async () => {
   const fast = send('fast.test')
   await clock.pass(20)
   assert.deepEqual([kinds(slow), kinds([fast])], [{ waiting: 5 }, { sent: 1 }])
+})
+
+test('a site is free for the next when it was spoken to; what is left to do for the last one counts in the process', async () => {
+  const slow = { ms: 10, commitMs: 1000, concurrency: 1 }
+  const { send, clock, queue, transactions } = world({ 'x.test': slow, 'y.test': slow }, { transactions: 3 })
+  const sent = times(3, () => send('x.test'))
+  await clock.pass(50)
+  assert.equal(transactions.length, 3)
+  assert.deepEqual([kinds(sent), queue.state.running], [{ waiting: 3 }, 3])
+  const other = send('y.test')
+  await clock.pass(900)
+  assert.equal(transactions.length, 3, 'the process has no more hands')
+  await clock.pass(2000)
+  assert.deepEqual([kinds(sent), kinds([other]), queue.state.running], [{ sent: 3 }, { sent: 1 }, 0])
 })
 
 test('a transaction that throws rejects its own tasks only', async () => {

@@ -40,8 +40,8 @@ export interface SchedulerState {
 }
 
 export interface Transacted<Outcome> {
-  /** One for each task, in their order. */
-  outcomes: readonly Outcome[]
+  /** One for each task, in their order. What is done for them after the site was spoken to does not keep the site. */
+  outcomes: readonly Outcome[] | Promise<readonly Outcome[]>
   news: SiteNews
 }
 
@@ -238,19 +238,26 @@ export function scheduler<Task, Outcome>(
   }
 
   async function work(site: OneSite, tasks: readonly OneEntry[], probe: boolean): Promise<void> {
-    let news: SiteNews | null = null
-    try {
-      const done = await ports.transact(tasks.map(({ task }) => task))
-      news = done.news
-      answer(tasks, done.outcomes)
-    } catch (cause) {
+    const refuse = (cause: unknown): void => {
       for (const { reject } of tasks) reject(cause)
     }
-    running--
-    site.queue.ended(news, probe, clock.now())
+    let done: Transacted<Outcome> | null = null
+    try {
+      done = await ports.transact(tasks.map(({ task }) => task))
+    } catch (cause) {
+      refuse(cause)
+    }
+    site.queue.ended(done?.news ?? null, probe, clock.now())
     if (site.queue.breakerClosed) open.delete(site)
     else open.add(site)
     turn(site)
+    try {
+      if (done !== null) answer(tasks, await done.outcomes)
+    } catch (cause) {
+      refuse(cause)
+    }
+    running--
+    pump()
   }
 
   async function suspend(

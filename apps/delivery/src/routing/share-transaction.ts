@@ -39,14 +39,22 @@ export async function attemptEach<Outcome>(
   attempt: (tasks: readonly MailOut[], route: Route) => Promise<Transacted<Outcome>>,
 ): Promise<Transacted<Outcome>> {
   const outcomes = new Map<MailOut, Outcome>()
+  const parts: Promise<void>[] = []
   let news: SiteNews = { kind: 'well' }
   for (const { route, tasks: shared } of shareTransaction(tasks, routeOf)) {
     const done = await attempt(shared, route)
     if (news.kind === 'well') news = done.news
-    for (const [index, outcome] of done.outcomes.entries()) {
+    const part = note(shared, done.outcomes)
+    // It is heard of at the end, with the others; meanwhile nobody listens.
+    part.catch(() => {})
+    parts.push(part)
+  }
+  return { outcomes: Promise.all(parts).then(() => tasks.flatMap((task) => outcomes.get(task) ?? [])), news }
+
+  async function note(shared: readonly MailOut[], said: Transacted<Outcome>['outcomes']): Promise<void> {
+    for (const [index, outcome] of (await said).entries()) {
       const task = shared[index]
       if (task) outcomes.set(task, outcome)
     }
   }
-  return { outcomes: tasks.flatMap((task) => outcomes.get(task) ?? []), news }
 }

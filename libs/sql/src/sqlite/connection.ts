@@ -18,6 +18,8 @@ export interface ConnectionOptions {
   mmapBytes: number
   /** The log is copied into the file when it has grown to this many pages. */
   checkpointPages: number
+  /** Whether a commit flushes the log itself; else whoever commits must see to it. */
+  flushInCommit: boolean
 }
 
 interface Prepared {
@@ -44,7 +46,7 @@ export class Connection implements Session {
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, Prepared>()
 
-  constructor(path: string, { readOnly, cacheBytes, mmapBytes, checkpointPages }: ConnectionOptions) {
+  constructor(path: string, { readOnly, cacheBytes, mmapBytes, ...log }: ConnectionOptions) {
     this.path = path
     this.#db = this.#typed(
       () => new DatabaseSync(path, { readOnly, timeout: BLOCKING_WAIT_MS, enableForeignKeyConstraints: true }),
@@ -52,8 +54,8 @@ export class Connection implements Session {
     // Durable first, then the promise: FULL flushes the log at every commit, not only at checkpoints.
     if (!readOnly) {
       this.#whileOthersOpen(() => this.exec('PRAGMA journal_mode = WAL'))
-      this.exec('PRAGMA synchronous = FULL')
-      this.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`)
+      this.exec(`PRAGMA synchronous = ${log.flushInCommit ? 'FULL' : 'NORMAL'}`)
+      this.exec(`PRAGMA wal_autocheckpoint = ${log.checkpointPages}`)
       this.exec(`PRAGMA journal_size_limit = ${JOURNAL_BYTES}`)
     }
     this.exec(`PRAGMA cache_size = -${Math.ceil(cacheBytes / 1024)}`)
@@ -103,6 +105,12 @@ export class Connection implements Session {
 
   commit(): void {
     this.exec('COMMIT')
+  }
+
+  /** Copies all of the log into the file and flushes that. @throws StorageBusy while somebody reads or writes */
+  checkpoint(): void {
+    const [row] = this.execute('PRAGMA wal_checkpoint(TRUNCATE)', []).rows
+    if (row?.['busy'] !== 0) throw new StorageBusy(`${this.path}: the log is in use`)
   }
 
   rollback(): void {

@@ -19,6 +19,7 @@ import {
 import { databaseContract, item, migrations, type Tables } from '../../test/database.contract.ts'
 
 databaseContract('SQLite', async (t) => temporaryFile(t))
+databaseContract('SQLite, flushed beside', async (t) => temporaryFile(t), { flushBeside: true })
 
 test('a commit is flushed to the disk, and foreign keys are enforced', async (t) => {
   const db = await temporaryDatabase<Tables>(t, migrations)

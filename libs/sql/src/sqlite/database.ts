@@ -13,9 +13,11 @@ import { StorageBusy } from '../errors.ts'
 import { queriesOver } from '../kysely-dialect.ts'
 import { Nesting } from '../nesting.ts'
 import { prepare, type Prepared } from '../prepared.ts'
+import type { Executor } from '../session.ts'
 import { completeSnapshot, completeTransaction } from '../transaction.ts'
 import { takeTurn } from '../turns.ts'
-import { Connection, type ConnectionOptions } from './connection.ts'
+import { Connection } from './connection.ts'
+import { LogFlush } from './log-flush.ts'
 
 export interface SqliteOptions {
   /** Only read; `transaction` is refused. For worker threads beside the one that writes. */
@@ -28,6 +30,11 @@ export interface SqliteOptions {
   mmapBytes?: number
   /** Default 4000 pages, 16 MiB of log. */
   checkpointPages?: number
+  /**
+   * Commits are flushed beside the event loop, several by one flush; they are as durable when they resolve, and are read here no
+   * sooner. Others that read the file may see one a moment before. Default false.
+   */
+  flushBeside?: boolean
 }
 
 /** Between two tries to become the writer of a file another process writes to. */
@@ -45,6 +52,7 @@ class SqliteDatabase<DB> implements Database<DB> {
   readonly query: Kysely<DB>
   readonly #reader: Connection
   readonly #writer: Connection | null
+  readonly #log: LogFlush | null
   readonly #busyTimeoutMs: number
   readonly #nesting: Nesting
   #lastSnapshot: Promise<void> = Promise.resolve()
@@ -53,19 +61,22 @@ class SqliteDatabase<DB> implements Database<DB> {
   constructor(path: string, options: SqliteOptions) {
     const { readOnly = false, busyTimeoutMs = 10_000 } = options
     const { cacheBytes = 16 * 1024 * 1024, mmapBytes = 0, checkpointPages = 4000 } = options
-    const common: Omit<ConnectionOptions, 'readOnly'> = { cacheBytes, mmapBytes, checkpointPages }
+    const flushBeside = (options.flushBeside ?? false) && !readOnly
+    const common = { cacheBytes, mmapBytes, checkpointPages, flushInCommit: !flushBeside }
     if (!readOnly) createPrivately(path)
     this.#writer = readOnly ? null : new Connection(path, { ...common, readOnly: false })
     this.#reader = new Connection(path, { ...common, readOnly: true })
     this.#busyTimeoutMs = busyTimeoutMs
     this.name = realpathSync(path)
+    this.#log = flushBeside ? new LogFlush(this.name) : null
     this.#nesting = new Nesting(this.name)
-    this.query = queriesOver<DB>(this.#reader)
+    this.query = queriesOver<DB>(this.#log === null ? this.#reader : this.#patientReader())
   }
 
   prepare: Database<DB>['prepare'] = (build) => prepare(this.query, build)
 
   async all<Params, Row>(prepared: Prepared<Params, Row>, params: Params): Promise<Row[]> {
+    if (this.#log !== null) await this.#durable(this.#log)
     return this.#reader.execute(prepared.sql, prepared.bind(params)).rows as Row[] // as the query builder typed them
   }
 
@@ -78,6 +89,13 @@ class SqliteDatabase<DB> implements Database<DB> {
     if (writer === null) throw new Error(`${this.name}: opened for reading only`)
     if (this.#closed) throw new Error(`${this.name}: closed`)
     this.#nesting.refuse()
+    if (this.#log?.unsure) await this.#restore(this.#log)
+    const result = await this.#commit(writer, work)
+    await this.#log?.flush()
+    return result
+  }
+
+  async #commit<R>(writer: Connection, work: (transaction: Transaction<DB>) => Promise<R>): Promise<R> {
     const done = await takeTurn(this.name)
     try {
       await this.#begin(writer)
@@ -93,6 +111,7 @@ class SqliteDatabase<DB> implements Database<DB> {
     this.#lastSnapshot = promise
     await before
     try {
+      if (this.#log !== null) await this.#durable(this.#log)
       this.#reader.exec('BEGIN')
       return await completeSnapshot(this.#reader, work)
     } finally {
@@ -104,9 +123,44 @@ class SqliteDatabase<DB> implements Database<DB> {
     if (this.#closed) return
     this.#closed = true
     const done = await takeTurn(this.name)
+    await this.#log?.close()
     this.#reader.close()
     this.#writer?.close()
     done()
+  }
+
+  /** Resolves when everything that can be read by now is on disk. @throws StorageFailed, StorageBusy */
+  async #durable(log: LogFlush): Promise<void> {
+    if (log.unsure) await this.#restore(log)
+    if (log.pending !== null) await log.pending
+  }
+
+  async #restore(log: LogFlush): Promise<void> {
+    const done = await takeTurn(this.name)
+    try {
+      this.#writer?.checkpoint()
+      log.restored()
+    } finally {
+      done()
+    }
+  }
+
+  #patientReader(): Executor {
+    const reader = this.#reader
+    const durable = async (): Promise<void> => {
+      if (this.#log !== null) await this.#durable(this.#log)
+    }
+    return {
+      dialect: reader.dialect,
+      async execute(sql, parameters) {
+        await durable()
+        return reader.execute(sql, parameters)
+      },
+      async *iterate(sql, parameters) {
+        await durable()
+        yield* reader.iterate(sql, parameters)
+      },
+    }
   }
 
   /** IMMEDIATE: the only statement that may find the file busy is the first one, and trying that again is harmless. */
