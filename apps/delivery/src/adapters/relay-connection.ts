@@ -1,21 +1,41 @@
 /**
  * nodemailer's SMTP connection as a relay needs it. The library knows one set of DSN parameters for all recipients and decides
  * about SMTPUTF8 by the addresses alone; here MAIL and RCPT get the parameters the transaction says. Of the replies an LMTP
- * server gives for each recipient it keeps the refusals; here all are kept. That hangs on methods of the library that are not
- * public: smtp-client.test.ts fails when an upgrade changes them.
+ * server gives for each recipient it keeps the refusals; here all are kept. Content goes to the socket by itself (OutgoingContent). All
+ * that hangs on methods of the library that are not public: smtp-client.test.ts fails when an upgrade changes them.
  */
+import type { Readable } from 'node:stream'
+
 import { TLSSocket } from 'node:tls'
 
-import SMTPConnection, { type SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection'
+import SMTPConnection, {
+  type SMTPConnectionOptions,
+  type SMTPConnectionSendInfo,
+  type SMTPEnvelope,
+} from 'nodemailer/lib/smtp-connection'
+
+import { DataSink, type OutgoingContent, type Sink } from './outgoing-content.ts'
 
 type SendCommand = (this: SMTPConnection, line: string, logged?: string) => void
 
 type AnswerForOne = (this: SMTPConnection, recipient: string, final: boolean, reply: string, done: unknown) => void
 
-// Not in its types.
-const { _sendCommand: sendCommand, _actionLMTPStream: answerForOne } = SMTPConnection.prototype as unknown as {
+type CreateSendStream = (this: SMTPConnection, done: unknown) => Sink
+
+/** Not in its types. */
+interface Internals {
+  _responseActions: ((reply: string) => void)[]
+  _actionSMTPStream(reply: string, done: unknown): void
+}
+
+const {
+  _sendCommand: sendCommand,
+  _actionLMTPStream: answerForOne,
+  _createSendStream: createSendStream,
+} = SMTPConnection.prototype as unknown as {
   _sendCommand: SendCommand
   _actionLMTPStream: AnswerForOne
+  _createSendStream: CreateSendStream
 }
 
 export class RelayConnection extends SMTPConnection {
@@ -54,6 +74,16 @@ export class RelayConnection extends SMTPConnection {
     })
   }
 
+  /** As `send`, with content that goes to the socket by itself. */
+  transmit(
+    envelope: SMTPEnvelope,
+    content: OutgoingContent,
+    done: (error: Error | null | undefined, info: SMTPConnectionSendInfo) => void,
+  ): void {
+    // All that the library does to a stream is: listen for its error, pipe and destroy it.
+    this.send(envelope, content as unknown as Readable, done)
+  }
+
   /** `none` in the clear. */
   get tlsVersion(): string {
     const { _socket: socket } = this
@@ -64,6 +94,15 @@ export class RelayConnection extends SMTPConnection {
   silence(ms: number): void {
     const { _socket: socket } = this
     if (socket) socket.setTimeout(ms)
+  }
+
+  _createSendStream(done: unknown): Sink {
+    const { _socket: socket } = this
+    // An LMTP server answers many times; the library's own stream goes with that.
+    if (this.options.lmtp || !socket) return createSendStream.call(this, done)
+    const internals = this as unknown as Internals
+    internals._responseActions.push((reply) => internals._actionSMTPStream(reply, done))
+    return new DataSink(socket)
   }
 
   _actionLMTPStream(recipient: string, final: boolean, reply: string, done: unknown): void {

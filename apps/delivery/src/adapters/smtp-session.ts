@@ -1,6 +1,4 @@
 /** One SMTP session: what the peer offers, and transactions one after the other. */
-import { Readable } from 'node:stream'
-
 import type { SMTPConnectionEnvelope, SMTPConnectionSendInfo, SMTPEnvelope } from 'nodemailer/lib/smtp-connection'
 
 import { type Step, SpanKind, traced } from '@postbus/tracing'
@@ -8,6 +6,7 @@ import { type Step, SpanKind, traced } from '@postbus/tracing'
 import { type PeerReply, replyText } from '../attempt/reply.ts'
 import type { Answer, Peer, Session, Transaction } from '../attempt/session.ts'
 import { DialogueSteps } from './dialogue-steps.ts'
+import { OutgoingContent } from './outgoing-content.ts'
 import type { RelayConnection } from './relay-connection.ts'
 
 export interface SmtpSessionOptions {
@@ -61,16 +60,21 @@ export class SmtpSession implements Session {
     connection.rcptParameters = new Map(recipients.map(({ forwardPath, parameters }) => [forwardPath, parameters]))
     connection.lmtpReplies.clear()
     connection.silence(this.#options.replyTimeoutMs)
-    const message = Readable.from(this.#blocks(body, steps), { objectMode: false })
-    let unreadable: Error | undefined
+    let unreadable: { cause: unknown } | undefined
     let afterDot = false
-    message.once('error', (error) => {
-      unreadable = error
+    const content = new OutgoingContent(body, {
+      begun: () => {
+        steps.begin('content')
+        connection.silence(this.#options.blockTimeoutMs)
+      },
+      ended: () => {
+        afterDot = true
+        steps.begin('reply')
+        connection.silence(this.#options.dotTimeoutMs)
+      },
     })
-    message.once('end', () => {
-      afterDot = true
-      steps.begin('reply')
-      connection.silence(this.#options.dotTimeoutMs)
+    content.once('error', (cause) => {
+      unreadable = { cause }
     })
     // The library notes on the envelope what each recipient was answered, also when the message fails afterwards.
     const envelope: SMTPEnvelope & Partial<Pick<SMTPConnectionEnvelope, 'rejectedErrors'>> = {
@@ -82,16 +86,16 @@ export class SmtpSession implements Session {
       dsn: { ret, envid },
     }
     const outcome = await new Promise<SMTPConnectionSendInfo | Failure>((resolve) => {
-      connection.send(envelope, message, (error, info) => resolve(error ? failureOf(error) : info))
+      connection.transmit(envelope, content, (error, info) => resolve(error ? failureOf(error) : info))
     })
-    message.destroy()
+    content.destroy()
     connection.sent = () => {}
     steps.end(outcome instanceof Failure ? outcome.code : undefined)
     connection.silence(this.#options.replyTimeoutMs)
     if (unreadable !== undefined) {
       // Without the final dot nothing was sent; the session cannot be brought back in step.
       this.#usable = false
-      throw unreadable
+      throw unreadable.cause
     }
     // 0: the peer said nothing.
     step.set({ 'postbus.smtp.code': Number(outcome.response?.slice(0, 3)) || 0 })
@@ -149,13 +153,6 @@ export class SmtpSession implements Session {
     clearTimeout(this.#waiting?.timer)
     this.#waiting?.gone()
     this.#waiting = undefined
-  }
-
-  /** Asked for its first octet when the peer has said that it takes data. */
-  async *#blocks(body: AsyncIterable<Uint8Array>, steps: DialogueSteps): AsyncGenerator<Uint8Array> {
-    steps.begin('content')
-    this.#connection.silence(this.#options.blockTimeoutMs)
-    yield* body
   }
 }
 
