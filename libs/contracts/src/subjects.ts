@@ -1,5 +1,5 @@
 /** Subject tokens: how sites, lanes and buckets are made from domains and queue ids. Pure and stable for ever: they are stored. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 import { RecipientKey, type QueueId } from './envelope.ts'
 
@@ -11,7 +11,7 @@ const MAX_SITE_TOKEN = 120
 
 /** A stable 32-bit hash for spreading; not for keys. */
 function spread(text: string, over: number): number {
-  return createHash('sha256').update(text).digest().readUInt32BE(0) % over
+  return hash('sha256', text, 'buffer').readUInt32BE(0) % over
 }
 
 const twoDigits = (value: number): string => String(value).padStart(2, '0')
@@ -28,7 +28,7 @@ export function bucketOf(queueId: string): string {
 export function siteToken(site: string): string {
   const token = site.toLowerCase().replaceAll('.', '~')
   if (token.length <= MAX_SITE_TOKEN && /^[a-z0-9~_-]+$/.test(token)) return token
-  return `h~${createHash('sha256').update(site.toLowerCase()).digest('hex').slice(0, 32)}`
+  return `h~${hash('sha256', site.toLowerCase()).slice(0, 32)}`
 }
 
 /** The lane a site lives in, for the whole cluster. */
@@ -43,7 +43,7 @@ export function shardOf(lane: string, shards: number): number {
 
 /** See RecipientKey. Both halves as they stand in the envelope and in the routing result. */
 export function recipientKey(original: string, final: string): RecipientKey {
-  return RecipientKey.parse(createHash('sha256').update(`${original}\0${final}`).digest('hex').slice(0, 16))
+  return RecipientKey.parse(hash('sha256', `${original}\0${final}`).slice(0, 16))
 }
 
 /** One task everywhere: ledger, status, holds. */

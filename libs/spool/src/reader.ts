@@ -7,11 +7,14 @@
 import type { QueueId } from '@postbus/contracts'
 
 import { Catalog } from './catalog.ts'
-import { type Layout, layoutOf } from './layout.ts'
+import { type Layout, layoutOf, timeOf } from './layout.ts'
 import { type Found, locate, locateScanning } from './locate.ts'
 import { fileRecord, wholeRecord } from './record-reader.ts'
 import { SegmentGone } from './segment.ts'
 import { NoSuchRecord, type SpoolReader, type SpoolRecord } from './spool.ts'
+
+/** What was written since then is still in the system's memory. */
+const FRESH_MS = 120_000
 
 export interface LocalReaderOptions {
   /** Places of records kept in memory, about 60 octets each; others are read again from the index. Default 500,000. */
@@ -55,7 +58,8 @@ class LocalSpoolReader implements SpoolReader {
   async #read(queueId: QueueId, found: Found | null): Promise<SpoolRecord | null> {
     if (!found) return null
     try {
-      return wholeRecord(queueId, await found.segment.read(found.place), null)
+      const isFresh = Date.now() - timeOf(queueId) < FRESH_MS
+      return wholeRecord(queueId, await found.segment.read(found.place, { isFresh }), null)
     } catch (cause) {
       if (!(cause instanceof SegmentGone)) throw cause
       await this.#catalog.forget(found.name)

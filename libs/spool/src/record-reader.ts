@@ -12,17 +12,19 @@ import { CorruptRecord, type SpoolRecord } from './spool.ts'
 
 const CHUNK_BYTES = 64 * 1024
 
-/** A record that is in memory whole. @throws CorruptRecord */
+/** A record that is in memory whole; its envelope is decoded for who asks for it. @throws CorruptRecord */
 export function wholeRecord(queueId: QueueId, record: Buffer, place: SpoolRecord['place']): SpoolRecord {
   const header = decodeHeader(record)
   if (!header || header.queueId !== queueId || recordLength(header) !== record.length) {
     throw new CorruptRecord(queueId, `no record of ${queueId} where it should be`)
   }
   const bytesAt = HEADER_BYTES + header.eventLength
-  const accepted = decodeEvent(header, record.subarray(HEADER_BYTES, bytesAt))
   const bytes = record.subarray(bytesAt)
+  let accepted: MailAccepted | undefined
   return {
-    accepted,
+    get accepted() {
+      return (accepted ??= decodeEvent(header, record.subarray(HEADER_BYTES, bytesAt)))
+    },
     size: bytes.length,
     async *read(range) {
       if (isWhole(range, bytes.length) && crc32(bytes) !== header.bytesCrc) throw damaged(queueId)

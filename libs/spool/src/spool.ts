@@ -35,7 +35,8 @@ export interface SpoolWriter {
 }
 
 export interface SpoolRecord {
-  accepted: MailAccepted
+  /** @throws CorruptRecord when the envelope is damaged */
+  readonly accepted: MailAccepted
   /** Octets of trace header and message. */
   size: number
   /** The bytes `[start, end)`; all without a range. Verified against the record's checksum when read whole. */
