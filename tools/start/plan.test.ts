@@ -69,5 +69,5 @@ test('what takes mail in stops before what moves it, what stores it after that',
   assert.ok(waveOf('inbound') < waveOf('router'))
   assert.ok(waveOf('router') < waveOf('mailstore'))
   assert.ok(waveOf('mailstore') < waveOf('custody'))
-  assert.equal(stopWaves(planned({ processes: false })).flat().length, 3)
+  assert.equal(stopWaves(planned({ processes: false })).flat().length, 4)
 })

@@ -39,7 +39,10 @@ const SERVERS: Record<ProfileName, number> = { embedded: 1, 'scale-out': 3 }
 /** MAIL_OUT streams: one machine's one disk gains nothing by several, a cluster spreads their leaders. */
 const SHARDS: Record<ProfileName, number> = { embedded: 1, 'scale-out': 2 }
 
-/** Services that share a process unless --processes: those that hold sockets, those that move mail, the one that stores it. */
+/**
+ * Services that share a process unless --processes: those that know where mail is and goes, the one that sends it out, the one that
+ * stores it, those that hold sockets.
+ */
 const SHARED: ServiceName[][] = [
   ['custody', 'directory', 'router'],
   ['delivery'],
