@@ -59,6 +59,14 @@ export const ImapConfig = z.object({
     .min(16 * KIB)
     .default(256 * KIB)
     .describe('What waits for one slow reader before its command waits, too (bytes).'),
+  IMAP_READ_AHEAD_BYTES: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(32 * MIB)
+    .describe(
+      'Messages read ahead for clients that fetch one after the other, of all sessions together; each takes 256 KiB, and does without when there is no more. 0: none is (bytes).',
+    ),
   IMAP_MAX_COMMANDS_PER_SECOND: positive
     .default(5000)
     .describe('Commands of one connection per second; a client that sends more waits.'),

@@ -28,6 +28,7 @@ import { Pace } from './pace.ts'
 import { bad, ConnectionLost, ImapError, no, SessionEnded } from './reply.ts'
 import { Account } from './session/account.ts'
 import { Enabled } from './session/enabled.ts'
+import { ReadAhead } from './session/read-ahead.ts'
 import type { SelectedMailbox } from './session/selected-mailbox.ts'
 import type { Session, SessionPorts, State } from './session/session.ts'
 import { Staging } from './session/staging.ts'
@@ -41,6 +42,7 @@ export class Connection implements Session {
   readonly out: Output
   readonly input: Input
   readonly staging: Staging
+  readonly readAhead: ReadAhead
   readonly enabled = new Enabled()
   readonly offer: Offer
   state: State = { kind: 'notAuthenticated' }
@@ -73,6 +75,7 @@ export class Connection implements Session {
     this.clientAddress = peer.clientAddress
     this.ports = context.ports
     this.staging = new Staging(context.ports.blobs)
+    this.readAhead = new ReadAhead(context.ports.readAhead, context.limits.maxReadAheadBytes)
     this.limits = context.limits
     this.offer = { channel: peer, bearer: context.bearerLogin }
     this.out = new Output(peer.stream, context.limits)
@@ -100,6 +103,7 @@ export class Connection implements Session {
       // Nobody listens any more.
     }
     clearTimeout(this.#mustLogIn)
+    this.readAhead.drop()
     this.#release()
     // What the client still sends is nobody's; closing is the listener's.
     this.input.detach()
@@ -162,6 +166,7 @@ export class Connection implements Session {
   }
 
   unselect(): void {
+    this.readAhead.drop()
     if (this.state.kind === 'selected') this.state = { kind: 'authenticated', account: this.state.account }
   }
 

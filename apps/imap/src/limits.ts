@@ -7,6 +7,9 @@ const MAX_LITERALS = 1000
 /** A refused literal is read to its end up to this much more than a message may have; beyond, the connection ends. */
 const SKIPPED_BEYOND_APPEND = 2
 
+/** What one session reads ahead: some fifty messages of usual length, for a client that asks for one after the other. */
+const READ_AHEAD_BYTES = 256 * 1024
+
 export function connectionLimits(config: ImapConfig): ConnectionLimits {
   return {
     autologoutMs: config.IMAP_AUTOLOGOUT_MS,
@@ -20,6 +23,7 @@ export function connectionLimits(config: ImapConfig): ConnectionLimits {
     maxSkippedBytes: SKIPPED_BEYOND_APPEND * config.IMAP_MAX_APPEND_BYTES,
     maxAheadBytes: config.IMAP_MAX_LINE_BYTES,
     maxAppendBytes: config.IMAP_MAX_APPEND_BYTES,
+    maxReadAheadBytes: READ_AHEAD_BYTES,
     maxBufferedBytes: config.IMAP_MAX_BUFFERED_BYTES,
     maxBadCommands: config.IMAP_MAX_BAD_COMMANDS,
     maxCommandsBeforeLogin: config.IMAP_MAX_COMMANDS_BEFORE_LOGIN,

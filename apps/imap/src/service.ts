@@ -9,6 +9,7 @@ import { serving } from './adapters/serve.ts'
 import { ImapConfig } from './config.ts'
 import { connectionLimits } from './limits.ts'
 import { counting, imapMetrics, imapTable } from './metrics.ts'
+import { Allowance } from './session/allowance.ts'
 
 export const imapService = defineService({
   name: 'imap',
@@ -23,7 +24,11 @@ export const imapService = defineService({
     const blobs = await openBlobs(config.BLOBS, config)
     defer(() => blobs.close())
     const session = serving({
-      ports: { bus, blobs, watch, admit: (account) => accounts.admit(account), observe },
+      ports: {
+        ...{ bus, blobs, watch, observe },
+        admit: (account) => accounts.admit(account),
+        readAhead: new Allowance(config.IMAP_READ_AHEAD_BYTES),
+      },
       limits: connectionLimits(config),
       plaintextLogin: config.IMAP_PLAINTEXT_LOGIN,
       bearerLogin: config.OAUTH_ISSUER !== undefined,

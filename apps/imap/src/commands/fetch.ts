@@ -10,12 +10,14 @@ import {
   type FetchModifiers,
   type SequenceSet,
 } from '@postbus/imap-wire'
+import type { z } from 'zod'
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
 import { bad, refusing, refusingRows, type ImapError } from '../reply.ts'
+import type { Account } from '../session/account.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import type { Enabled } from '../session/enabled.ts'
-import { fetchPlan, unreadable, writeMessage } from '../session/fetch-plan.ts'
+import { fetchPlan, isLasting, unreadable, writeMessage } from '../session/fetch-plan.ts'
 import { findUids } from '../session/find-messages.ts'
 import { tellVanishedEarlier } from '../session/resynchronise.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
@@ -66,9 +68,13 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   let answered = 0
   let refused: ImapError | undefined
   const asked = { mailbox, uids: uids.toString(), want, markSeen, ...(changedSince !== undefined && { changedSince }) }
-  for await (const { row, bytes } of refusingRows(account.rows(fetchMessages, (token) => ({ token, ...asked })))) {
+  const atHand =
+    wanted === 1 && changedSince === undefined && isLasting(plan) && !markSeen
+      ? await session.readAhead.take({ account, selected, uid: uids.intersect(selected.uids).first ?? 0, want })
+      : undefined
+  for await (const page of atHand === undefined ? pagesOf(account, asked) : [[atHand]]) {
     const formatted = flagTexts(context)
-    for (const message of fetchedMessages(row, bytes)) {
+    for (const message of page) {
       const { uid, modseq, flags } = message
       const number = selected.sequenceNumber(uid)
       if (number === undefined) continue
@@ -92,6 +98,15 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   // Somebody removed what the client still counts — RFC 5530 §3.
   selected.mayHaveChanged()
   return { code: 'EXPUNGEISSUED', text: 'Some messages are gone' }
+}
+
+/** @throws ImapError what the mailstore refuses */
+async function* pagesOf(
+  account: Account,
+  asked: Omit<z.input<(typeof fetchMessages)['input']>, 'token'>,
+): AsyncGenerator<Iterable<FetchedMessage>, void, undefined> {
+  for await (const { row, bytes } of refusingRows(account.rows(fetchMessages, (token) => ({ token, ...asked }))))
+    yield fetchedMessages(row, bytes)
 }
 
 /** Flags as this client is shown them. Messages of a page share their sets: each is looked at once. */

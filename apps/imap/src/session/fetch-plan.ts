@@ -42,6 +42,16 @@ export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPla
   }
 }
 
+/** Whether it is about sections and nothing that ever changes. */
+export function isLasting({ items, want }: FetchPlan): boolean {
+  return (
+    want.sections !== undefined &&
+    want.sections.length > 0 &&
+    !want.flags &&
+    !items.some(({ kind }) => kind === 'modseq')
+  )
+}
+
 /** Bytes of a section, still to be written. */
 export type Content = Extract<FetchedSection, { kind: 'inline' | 'blob' }>
 

@@ -42,6 +42,7 @@ export class SelectedMailbox {
   #modseq: number
   #uidNext: number
   #changedAt: number | undefined
+  #changes = 0
   #lookedAt = performance.now()
   /** Called when there is something to look at. */
   onChange: () => void = () => undefined
@@ -100,6 +101,11 @@ export class SelectedMailbox {
     return this.#changedAt !== undefined
   }
 
+  /** How often it was heard that something may have happened. */
+  get changes(): number {
+    return this.#changes
+  }
+
   /** When we first heard of it; of `performance.now`. */
   get changedAt(): number | undefined {
     return this.#changedAt
@@ -116,6 +122,7 @@ export class SelectedMailbox {
   }
 
   mayHaveChanged(): void {
+    this.#changes++
     this.lookAgain()
     this.onChange()
   }

@@ -12,7 +12,9 @@ import type { CapabilityFacts } from '../capabilities.ts'
 import type { Input } from '../input.ts'
 import type { Output } from '../output.ts'
 import type { Account } from './account.ts'
+import type { Allowance } from './allowance.ts'
 import type { Enabled } from './enabled.ts'
+import type { ReadAhead } from './read-ahead.ts'
 import type { SelectedMailbox } from './selected-mailbox.ts'
 import type { Staging } from './staging.ts'
 
@@ -35,6 +37,8 @@ export interface SessionPorts {
   }
   /** Counts sessions of an account; null when it has too many. The answer ends the counting. */
   admit(account: string): (() => void) | null
+  /** Octets that all sessions together may hold of messages read ahead. */
+  readAhead: Allowance
   observe: Observe
 }
 
@@ -59,6 +63,8 @@ export interface SessionLimits {
   /** Silence in the middle of a command or a literal. */
   stallMs: number
   maxAppendBytes: number
+  /** Octets of messages a session reads ahead. */
+  maxReadAheadBytes: number
   maxFailedLogins: number
   /** How long a change may go unnoticed when its hint was lost. */
   recheckMs: number
@@ -79,6 +85,7 @@ export interface Session {
   readonly tag: string
   /** Message literals of the command in hand. */
   readonly staging: Pick<Staging, 'count' | 'get'>
+  readonly readAhead: ReadAhead
   failedLogins: number
   /** How many hints came so far: whoever reads a mailbox sees whether one came meanwhile. */
   readonly hints: number

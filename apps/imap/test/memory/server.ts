@@ -16,6 +16,7 @@ import { connectionLimits } from '../../src/limits.ts'
 import { counting, imapMetrics } from '../../src/metrics.ts'
 import { MemoryBlobs } from './blobs.ts'
 import { MemoryBus } from './bus.ts'
+import { Allowance } from '../../src/session/allowance.ts'
 import { accountOf, MemoryDirectory } from './directory.ts'
 import { MemoryMailstore } from './mailstore.ts'
 
@@ -64,7 +65,11 @@ export async function startServer(t: TestContext, options: ServerOptions = {}): 
   const watch = new MailboxWatch(bus)
   const accounts = new AccountSessions(options.sessionsPerAccount ?? 10)
   const session = serving({
-    ports: { bus, blobs, watch, admit: (account) => accounts.admit(account), observe },
+    ports: {
+      ...{ bus, blobs, watch, observe },
+      admit: (account) => accounts.admit(account),
+      readAhead: new Allowance(config.IMAP_READ_AHEAD_BYTES),
+    },
     limits: { ...connectionLimits(config), ...options.limits },
     plaintextLogin: options.plaintextLogin ?? true,
     bearerLogin: options.bearerLogin ?? false,
