@@ -67,8 +67,10 @@ export const MailstoreConfig = z.object({
     .describe('Between two looks for messages whose text is not indexed yet; until then searches read them (ms).'),
   MAILSTORE_INDEX_PERCENT: positive
     .max(100)
-    .default(50)
-    .describe('Share of one core that indexing may take while there is something to index (%).'),
+    .default(90)
+    .describe(
+      'Share of one core that indexing may take while there is something to index; on Linux only what nobody else wants (%).',
+    ),
   MAILSTORE_UNDELETE_MS: z.coerce
     .number()
     .int()
