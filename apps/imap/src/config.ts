@@ -67,6 +67,14 @@ export const ImapConfig = z.object({
     .describe(
       'Messages read ahead for clients that fetch one after the other, of all sessions together; each takes 256 KiB, and does without when there is no more. 0: none is (bytes).',
     ),
+  IMAP_KNOWN_BYTES: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(64 * MIB)
+    .describe(
+      'Flags, envelopes and structures kept for the next FETCH of many messages, of all mailboxes together; what was not used for longest goes. 0: none are (bytes).',
+    ),
   IMAP_MAX_COMMANDS_PER_SECOND: positive
     .default(5000)
     .describe('Commands of one connection per second; a client that sends more waits.'),

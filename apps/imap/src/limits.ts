@@ -10,6 +10,9 @@ const SKIPPED_BEYOND_APPEND = 2
 /** What one session reads ahead: some fifty messages of usual length, for a client that asks for one after the other. */
 const READ_AHEAD_BYTES = 256 * 1024
 
+/** Messages of one FETCH from which on it is worth asking what happened instead of asking for them. */
+export const FEWEST_KNOWN = 100
+
 export function connectionLimits(config: ImapConfig): ConnectionLimits {
   return {
     autologoutMs: config.IMAP_AUTOLOGOUT_MS,

@@ -7,9 +7,10 @@ import { AccountSessions } from './adapters/account-sessions.ts'
 import { MailboxWatch } from './adapters/mailbox-watch.ts'
 import { serving } from './adapters/serve.ts'
 import { ImapConfig } from './config.ts'
-import { connectionLimits } from './limits.ts'
+import { connectionLimits, FEWEST_KNOWN } from './limits.ts'
 import { counting, imapMetrics, imapTable } from './metrics.ts'
 import { Allowance } from './session/allowance.ts'
+import { KnownMessages } from './session/known-messages.ts'
 
 export const imapService = defineService({
   name: 'imap',
@@ -28,6 +29,7 @@ export const imapService = defineService({
         ...{ bus, blobs, watch, observe },
         admit: (account) => accounts.admit(account),
         readAhead: new Allowance(config.IMAP_READ_AHEAD_BYTES),
+        known: new KnownMessages({ maxBytes: config.IMAP_KNOWN_BYTES, fewest: FEWEST_KNOWN }),
       },
       limits: connectionLimits(config),
       plaintextLogin: config.IMAP_PLAINTEXT_LOGIN,

@@ -1,5 +1,5 @@
 /** FETCH and UID FETCH — RFC 9051 §6.4.5, RFC 7162 §3.1.4 and §3.2.6, RFC 9394 §3.3 (PARTIAL). */
-import { type FetchedMessage, fetchedMessages, fetchMessages } from '@postbus/contracts'
+import type { FetchedMessage } from '@postbus/contracts'
 import {
   NumberSet,
   parseFetchItems,
@@ -10,13 +10,12 @@ import {
   type FetchModifiers,
   type SequenceSet,
 } from '@postbus/imap-wire'
-import type { z } from 'zod'
 
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
 import { bad, refusing, refusingRows, type ImapError } from '../reply.ts'
-import type { Account } from '../session/account.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import type { Enabled } from '../session/enabled.ts'
+import { messagesOf } from '../session/fetch-messages.ts'
 import { fetchPlan, isLasting, unreadable, writeMessage } from '../session/fetch-plan.ts'
 import { findUids } from '../session/find-messages.ts'
 import { tellVanishedEarlier } from '../session/resynchronise.ts'
@@ -52,7 +51,6 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   const { session, account, selected } = context
   checkModifiers(context, modifiers, byUid)
   const { out } = session
-  const { mailbox } = selected
   const { changedSince } = modifiers
   const named = selected.resolve(set, byUid)
   if (changedSince !== undefined || items.some(({ kind }) => kind === 'modseq')) enableCondstore(session)
@@ -67,15 +65,17 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   const { want } = plan
   let answered = 0
   let refused: ImapError | undefined
-  const asked = { mailbox, uids: uids.toString(), want, markSeen, ...(changedSince !== undefined && { changedSince }) }
+  const asked = { uids, want, markSeen, ...(changedSince !== undefined && { changedSince }) }
   const atHand =
     wanted === 1 && changedSince === undefined && isLasting(plan) && !markSeen
       ? await session.readAhead.take({ account, selected, uid: uids.intersect(selected.uids).first ?? 0, want })
       : undefined
-  for await (const page of atHand === undefined ? pagesOf(account, asked) : [[atHand]]) {
+  const from = { account, selected, known: session.ports.known }
+  for await (const page of atHand === undefined ? refusingRows(messagesOf(from, asked)) : [[atHand]]) {
     const formatted = flagTexts(context)
     for (const message of page) {
-      const { uid, modseq, flags } = message
+      const { uid, modseq } = message
+      const flags = want.flags || markSeen ? message.flags : undefined
       const number = selected.sequenceNumber(uid)
       if (number === undefined) continue
       answered++
@@ -98,15 +98,6 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   // Somebody removed what the client still counts — RFC 5530 §3.
   selected.mayHaveChanged()
   return { code: 'EXPUNGEISSUED', text: 'Some messages are gone' }
-}
-
-/** @throws ImapError what the mailstore refuses */
-async function* pagesOf(
-  account: Account,
-  asked: Omit<z.input<(typeof fetchMessages)['input']>, 'token'>,
-): AsyncGenerator<Iterable<FetchedMessage>, void, undefined> {
-  for await (const { row, bytes } of refusingRows(account.rows(fetchMessages, (token) => ({ token, ...asked }))))
-    yield fetchedMessages(row, bytes)
 }
 
 /** Flags as this client is shown them. Messages of a page share their sets: each is looked at once. */

@@ -76,7 +76,7 @@ const NO_OCTETS = { kind: 'inline', octets: new Uint8Array() } as const
 
 /** What stands in the brackets of one response. @param flags formats the message's flags as this session shows them */
 export function writeMessage(
-  { items }: FetchPlan,
+  { items, marksSeen }: FetchPlan,
   message: FetchedMessage,
   flags: (flags: readonly string[]) => string,
 ): Written[] {
@@ -102,7 +102,7 @@ export function writeMessage(
     text = ''
   }
   // \Seen was set by this very FETCH, and its client did not ask for flags — RFC 9051 §6.4.5 (BODY[…]).
-  if (message.flags && !tellsFlags) text += ` FLAGS ${flags(message.flags)}`
+  if (marksSeen && message.flags && !tellsFlags) text += ` FLAGS ${flags(message.flags)}`
   if (text !== '') written.push({ text })
   return written
 }

@@ -14,6 +14,7 @@ import type { Output } from '../output.ts'
 import type { Account } from './account.ts'
 import type { Allowance } from './allowance.ts'
 import type { Enabled } from './enabled.ts'
+import type { KnownMessages } from './known-messages.ts'
 import type { ReadAhead } from './read-ahead.ts'
 import type { SelectedMailbox } from './selected-mailbox.ts'
 import type { Staging } from './staging.ts'
@@ -39,6 +40,7 @@ export interface SessionPorts {
   admit(account: string): (() => void) | null
   /** Octets that all sessions together may hold of messages read ahead. */
   readAhead: Allowance
+  known: KnownMessages
   observe: Observe
 }
 

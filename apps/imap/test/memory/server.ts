@@ -17,6 +17,7 @@ import { counting, imapMetrics } from '../../src/metrics.ts'
 import { MemoryBlobs } from './blobs.ts'
 import { MemoryBus } from './bus.ts'
 import { Allowance } from '../../src/session/allowance.ts'
+import { KnownMessages } from '../../src/session/known-messages.ts'
 import { accountOf, MemoryDirectory } from './directory.ts'
 import { MemoryMailstore } from './mailstore.ts'
 
@@ -69,6 +70,8 @@ export async function startServer(t: TestContext, options: ServerOptions = {}): 
       ...{ bus, blobs, watch, observe },
       admit: (account) => accounts.admit(account),
       readAhead: new Allowance(config.IMAP_READ_AHEAD_BYTES),
+      // Mailboxes of these tests are small.
+      known: new KnownMessages({ maxBytes: config.IMAP_KNOWN_BYTES, fewest: 1 }),
     },
     limits: { ...connectionLimits(config), ...options.limits },
     plaintextLogin: options.plaintextLogin ?? true,
