@@ -98,6 +98,15 @@ export class NumberSet implements Iterable<number> {
     return before + Math.max(0, number - this.#low(index) + 1)
   }
 
+  /** The rank of a member; undefined for any other number. */
+  rankOf(number: number): number | undefined {
+    const index = this.#rangeAt(number)
+    const low = this.#low(index)
+    if (low > number) return undefined
+    const before = index === 0 ? 0 : (this.#ranked()[index - 1] ?? 0)
+    return before + number - low + 1
+  }
+
   /** The member of this rank, counted from 1; undefined beyond the end. */
   at(rank: number): number | undefined {
     if (rank < 1 || rank > this.size) return undefined

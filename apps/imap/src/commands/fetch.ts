@@ -16,7 +16,7 @@ import { bad, refusing, refusingRows, type ImapError } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import type { Enabled } from '../session/enabled.ts'
 import { messagesOf } from '../session/fetch-messages.ts'
-import { fetchPlan, isLasting, unreadable, writeMessage } from '../session/fetch-plan.ts'
+import { fetchPlan, isLasting, unreadable, writeMessage, writePlain, type FlagsText } from '../session/fetch-plan.ts'
 import { findUids } from '../session/find-messages.ts'
 import { tellVanishedEarlier } from '../session/resynchronise.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
@@ -85,7 +85,12 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
         continue
       }
       if (flags) selected.tell(uid, modseq)
-      const parts = writeMessage(plan, message, (set) => formatted(uid, set))
+      if (plan.plain) {
+        out.writeOctets(`* ${number} FETCH (${writePlain(plan.plain, message, formatted)})\r\n`)
+        if (out.full) await out.room()
+        continue
+      }
+      const parts = writeMessage(plan, message, formatted)
       if (markSeen && flags) parts.push({ text: alongChange(session.enabled, plan.items, message) })
       if (isAtHand(parts)) writeAtHand(out, number, parts)
       else await writeFetch(out, session.ports.blobs, number, parts)
@@ -101,14 +106,17 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
 }
 
 /** Flags as this client is shown them. Messages of a page share their sets: each is looked at once. */
-function flagTexts({ session, selected }: InMailbox): (uid: number, flags: readonly string[]) => string {
+function flagTexts({ session, selected }: InMailbox): FlagsText {
   const texts = new Map<readonly string[], string>()
+  const recentTexts = new Map<readonly string[], string>()
+  const { recent } = selected
   return (uid, flags) => {
-    const known = texts.get(flags)
-    if (known === undefined) tellNewKeywords(selected, session.out, flags)
-    if (selected.recent.has(uid)) return formatFlags(selected, uid, flags)
-    const text = known ?? formatFlags(selected, uid, flags)
-    texts.set(flags, text)
+    const of = !recent.isEmpty && recent.has(uid) ? recentTexts : texts
+    const known = of.get(flags)
+    if (known !== undefined) return known
+    tellNewKeywords(selected, session.out, flags)
+    const text = formatFlags(selected, uid, flags)
+    of.set(flags, text)
     return text
   }
 }

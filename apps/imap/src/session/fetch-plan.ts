@@ -14,9 +14,16 @@ export type Want = z.input<(typeof fetchMessages)['input']>['want']
 export interface FetchPlan {
   items: readonly FetchItem[]
   want: Want
+  /** The same when there is no section among them, else null. */
+  plain: readonly PlainItem[] | null
   /** An item that sets \Seen is among them. */
   marksSeen: boolean
 }
+
+type PlainItem = Exclude<FetchItem['kind'], 'section'>
+
+/** Formats a message's flags as this session shows them. */
+export type FlagsText = (uid: number, flags: readonly string[]) => string
 
 export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPlan {
   const items = distinct(asked)
@@ -26,6 +33,7 @@ export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPla
   const sections = items.filter((item) => item.kind === 'section')
   return {
     items,
+    plain: sections.length > 0 ? null : items.flatMap((item) => (item.kind === 'section' ? [] : item.kind)),
     marksSeen: sections.some(({ peek }) => !peek),
     want: {
       flags: kinds.has('flags'),
@@ -64,7 +72,8 @@ export interface Written {
 }
 
 /** A section was asked for without its encoding, which nobody can undo: the FETCH cannot be OK — RFC 3516 §4.2. */
-export function unreadable({ sections = [] }: FetchedMessage): ImapError | undefined {
+export function unreadable({ sections }: FetchedMessage): ImapError | undefined {
+  if (sections === undefined) return undefined
   const has = (kind: FetchedSection['kind']): boolean => sections.some((section) => section.kind === kind)
   if (has('unknownEncoding')) return no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding')
   // RFC 9051 §7.1, as Dovecot.
@@ -74,12 +83,18 @@ export function unreadable({ sections = [] }: FetchedMessage): ImapError | undef
 
 const NO_OCTETS = { kind: 'inline', octets: new Uint8Array() } as const
 
-/** What stands in the brackets of one response. @param flags formats the message's flags as this session shows them */
-export function writeMessage(
-  { items, marksSeen }: FetchPlan,
-  message: FetchedMessage,
-  flags: (flags: readonly string[]) => string,
-): Written[] {
+/** What stands in the brackets of one response without sections: thousands of them follow each other. */
+export function writePlain(items: readonly PlainItem[], message: FetchedMessage, flags: FlagsText): string {
+  let text = ''
+  for (const item of items) {
+    const written = plainItem(item, message, flags)
+    text = text === '' ? written : `${text} ${written}`
+  }
+  return text
+}
+
+/** What stands in the brackets of one response. */
+export function writeMessage({ items, marksSeen }: FetchPlan, message: FetchedMessage, flags: FlagsText): Written[] {
   const written: Written[] = []
   let text = ''
   let section = 0
@@ -102,21 +117,17 @@ export function writeMessage(
     text = ''
   }
   // \Seen was set by this very FETCH, and its client did not ask for flags — RFC 9051 §6.4.5 (BODY[…]).
-  if (marksSeen && message.flags && !tellsFlags) text += ` FLAGS ${flags(message.flags)}`
+  if (marksSeen && message.flags && !tellsFlags) text += ` FLAGS ${flags(message.uid, message.flags)}`
   if (text !== '') written.push({ text })
   return written
 }
 
-function plainItem(
-  kind: Exclude<FetchItem['kind'], 'section'>,
-  message: FetchedMessage,
-  flags: (flags: readonly string[]) => string,
-): string {
+function plainItem(kind: PlainItem, message: FetchedMessage, flags: FlagsText): string {
   switch (kind) {
     case 'uid':
       return `UID ${message.uid}`
     case 'flags':
-      return `FLAGS ${flags(asked(message.flags))}`
+      return `FLAGS ${flags(message.uid, asked(message.flags))}`
     case 'internalDate':
       return `INTERNALDATE ${formatDateTime(asked(message.internalDate))}`
     case 'size':

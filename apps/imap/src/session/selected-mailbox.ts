@@ -140,7 +140,7 @@ export class SelectedMailbox {
 
   /** Undefined for a message the client does not know, or has been told is gone. */
   sequenceNumber(uid: number): number | undefined {
-    return this.#uids.has(uid) ? this.#uids.rank(uid) : undefined
+    return this.#uids.rankOf(uid)
   }
 
   /**
