@@ -82,7 +82,8 @@ export class KnownMailbox {
       return
     }
     this.#bytes -= textsOf(known)
-    known.modseq = message.modseq
+    // Flags that are known stay as of their MODSEQ: the next news are to replace them.
+    if (known.flags === undefined || wanted.includes('flags')) known.modseq = message.modseq
     const kept: Partial<Record<Column, unknown>> = known
     for (const column of wanted) kept[column] = message[column]
     this.#bytes += textsOf(known)
