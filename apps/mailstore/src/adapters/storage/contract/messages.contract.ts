@@ -1,9 +1,33 @@
 /** Messages are copied, moved, appended, read and expunged. */
 import assert from 'node:assert/strict'
 
+import type { FetchedMessage, FetchedSection, Section } from '@postbus/contracts'
+
 import { parseFlags } from '../../../mailbox/flags.ts'
 import { formatUidSet, parseUidSet } from '../../../mailbox/uid-ranges.ts'
-import { content, everythingAfter, MESSAGE, refusal, smith, suiteOf, type OpenStorage } from './suite.contract.ts'
+import {
+  content,
+  delivery,
+  everythingAfter,
+  MESSAGE,
+  refusal,
+  smith,
+  suiteOf,
+  type OpenStorage,
+} from './suite.contract.ts'
+
+/** Sections with their octets as text. */
+const plain = (messages: readonly Pick<FetchedMessage, 'sections'>[]): unknown =>
+  messages.map(({ sections = [] }) =>
+    sections.map((section) =>
+      Object.fromEntries(
+        Object.entries(section).map(([name, value]) => [
+          name,
+          value instanceof Uint8Array ? Buffer.from(value).toString() : value,
+        ]),
+      ),
+    ),
+  )
 
 export function messagesContract(name: string, open: OpenStorage): void {
   const it = suiteOf(name, open)
@@ -120,6 +144,34 @@ export function messagesContract(name: string, open: OpenStorage): void {
     assert.deepEqual(await uids('1,3:6,20:22,4000000000'), [1, 3, 4, 21, 22])
     assert.deepEqual((await uids('1:4294967295'))?.length, 24)
     assert.deepEqual(await uids('5:9'), [])
+  })
+
+  it('a header is the same in whatever company it is asked for, also one that is too long to be held', async (with_) => {
+    const { ok, fetch } = with_
+    const header = `Subject: ${'long '.repeat(20_000)}\r\n\r\n`
+    const blob = { key: 'content/long', offset: 7 }
+    const long = content(`${header}hi\r\n`, {
+      header: new Uint8Array(Buffer.from(header.slice(0, 1000))),
+      body: null,
+      blob,
+    })
+    await ok('prepareAccount', { account: smith })
+    await ok('deliver', [delivery(smith), delivery(smith, { content: long }), delivery(smith)])
+    const sections: Section[] = [{ part: '', kind: 'header' }]
+    const short = Buffer.from('Return-Path: <>\r\nSubject: hello\r\n\r\n')
+    const lead = Buffer.from('Return-Path: <>\r\n')
+    const expected: FetchedSection[][] = [
+      [{ kind: 'inline', octets: short }],
+      [{ kind: 'blob', blob: blob.key, offset: blob.offset, length: header.length, lead }],
+      [{ kind: 'inline', octets: short }],
+    ]
+    for (const more of [{}, { internalDate: true }, { size: true, structure: true }]) {
+      for (const set of ['1:9', '1:2,3:4', '3,1:2'])
+        assert.deepEqual(
+          plain((await fetch(set, { sections, ...more })) ?? []),
+          plain(expected.map((each) => ({ sections: each }))),
+        )
+    }
   })
 
   it('a message is replaced in one step, in its own mailbox or another, and quota counts the difference', async ({

@@ -43,47 +43,84 @@ const TOGETHER_BYTES = 128 * 1024
 /** A header is seldom longer than a few KiB. */
 const HEADERS_TOGETHER = 128
 
-/**
- * The contents of these emails in their order, a few at a time; null where one went away meanwhile. With `headersOnly`
- * structures are not read: nobody looks for a part there.
- */
+/** As much of an email as most need who look at nothing but its header. */
+export interface HeaderRow {
+  email: number
+  prefix: Uint8Array
+  header_size: number
+  header: Uint8Array
+}
+
+/** The contents of these emails in their order, a few at a time; null where one went away meanwhile. */
 export function contentsOf(db: MailDatabase, blobs: Blobs) {
   const { open } = opener(db, blobs)
-  type Row = Omit<ContentRow, 'structure'> & { email: number }
-  const select = (query: MailDatabase['query'], emails: string) =>
+  type Row = ContentRow & { email: number; body: Uint8Array | null }
+  const whole = db.prepare<{ emails: string }, Row>((query, param) =>
     query
       .selectFrom('emails')
       .innerJoin('contents', 'contents.id', 'emails.content')
-      .select(['emails.id as email', 'emails.prefix', 'emails.content', 'contents.size', 'contents.header_size'])
-      .select(['contents.header', 'contents.blob', 'contents.blob_offset'])
-      .where(isIn(db, 'emails.id', emails))
-  const headers = db.prepare<{ emails: string }, Row>((query, param) => select(query, param('emails')))
-  const whole = db.prepare<{ emails: string }, Row & { structure: string; body: Uint8Array | null }>((query, param) =>
-    select(query, param('emails'))
       .leftJoin('bodies', 'bodies.content', 'contents.id')
-      .select(['contents.structure', 'bodies.bytes as body']),
+      .select(['emails.id as email', 'emails.prefix', 'emails.content', 'contents.size', 'contents.header_size'])
+      .select(['contents.header', 'contents.blob', 'contents.blob_offset', 'contents.structure'])
+      .select('bodies.bytes as body')
+      .where(isIn(db, 'emails.id', param('emails'))),
   )
   return async function* (
     reader: Reader<Tables>,
     emails: readonly { email: number; size: number }[],
-    { headersOnly }: { headersOnly: boolean },
   ): AsyncGenerator<HeldContent | null> {
-    const bundled = headersOnly
-      ? bundles(emails, HEADERS_TOGETHER, Infinity)
-      : bundles(emails, TOGETHER, TOGETHER_BYTES)
-    for (const some of bundled) {
-      const asked = { emails: listOf(db, some) }
-      const rows: (Row & { structure?: string; body?: Uint8Array | null })[] = await reader.all(
-        headersOnly ? headers : whole,
-        asked,
-      )
-      const byEmail = new Map(rows.map((row) => [row.email, row]))
+    for (const some of bundles(emails, TOGETHER, TOGETHER_BYTES)) {
+      const byEmail = new Map<number, Row>()
+      for (const row of await reader.all(whole, { emails: listOf(db, some) })) byEmail.set(row.email, row)
       for (const email of some) {
         const row = byEmail.get(email)
-        yield row === undefined ? null : open(reader, { structure: '', ...row }, row.body ?? undefined)
+        yield row === undefined ? null : open(reader, row, row.body ?? undefined)
       }
     }
   }
+}
+
+/** The same for whoever looks at nothing but the message's own header: structures are not read. Rows that have it are not read again. */
+export function headersOf(db: MailDatabase, blobs: Blobs) {
+  const contentOf = heldContents(db, blobs)
+  const headers = db.prepare<{ emails: string }, HeaderRow>((query, param) =>
+    query
+      .selectFrom('emails')
+      .innerJoin('contents', 'contents.id', 'emails.content')
+      .select(['emails.id as email', 'emails.prefix', 'contents.header_size', 'contents.header'])
+      .where(isIn(db, 'emails.id', param('emails'))),
+  )
+  async function* read(reader: Reader<Tables>, emails: readonly { email: number; size: number }[]) {
+    for (const some of bundles(emails, HEADERS_TOGETHER, Infinity)) {
+      const byEmail = new Map<number, HeaderRow>()
+      for (const row of await reader.all(headers, { emails: listOf(db, some) })) byEmail.set(row.email, row)
+      for (const email of some) yield byEmail.get(email) ?? null
+    }
+  }
+  return async function* (
+    reader: Reader<Tables>,
+    emails: readonly { email: number; size: number }[],
+  ): AsyncGenerator<HeldContent | null> {
+    const rows: Iterable<HeaderRow> | AsyncIterable<HeaderRow | null> = emails.every(hasHeader)
+      ? emails
+      : read(reader, emails)
+    for await (const row of rows) {
+      if (row === null) yield null
+      else yield row.header.length < row.header_size ? await contentOf(reader, row.email) : withHeader(row)
+    }
+  }
+}
+
+const hasHeader = <Email extends object>(email: Email): email is Email & HeaderRow => 'header' in email
+
+/** A content as far as its header goes, which is held as a whole. */
+function withHeader({ prefix, header }: HeaderRow): HeldContent {
+  const read = async (start: number, end: number): Promise<Uint8Array> => header.subarray(start, end)
+  const octets = async function* () {
+    yield header
+  }
+  const { length } = header
+  return { prefix, header, size: length, headerSize: length, structure: '', blob: null, read, octets }
 }
 
 function* bundles(

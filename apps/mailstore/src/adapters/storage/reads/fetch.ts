@@ -4,7 +4,7 @@
  */
 import type { Blobs } from '@postbus/blobs'
 import { type FetchedPage, FlagColumns, MAX_FETCHED_IN_ROW, SectionColumns } from '@postbus/contracts'
-import type { Param, Reader } from '@postbus/sql'
+import type { Param, Prepared, Reader } from '@postbus/sql'
 import type { Selectable } from 'kysely'
 
 import { SEEN, systemFlagNames } from '../../../mailbox/flags.ts'
@@ -16,7 +16,7 @@ import { isOneOf } from '../dialect.ts'
 import type { MailDatabase, ReadOperation } from '../operation.ts'
 import { keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
-import { contentsOf } from './contents.ts'
+import { contentsOf, type HeaderRow, headersOf } from './contents.ts'
 
 /** Rows of one page: what is read beyond a full page is read again. Structures are short, an envelope has some 300 octets. */
 const MAX_ROWS_WITH_ENVELOPE = 700
@@ -31,7 +31,8 @@ const MAX_PAGE_BYTES = 224 * 1024
 type Message = Selectable<Tables['messages']>
 /** What a page always needs, and what only some do. */
 type Row = Pick<Message, 'uid' | 'modseq' | 'flags'> &
-  Partial<Pick<Message, 'internal_date' | 'save_date' | 'size' | 'email'>>
+  Partial<Pick<Message, 'internal_date' | 'save_date' | 'size' | 'email'>> &
+  Partial<HeaderRow>
 const fewColumns = ['uid', 'modseq', 'flags'] as const
 const columns = [...fewColumns, 'internal_date', 'save_date', 'size', 'email'] as const
 
@@ -39,20 +40,20 @@ type Want = FetchPageOf['want']
 
 export function fetch(db: MailDatabase, blobs: Blobs): ReadOperation<'fetch'> {
   const contents = contentsOf(db, blobs)
+  const headers = headersOf(db, blobs)
   const rowsOf = rowsFrom(db)
   return async (reader, { uids, want, changedSince, ...of }) => {
     const wantsTexts = want.envelope || want.structure || want.basicStructure
     const wantsContents = want.preview || want.sections.length > 0
     const limit = rowsOfPage(want)
-    const flagsOnly = !(wantsTexts || wantsContents || want.internalDate || want.saveDate || want.size || want.emailId)
-    const found = await rowsOf(reader, of, { uids, limit, changedSince, flagsOnly })
+    const wantsHeaders = wantsContents && !needsBody(want)
+    const found = await rowsOf(reader, of, { uids, limit, changedSince, kind: kindOfRows(want, wantsHeaders) })
     if (found === null) return null
     const texts = wantsTexts ? await textsOf(reader, found.rows, want) : undefined
     const fitting = found.rows.slice(0, texts?.count)
-    const emails = fitting.map(({ email = 0, size = 0 }) => ({ email, size }))
-    const cut = wantsContents
-      ? await cutFrom(contents(reader, emails, { headersOnly: !needsBody(want) }), want)
-      : undefined
+    const held = () =>
+      wantsHeaders ? headers(reader, fitting.map(headerRowOf)) : contents(reader, fitting.map(emailRowOf))
+    const cut = wantsContents ? await cutFrom(held(), want) : undefined
     const rows = fitting.slice(0, cut?.count)
     const done = rows.length < found.rows.length ? (rows.at(-1)?.uid ?? null) : found.done
     return {
@@ -77,11 +78,28 @@ export function fetch(db: MailDatabase, blobs: Blobs): ReadOperation<'fetch'> {
   }
 }
 
+const emailRowOf = ({ email = 0, size = 0 }: Row) => ({ email, size })
+
+function headerRowOf({ email = 0, size = 0, prefix, header, header_size }: Row) {
+  if (prefix === undefined || header === undefined || header_size === undefined) return { email, size }
+  return { email, size, prefix, header, header_size }
+}
+
+/** Few columns; those and the header; all there are. */
+type RowsKind = 'few' | 'headers' | 'whole'
+
+function kindOfRows({ internalDate, saveDate, ...want }: Want, wantsHeaders: boolean): RowsKind {
+  if (internalDate || saveDate) return 'whole'
+  if (wantsHeaders) return 'headers'
+  const { envelope, structure, basicStructure, preview, sections, size, emailId } = want
+  return envelope || structure || basicStructure || preview || sections.length > 0 || size || emailId ? 'whole' : 'few'
+}
+
 interface RowsWanted {
   uids: readonly UidRange[]
   limit: number
   changedSince: number | null
-  flagsOnly: boolean
+  kind: RowsKind
 }
 
 /** The next rows of a set of UIDs; null where there is no such mailbox. What clients ask most, one range, is prepared. */
@@ -98,14 +116,23 @@ function rowsFrom(db: MailDatabase) {
   const between = (query: MailDatabase['query'], param: Param<InRange>) =>
     query
       .selectFrom('messages')
-      .where('mailbox', '=', param('mailbox'))
-      .where('uid', '>=', param('first'))
-      .where('uid', '<=', param('last'))
-      .orderBy('uid')
+      .where('messages.mailbox', '=', param('mailbox'))
+      .where('messages.uid', '>=', param('first'))
+      .where('messages.uid', '<=', param('last'))
+      .orderBy('messages.uid')
       .limit(param('limit'))
-  const few = db.prepare<InRange, Row>((query, param) => between(query, param).select(fewColumns))
-  const whole = db.prepare<InRange, Row>((query, param) => between(query, param).select(columns))
-  return async (reader: Reader<Tables>, of: MailboxOf, { uids, limit, changedSince, flagsOnly }: RowsWanted) => {
+  const statements: Record<RowsKind, Prepared<InRange, Row>> = {
+    few: db.prepare((query, param) => between(query, param).select(fewColumns)),
+    headers: db.prepare((query, param) =>
+      between(query, param)
+        .innerJoin('emails', 'emails.id', 'messages.email')
+        .innerJoin('contents', 'contents.id', 'emails.content')
+        .select(['messages.uid', 'messages.modseq', 'messages.flags', 'messages.size', 'messages.email'])
+        .select(['emails.prefix', 'contents.header', 'contents.header_size']),
+    ),
+    whole: db.prepare((query, param) => between(query, param).select(columns)),
+  }
+  return async (reader: Reader<Tables>, of: MailboxOf, { uids, limit, changedSince, kind }: RowsWanted) => {
     const { account, mailbox } = of
     if ((await reader.first(mailboxRow, { account, mailbox })) === undefined) return null
     const [range, ...others] = uids
@@ -114,7 +141,7 @@ function rowsFrom(db: MailDatabase) {
         changedSince === null ? messages : messages.where('messages.modseq', '>', changedSince),
       )
     const [first, last] = range
-    const rows = await reader.all(flagsOnly ? few : whole, { mailbox, first, last, limit })
+    const rows = await reader.all(statements[kind], { mailbox, first, last, limit })
     return { rows, done: rows.length === limit ? (rows.at(-1)?.uid ?? null) : null }
   }
 }
