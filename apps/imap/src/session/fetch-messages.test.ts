@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 
 import type { Row } from '@postbus/bus'
 import { FlagColumns, type FetchedPage, fetchMessages, type RowsContract, syncMailbox } from '@postbus/contracts'
-import { NumberSet } from '@postbus/imap-wire'
+import { type FetchItem, MAX_NUMBER, NumberSet } from '@postbus/imap-wire'
 import fc from 'fast-check'
 import type { z } from 'zod'
 
@@ -183,14 +183,27 @@ test('the mailbox used last is kept longest', () => {
   assert.deepEqual([known.keeps(first), known.keeps(second)], [true, false])
 })
 
+const some = fc.nat(12)
 const act = fc.oneof(
-  fc.record({ kind: fc.constantFrom('arrive' as const, 'sleep' as const) }),
-  fc.record({ kind: fc.constant('store' as const), pick: fc.nat(12), flag: fc.constantFrom('\\Seen', '\\Deleted') }),
-  fc.record({ kind: fc.constant('expunge' as const), pick: fc.nat(12) }),
-  fc.record({ kind: fc.constant('fetch' as const), items: fc.constantFrom(FLAGS, STRUCTURE, BOTH), of: fc.nat(4) }),
+  fc.record({ kind: fc.constant('arrive' as const) }),
+  fc.record({ kind: fc.constant('open' as const) }),
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('expunge' as const), uid: some }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      ...{ kind: fc.constant('store' as const), uid: some },
+      flag: fc.constantFrom('\\Seen', '\\Deleted'),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      ...{ kind: fc.constant('fetch' as const), from: fc.nat(4) },
+      items: fc.constantFrom<(readonly FetchItem[])[]>(FLAGS, STRUCTURE, BOTH),
+    }),
+  },
 )
-
-const actorsOf = fc.array(fc.array(act, { minLength: 3, maxLength: 15 }), { minLength: 2, maxLength: 4 })
+const actorsOf = fc.array(fc.array(act, { minLength: 3, maxLength: 12 }), { minLength: 3, maxLength: 5 })
 const delaysOf = fc.array(fc.nat(6), { minLength: 1, maxLength: 10 })
 
 test('whoever fetches while others change the mailbox is told nothing older than the question', async () => {
@@ -198,38 +211,40 @@ test('whoever fetches while others change the mailbox is told nothing older than
     fc.asyncProperty(actorsOf, delaysOf, async (actors, delays) => {
       const { mailstore, open, fetch } = setting(8)
       mailstore.delays = delays
-      await Promise.all(
-        actors.map(async (acts) => {
-          let selected = open()
-          for (const act of acts) {
-            if (act.kind === 'arrive') mailstore.arrive()
-            else if (act.kind === 'expunge') mailstore.expunge(act.pick)
-            else if (act.kind === 'sleep') {
-              await setImmediate()
-              selected = open()
-            } else if (act.kind === 'store') {
-              if (mailstore.messages.has(act.pick)) mailstore.store(act.pick, [act.flag])
-            } else {
-              const before = new Map(mailstore.messages)
-              const uids = selected.uids.within(act.of, Infinity)
-              const told = await fetch(selected, act.items, uids)
-              for (const uid of uids) {
-                const then = before.get(uid)
-                const heard = told.get(uid)
-                if (heard === undefined) assert.ok(!mailstore.messages.has(uid), `${uid} is there`)
-                else {
-                  assert.ok(then !== undefined && heard.modseq >= then.modseq, `${uid} as it was before the question`)
-                  const state = mailstore.past.get(uid)?.find(({ modseq }) => modseq === heard.modseq)
-                  assert.ok(state, `${uid} was never so`)
-                  if (act.items !== STRUCTURE) assert.deepEqual(heard.flags, state.flags)
-                  if (act.items !== FLAGS) assert.equal(heard.structure, `structure ${uid}`)
-                }
-              }
-            }
+
+      async function expectNothingOlder(uids: NumberSet, selected: SelectedMailbox, items: readonly FetchItem[]) {
+        const before = new Map(mailstore.messages)
+        const told = await fetch(selected, items, uids)
+        for (const uid of uids) {
+          const heard = told.get(uid)
+          if (heard === undefined) {
+            assert.ok(!mailstore.messages.has(uid), `${uid} is there`)
+            continue
           }
-        }),
-      )
+          assert.ok(heard.modseq >= (before.get(uid)?.modseq ?? Infinity), `${uid} as it was before the question`)
+          const state = mailstore.past.get(uid)?.find(({ modseq }) => modseq === heard.modseq)
+          assert.ok(state, `${uid} was never so`)
+          if (items !== STRUCTURE) assert.deepEqual(heard.flags, state.flags)
+          if (items !== FLAGS) assert.equal(heard.structure, `structure ${uid}`)
+        }
+      }
+
+      const acting = actors.map(async (acts) => {
+        let selected = open()
+        for (const act of acts) {
+          if (act.kind === 'arrive') mailstore.arrive()
+          else if (act.kind === 'expunge') mailstore.expunge(act.uid)
+          else if (act.kind === 'store' && mailstore.messages.has(act.uid)) mailstore.store(act.uid, [act.flag])
+          else if (act.kind === 'fetch') {
+            await expectNothingOlder(selected.uids.within(act.from, MAX_NUMBER), selected, act.items)
+          } else {
+            await setImmediate()
+            selected = open()
+          }
+        }
+      })
+      await Promise.all(acting)
     }),
-    { numRuns: 400 },
+    { numRuns: 600 },
   )
 })
