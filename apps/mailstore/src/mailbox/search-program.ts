@@ -45,6 +45,24 @@ export function mentions(key: SearchKey, ...kinds: SearchKey['kind'][]): boolean
   return (key.kind === 'and' || key.kind === 'or') && key.keys.some((part) => mentions(part, ...kinds))
 }
 
+type TextKey = Extract<SearchKey, { kind: 'header' | 'body' | 'text' }>
+
+/** Whether a program cannot match because of the parts of it that are known to be false. */
+export function isRuledOut(key: SearchKey, isFalse: (part: TextKey) => boolean): boolean {
+  switch (key.kind) {
+    case 'header':
+    case 'body':
+    case 'text':
+      return isFalse(key)
+    case 'and':
+      return key.keys.some((part) => isRuledOut(part, isFalse))
+    case 'or':
+      return key.keys.every((part) => isRuledOut(part, isFalse))
+    default:
+      return false
+  }
+}
+
 /** The UIDs a match can only be among; null: all. */
 export function scopeOf(key: SearchKey): NumberSet | null {
   if (key.kind === 'uids') return NumberSet.parse(key.uids)

@@ -7,7 +7,7 @@ import type { Reader } from '@postbus/sql'
 import type { Selectable } from 'kysely'
 
 import { foldKeyword } from '../../../mailbox/flags.ts'
-import { type Candidate, matcher, mentions, scopeOf } from '../../../mailbox/search-program.ts'
+import { type Candidate, isRuledOut, matcher, mentions, scopeOf } from '../../../mailbox/search-program.ts'
 import { type MessageText, messageText, prefixContains, textKeysOf, textPartsOf } from '../../../mailbox/search-text.ts'
 import { above, rangesOf } from '../../../mailbox/uid-ranges.ts'
 import { isOneOf } from '../dialect.ts'
@@ -57,14 +57,16 @@ export function search(db: MailDatabase, blobs: Blobs, index: TextIndex): ReadOp
 
     const matches = matcher(key, now)
     const textKeys = textKeysOf(key)
-    const fronts = await frontsOf(reader, rows)
+    const fronts = await frontsOf(reader, rows, { prefixes: mentions(key, 'text') })
     const mayMatch = await index.candidates(reader, textParts, contentsOf(fronts))
+    // Of thousands the index leaves a few: only those are worth a look.
+    const left = rows.filter(({ email }) => !isRuledOut(key, (part) => !mayHold(fronts.get(email), mayMatch, part)))
     const textOf = async ({ email }: Pick<Row, 'email'>): Promise<MessageText | null> => {
       const content = await contentOf(reader, email)
       return content === null ? null : messageText(content, textKeys)
     }
-    const { ids, names } = await keywordsOf(reader, mailbox.mailbox, rows)
-    const sentDays = mentions(key, 'date') ? await sentDaysOf(reader, mailbox.mailbox, rows) : NO_DAYS
+    const { ids, names } = await keywordsOf(reader, mailbox.mailbox, left)
+    const sentDays = mentions(key, 'date') ? await sentDaysOf(reader, mailbox.mailbox, left) : NO_DAYS
     const found: typeof rows = []
     const verdictOn = async (row: Found): Promise<boolean> => {
       const keywords = (ids.get(row.uid) ?? []).map((number) => foldKeyword(names.get(number) ?? ''))
@@ -73,12 +75,12 @@ export function search(db: MailDatabase, blobs: Blobs, index: TextIndex): ReadOp
       return matches(candidate(row, known, text))
     }
     const deadline = performance.now() + STEP_MS
-    for (let from = 0; from < rows.length; from += TOGETHER) {
-      const some = rows.slice(from, from + TOGETHER)
+    for (let from = 0; from < left.length; from += TOGETHER) {
+      const some = left.slice(from, from + TOGETHER)
       const verdicts = await together(some.map(verdictOn))
       found.push(...some.filter((_, index) => verdicts[index]))
       const last = some.at(-1)
-      if (performance.now() > deadline && last !== undefined && last !== rows.at(-1)) return page(found, last.uid)
+      if (performance.now() > deadline && last !== undefined && last !== left.at(-1)) return page(found, last.uid)
     }
     return page(found, done)
   }
@@ -103,7 +105,14 @@ function candidate(row: Found, known: Pick<Candidate, 'keywords' | 'sentDay'>, t
 /** Of an email: its content, and what stands in front of it. */
 interface Front {
   content: number
+  /** Nothing where nobody looks for text in it. */
   prefix: Uint8Array
+}
+
+/** What the index and the prefix say of one message. */
+function mayHold(front: Front | undefined, mayMatch: MayMatch, part: TextPart): boolean {
+  if (front === undefined) return false
+  return mayMatch(part, front.content) || (part.kind === 'text' && prefixContains(front.prefix, part.value))
 }
 
 /** The text of a message, opened only if the index does not rule out what is asked for. */
@@ -122,17 +131,21 @@ function indexed(front: Front | undefined, mayMatch: MayMatch, open: () => Promi
   }
 }
 
+const NO_PREFIX = new Uint8Array()
+
 async function frontsOf(
   reader: Reader<Tables>,
   rows: readonly Pick<Row, 'email'>[],
+  { prefixes }: { prefixes: boolean },
 ): Promise<ReadonlyMap<number, Front>> {
   const emails = rows.map(({ email }) => email)
   const found = await reader.query
     .selectFrom('emails')
-    .select(['id', 'content', 'prefix'])
+    .select(['id', 'content'])
+    .$if(prefixes, (query) => query.select('prefix'))
     .where(isOneOf(reader, 'id', emails))
     .execute()
-  return new Map(found.map(({ id, content, prefix }) => [id, { content, prefix }]))
+  return new Map(found.map(({ id, content, prefix = NO_PREFIX }) => [id, { content, prefix }]))
 }
 
 const contentsOf = (fronts: ReadonlyMap<number, Front>): number[] => [
