@@ -40,6 +40,14 @@ export const MailstoreConfig = z.object({
     .min(MIB)
     .default(32 * MIB)
     .describe('SQLite: page cache of each storage thread (bytes).'),
+  MAILSTORE_HEADER_CACHE_BYTES: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(16 * MIB)
+    .describe(
+      'Header fields that clients asked for, kept by each reading thread for who asks for the same again; 0: none are (bytes).',
+    ),
   MAILSTORE_DEFAULT_MAILBOXES: z
     .string()
     .default('Sent=\\Sent,Drafts=\\Drafts,Trash=\\Trash,Junk=\\Junk,Archive=\\Archive')

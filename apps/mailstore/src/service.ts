@@ -42,6 +42,7 @@ export const mailstoreService = defineService({
       blobs: { location: config.BLOBS, settings: config },
       readThreads: config.MAILSTORE_READ_THREADS,
       cacheBytes: config.MAILSTORE_CACHE_BYTES,
+      keptHeaderBytes: config.MAILSTORE_HEADER_CACHE_BYTES,
       server: databaseOptions(config, log),
       limits: {
         maxMailboxes: config.MAILSTORE_MAX_MAILBOXES,

@@ -7,6 +7,7 @@ import { type DatabaseOptions, openDatabase } from '@postbus/sql'
 
 import type { FetchPageOf, Reads } from '../../mailbox/storage.ts'
 import { fetch } from './reads/fetch.ts'
+import { headerPages } from './reads/header-pages.ts'
 import type { Tables } from './schema.ts'
 import { atOneMoment } from './sql-storage.ts'
 
@@ -20,7 +21,7 @@ export interface NearReader {
 
 export async function nearReader(database: string, blobs: BlobsAt, options: DatabaseOptions): Promise<NearReader> {
   const db = openDatabase<Tables>(database, { ...options, readOnly: true, cacheBytes: CACHE_BYTES, connections: 1 })
-  const fetchFrom = fetch(db, await openBlobs(blobs.location, blobs.settings))
+  const fetchFrom = fetch(db, await openBlobs(blobs.location, blobs.settings), headerPages(0))
   let reading = 0
   return {
     read(kind, input) {

@@ -26,6 +26,7 @@ import { signatureIndex } from './text-index/signatures/candidates.ts'
 import { signatureIndexing } from './text-index/signatures/indexing.ts'
 import { writeOperations } from './write-operations.ts'
 
+const MIB = 1024 ** 2
 const limits = { ...defaultLimits, maxChunk: 10, maxKeywordsPerMailbox: 50, maxMailboxes: 20 }
 
 function directoryOf(t: TestContext): string {
@@ -49,7 +50,7 @@ async function sqliteInThisThread(t: TestContext): Promise<StorageUnderTest> {
     const write = writingTo(db, writeOperations(db, limits))
     const index = fts5Indexing(db, blobs, texts)
     return {
-      read: readingFrom(db, readOperations(db, blobs, fts5Index(texts))),
+      read: readingFrom(db, readOperations(db, blobs, fts5Index(texts), MIB)),
       write,
       async index() {
         const { forgotten, ...step } = await index()
@@ -75,7 +76,7 @@ async function postgresInThisThread(t: TestContext): Promise<StorageUnderTest> {
     const blobs = localBlobs(join(directory, 'blobs'))
     const index = signatureIndexing(db, blobs)
     return {
-      read: readingFrom(db, readOperations(db, blobs, signatureIndex)),
+      read: readingFrom(db, readOperations(db, blobs, signatureIndex, MIB)),
       write: writingTo(db, writeOperations(db, limits)),
       async index() {
         const { forgotten: _none, ...step } = await index()

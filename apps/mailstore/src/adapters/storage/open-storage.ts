@@ -24,12 +24,16 @@ export interface StorageOptions {
   readThreads?: number
   /** SQLite: page cache of each thread. */
   cacheBytes?: number
+  /** Header fields kept by each reading thread for who asks for the same again. */
+  keptHeaderBytes?: number
   /** PostgreSQL: `connections` is what all threads have together. */
   server?: Omit<PostgresOptions, 'schema'>
   limits?: Partial<StorageLimits>
 }
 
 export const SCHEMA = 'mailstore'
+
+const MIB = 1024 ** 2
 
 /** What may take longer than others like to wait. */
 const slow: ReadonlySet<keyof Reads> = new Set([
@@ -38,7 +42,7 @@ const slow: ReadonlySet<keyof Reads> = new Set([
 ])
 
 export async function openStorage(options: StorageOptions): Promise<MailStorage> {
-  const { database, blobs, readThreads = 2, cacheBytes = 32 * 1024 * 1024, server = {} } = options
+  const { database, blobs, readThreads = 2, cacheBytes = 32 * MIB, keptHeaderBytes = 16 * MIB, server = {} } = options
   const setup = openDatabase(database, { ...server, schema: SCHEMA })
   try {
     await migrate(setup, migrations)
@@ -54,7 +58,7 @@ export async function openStorage(options: StorageOptions): Promise<MailStorage>
   const threadFor = (role: ThreadData['role']): StorageThread =>
     new StorageThread(
       {
-        ...{ role, index, blobs, limits: { ...defaultLimits, ...options.limits } },
+        ...{ role, index, blobs, limits: { ...defaultLimits, ...options.limits }, keptHeaderBytes },
         ...{ database, options: { ...limits, schema: SCHEMA, cacheBytes, connections: shares[role] } },
       },
       troubles(),

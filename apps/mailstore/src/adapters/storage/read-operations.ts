@@ -5,6 +5,7 @@ import { accountToCheck, countersToCheck, messagesToCheck } from './reads/check.
 import { known, namedBlobs } from './reads/deliveries.ts'
 import { expunged } from './reads/expunged.ts'
 import { fetch } from './reads/fetch.ts'
+import { headerPages } from './reads/header-pages.ts'
 import { account, deletedSizes, list, open, status } from './reads/lists.ts'
 import { metadata } from './reads/metadata.ts'
 import { search } from './reads/search.ts'
@@ -12,7 +13,13 @@ import { sort, thread } from './reads/sort.ts'
 import { sync } from './reads/sync.ts'
 import type { TextIndex } from './text-index/text-index.ts'
 
-export function readOperations(db: MailDatabase, blobs: Blobs, index: TextIndex): ReadOperations {
+/** @param keptHeaderBytes what may be kept of header fields that were asked for */
+export function readOperations(
+  db: MailDatabase,
+  blobs: Blobs,
+  index: TextIndex,
+  keptHeaderBytes: number,
+): ReadOperations {
   return {
     known: known(db),
     account,
@@ -20,7 +27,7 @@ export function readOperations(db: MailDatabase, blobs: Blobs, index: TextIndex)
     status,
     open,
     sync,
-    fetch: fetch(db, blobs),
+    fetch: fetch(db, blobs, headerPages(keptHeaderBytes)),
     search: search(db, blobs, index),
     sort,
     thread,

@@ -27,6 +27,7 @@ export interface ThreadData {
   index: string | null
   blobs: BlobsAt
   limits: StorageLimits
+  keptHeaderBytes: number
 }
 
 /** What the thread says: what a call came to, or that it waits for its server (null: no more). */
@@ -42,7 +43,7 @@ export interface Failure {
 
 if (parentPort === null) throw new Error('this is the inside of a worker thread')
 const port = parentPort
-const { role, database, options, index, blobs, limits }: ThreadData = workerData
+const { role, database, options, index, blobs, limits, keptHeaderBytes }: ThreadData = workerData
 // On PostgreSQL the index is in the database.
 const readOnly = role === 'read' || (role === 'index' && index !== null)
 const notices = {
@@ -57,7 +58,8 @@ async function answerer(): Promise<(kind: never, input: never) => Promise<unknow
   const bytes = await openBlobs(blobs.location, blobs.settings)
   const texts = index === null ? null : openSqlite<IndexTables>(index, { ...options, readOnly: role === 'read' })
   if (role === 'read') {
-    return readingFrom(db, readOperations(db, bytes, texts === null ? signatureIndex : fts5Index(texts)))
+    const textIndex = texts === null ? signatureIndex : fts5Index(texts)
+    return readingFrom(db, readOperations(db, bytes, textIndex, keptHeaderBytes))
   }
   // Nobody waits for it. On Linux a thread has a priority of its own.
   if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)

@@ -174,6 +174,30 @@ export function messagesContract(name: string, open: OpenStorage): void {
     }
   })
 
+  it('header fields asked for again are the same, and of the messages there are then', async ({
+    ok,
+    filled,
+    fetch,
+  }) => {
+    const { mailbox } = await filled(30)
+    const fields = { sections: [{ part: '', kind: 'fields' as const, fields: ['Subject'] }] }
+    const read = async () => (await fetch('1:*', fields))?.map(({ uid, sections }) => ({ uid, sections }))
+    const first = await read()
+    assert.equal(first?.length, 30)
+    assert.deepEqual(await read(), first)
+    await ok('expunge', { mailbox, account: smith, uids: parseUidSet('5:9'), any: true })
+    assert.deepEqual(
+      await read(),
+      first.filter(({ uid }) => uid < 5 || uid > 9),
+    )
+    const message = { flags: parseFlags([]), internalDate: 1, saveDate: 2, content: content(MESSAGE) }
+    await ok('append', { account: smith, name: 'INBOX', quotaBytes: null, messages: [message] })
+    assert.deepEqual(
+      (await read())?.map(({ uid }) => uid),
+      [...first.map(({ uid }) => uid).filter((uid) => uid < 5 || uid > 9), 31],
+    )
+  })
+
   it('a message is replaced in one step, in its own mailbox or another, and quota counts the difference', async ({
     ok,
     storage,

@@ -17,6 +17,7 @@ import type { MailDatabase, ReadOperation } from '../operation.ts'
 import { keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
 import { contentsOf, type HeaderRow, headersOf } from './contents.ts'
+import type { HeaderPage, HeaderPages } from './header-pages.ts'
 
 /** Rows of one page: what is read beyond a full page is read again. Structures are short, an envelope has some 300 octets. */
 const MAX_ROWS_WITH_ENVELOPE = 700
@@ -38,7 +39,7 @@ const columns = [...fewColumns, 'internal_date', 'save_date', 'size', 'email'] a
 
 type Want = FetchPageOf['want']
 
-export function fetch(db: MailDatabase, blobs: Blobs): ReadOperation<'fetch'> {
+export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages): ReadOperation<'fetch'> {
   const contents = contentsOf(db, blobs)
   const headers = headersOf(db, blobs)
   const rowsOf = rowsFrom(db)
@@ -47,13 +48,23 @@ export function fetch(db: MailDatabase, blobs: Blobs): ReadOperation<'fetch'> {
     const wantsContents = want.preview || want.sections.length > 0
     const limit = rowsOfPage(want)
     const wantsHeaders = wantsContents && !needsBody(want)
-    const found = await rowsOf(reader, of, { uids, limit, changedSince, kind: kindOfRows(want, wantsHeaders) })
+    const headersAsked = { mailbox: of.mailbox, sections: want.sections }
+    const mayBeKept = wantsHeaders && keptHeaders.has(headersAsked)
+    const kind = kindOfRows(want, wantsHeaders && !mayBeKept)
+    const found = await rowsOf(reader, of, { uids, limit, changedSince, kind })
     if (found === null) return null
     const texts = wantsTexts ? await textsOf(reader, found.rows, want) : undefined
     const fitting = found.rows.slice(0, texts?.count)
-    const held = () =>
-      wantsHeaders ? headers(reader, fitting.map(headerRowOf)) : contents(reader, fitting.map(emailRowOf))
-    const cut = wantsContents ? await cutFrom(held(), want) : undefined
+    const cutHeaders = async (): Promise<Cut> => {
+      const emails = fitting.map(({ email = 0 }) => email)
+      const kept = mayBeKept ? keptHeaders.get(headersAsked, emails) : undefined
+      if (kept) return cutAgain(kept)
+      const cut = await cutFrom(headers(reader, fitting.map(headerRowOf)), want)
+      if (isWhole(cut)) keptHeaders.keep(headersAsked, emails, toKeep(cut))
+      return cut
+    }
+    const cutContents = () => cutFrom(contents(reader, fitting.map(emailRowOf)), want)
+    const cut = wantsContents ? await (wantsHeaders ? cutHeaders() : cutContents()) : undefined
     const rows = fitting.slice(0, cut?.count)
     const done = rows.length < found.rows.length ? (rows.at(-1)?.uid ?? null) : found.done
     return {
@@ -69,9 +80,9 @@ export function fetch(db: MailDatabase, blobs: Blobs): ReadOperation<'fetch'> {
         ...(want.basicStructure && { basicStructures: texts?.basicStructures.slice(0, rows.length) }),
         ...(want.emailId && { emailIds: rows.map(({ email = 0 }) => emailId(email)) }),
         ...(want.preview && { previews: cut?.previews }),
-        ...(want.sections.length > 0 && cut?.sections.columns()),
+        ...(want.sections.length > 0 && cut?.columns),
       },
-      octets: cut?.sections.octets() ?? null,
+      octets: cut?.octets ?? null,
       unseen: rangesOf(rows.filter(({ flags }) => (flags & SEEN) === 0).map(({ uid }) => uid)),
       rest: done === null ? [] : above(uids, done),
     }
@@ -197,8 +208,15 @@ function rowsOfPage(want: Want): number {
 
 const needsBody = ({ preview, sections }: Want): boolean => preview || sections.some(reachesBody)
 
-/** Of as many of the messages as make a page. */
-async function cutFrom(contents: AsyncIterable<HeldContent | null>, want: Want) {
+/** What was cut out of messages: of as many of them as make a page. */
+interface Cut {
+  count: number
+  previews: string[]
+  columns: ReturnType<SectionColumns['columns']>
+  octets: Uint8Array<ArrayBuffer>
+}
+
+async function cutFrom(contents: AsyncIterable<HeldContent | null>, want: Want): Promise<Cut> {
   const previews: string[] = []
   const sections = new SectionColumns()
   let count = 0
@@ -209,7 +227,24 @@ async function cutFrom(contents: AsyncIterable<HeldContent | null>, want: Want) 
     sections.add(cut.sections, cut.bytes)
     if (sections.octetsHeld >= MAX_PAGE_BYTES) break
   }
-  return { count, previews, sections }
+  return { count, previews, columns: sections.columns(), octets: sections.octets() }
 }
 
 const absent = ({ sections }: Want) => ({ sections: sections.map(() => ({ kind: 'absent' as const })), bytes: [] })
+
+/** Whether all that was asked for is in its octets. */
+const isWhole = ({ columns }: Cut): boolean => columns.sections === undefined
+
+/** The octets of a page are given away: what is kept has its own. */
+const toKeep = ({ count, columns: { lengths = [] }, octets }: Cut): HeaderPage => ({
+  count,
+  lengths,
+  octets: octets.slice(),
+})
+
+const cutAgain = ({ count, lengths, octets }: HeaderPage): Cut => ({
+  count,
+  previews: [],
+  columns: { lengths },
+  octets: octets.slice(),
+})
