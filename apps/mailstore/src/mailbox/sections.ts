@@ -198,7 +198,8 @@ export async function previewOf(content: HeldContent): Promise<string> {
 }
 
 async function addFields(cut: Cut, content: HeldContent, section: Section, range: Range): Promise<void> {
-  const header = await readRange(content, partOf(range, [0, MAX_HEADER_BYTES]))
+  const limited = partOf(range, [0, MAX_HEADER_BYTES])
+  const header = heldInOne(content, limited) ?? (await readRange(content, limited))
   const fields = selectFields(header, section.fields ?? [], section.kind === 'fieldsNot')
   cut.sections.push({ kind: 'inline' })
   if (section.partial === undefined) return void cut.bytes.push(fields)
@@ -214,6 +215,11 @@ async function readPieces({ prefix, header, read }: HeldContent, { start, end }:
   const pieces = [prefix.subarray(start, end), header.subarray(from, to)].filter(({ length }) => length > 0)
   if (to > header.length) pieces.push(await read(Math.max(from, header.length), to))
   return pieces
+}
+
+/** What is asked for most, a header without anything put in front of it: nothing is cut or waited for. */
+function heldInOne({ prefix, header }: HeldContent, { start, end }: Range): Uint8Array | undefined {
+  return prefix.length === 0 && start === 0 && end === header.length ? header : undefined
 }
 
 async function readRange(content: HeldContent, range: Range): Promise<Uint8Array> {
