@@ -155,7 +155,16 @@ async function startCluster(): Promise<Cluster> {
   await start()
   return {
     ...{ port, directory, caFile, psql, start, stop },
-    signalAll: (signal) => serving(child?.pid).forEach((pid) => process.kill(pid, signal)),
+    signalAll(signal) {
+      for (const pid of serving(child?.pid)) {
+        try {
+          process.kill(pid, signal)
+        } catch (error) {
+          // A process of a connection that has ended since they were listed.
+          if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+        }
+      }
+    },
   }
 }
 
