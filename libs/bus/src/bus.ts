@@ -182,8 +182,6 @@ export interface Bus {
 
 export interface StreamState {
   createdAt: string
-  /** Of the oldest message it holds; one above `lastSequence` when it holds none. */
-  firstSequence: number
   lastSequence: number
 }
 

@@ -6,7 +6,7 @@ const TIMEOUT_MS = 20_000
 
 interface StreamInfo {
   created?: string
-  state?: { first_seq?: number; last_seq?: number; subjects?: Record<string, number> }
+  state?: { last_seq?: number; subjects?: Record<string, number> }
   /** Of the subjects, over all pages. */
   total?: number
   error?: { description?: string }
@@ -14,10 +14,10 @@ interface StreamInfo {
 
 export async function streamState(connection: Connection, stream: string): Promise<StreamState> {
   const { created, state } = await info(connection, stream, '')
-  if (created === undefined || state?.first_seq === undefined || state.last_seq === undefined) {
+  if (created === undefined || state?.last_seq === undefined) {
     throw new BusUnavailable(`${stream} does not say when it was made and how far it has come`)
   }
-  return { createdAt: created, firstSequence: state.first_seq, lastSequence: state.last_seq }
+  return { createdAt: created, lastSequence: state.last_seq }
 }
 
 /** Pages are as large as the server makes them (100,000); a subject that comes or goes meanwhile may be missing or named twice. */
