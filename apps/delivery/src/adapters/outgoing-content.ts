@@ -23,6 +23,9 @@ export interface ContentEvents {
   ended(): void
 }
 
+/** What a socket is written by. */
+export type DataSocket = Pick<Socket, 'cork' | 'uncork' | 'once'> & { write(octets: Uint8Array): boolean }
+
 /** Emits `error` when it cannot be read to its end; then the final dot is not written. */
 export class OutgoingContent extends EventEmitter<{ error: [unknown] }> {
   readonly #body: AsyncIterable<Uint8Array>
@@ -66,13 +69,13 @@ export class OutgoingContent extends EventEmitter<{ error: [unknown] }> {
 
 /** A socket after DATA was answered. */
 export class DataSink implements Sink {
-  readonly #socket: Socket
+  readonly #socket: DataSocket
   readonly #stuffing = new DotStuffing()
   #corked = false
   /** As the library's own stream counts them. */
   outByteCount = 0
 
-  constructor(socket: Socket) {
+  constructor(socket: DataSocket) {
     this.#socket = socket
   }
 

@@ -22,23 +22,24 @@ type AnswerForOne = (this: SMTPConnection, recipient: string, final: boolean, re
 
 type CreateSendStream = (this: SMTPConnection, done: unknown) => Sink
 
-/** Not in its types. */
-interface Internals {
-  _responseActions: ((reply: string) => void)[]
-  _actionSMTPStream(reply: string, done: unknown): void
-}
+type AnswerForAll = (this: SMTPConnection, reply: string, done: unknown) => void
 
+// Not in its types.
 const {
   _sendCommand: sendCommand,
   _actionLMTPStream: answerForOne,
+  _actionSMTPStream: answerForAll,
   _createSendStream: createSendStream,
 } = SMTPConnection.prototype as unknown as {
   _sendCommand: SendCommand
   _actionLMTPStream: AnswerForOne
+  _actionSMTPStream: AnswerForAll
   _createSendStream: CreateSendStream
 }
 
 export class RelayConnection extends SMTPConnection {
+  /** The library's own, not in its types: what is done with the replies that are still due, in order. */
+  declare readonly _responseActions: ((reply: string) => void)[]
   /** Added to MAIL unless it is there already. */
   mailParameters: readonly string[] = []
   /** Added to RCPT, by forward-path. */
@@ -100,8 +101,7 @@ export class RelayConnection extends SMTPConnection {
     const { _socket: socket } = this
     // An LMTP server answers many times; the library's own stream goes with that.
     if (this.options.lmtp || !socket) return createSendStream.call(this, done)
-    const internals = this as unknown as Internals
-    internals._responseActions.push((reply) => internals._actionSMTPStream(reply, done))
+    this._responseActions.push((reply) => answerForAll.call(this, reply, done))
     return new DataSink(socket)
   }
 
