@@ -168,7 +168,7 @@ test('while the directory is away nothing is decided, and nothing is lost', { ti
   await broken.stop()
   assert.deepEqual([seen.local, seen.statuses], [[], []])
   await directory({ 'jones@example.org': account('jones') })
-  await seen.until(() => seen.local.length === 1)
+  await seen.until(() => seen.local.length === 1 && seen.statuses.length === 1)
   assert.equal(seen.statuses[0]?.kind, 'routed')
 })
 
