@@ -90,11 +90,18 @@ export const DeliveryConfig = z.object({
     .min(0)
     .max(10_000)
     .default(200)
-    .describe('Connections that wait for a next message, in this process; beyond it the oldest is closed.'),
+    .describe('Connections that wait for a next message, in each thread; beyond it the oldest is closed.'),
   DELIVERY_TLS_RETRY_MS: ms
     .max(7 * 86_400_000)
     .default(600_000)
     .describe('A host whose STARTTLS failed gets opportunistic mail in the clear for so long (ms).'),
+  DELIVERY_THREADS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(64)
+    .default(1)
+    .describe('Threads that speak with other hosts, each on a processor of its own; 0: no thread beside the main one.'),
   DELIVERY_CONCURRENCY: count.max(10_000).default(500).describe('Transactions at once in this process.'),
   DELIVERY_SITE_CONCURRENCY: count.max(1000).default(20).describe('Transactions at once with one site, at most.'),
   DELIVERY_SITE_INITIAL_CONCURRENCY: count

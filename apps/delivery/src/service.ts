@@ -16,22 +16,19 @@ import {
 } from '@postbus/contracts'
 import { dnsMetrics, dnsOptions, dnsResolver, dnsTable } from '@postbus/dns'
 import { defineService, LastFailure, serves } from '@postbus/service'
-import { openSpoolReader } from '@postbus/spool'
 import { databaseOptions, databaseTable, openDatabase } from '@postbus/sql'
 import { currentTrace, traced } from '@postbus/tracing'
 
 import { sqlLedger, type Tables } from './adapters/ledger/sql-ledger.ts'
 import { queueOnBus } from './adapters/queue-on-bus.ts'
-import { signingKeysOver } from './adapters/signing-keys.ts'
-import { SmtpClient } from './adapters/smtp-client.ts'
+import { type SigningKeys, signingKeysOver } from './adapters/signing-keys.ts'
+import { transactionThreads } from './adapters/threads/threads.ts'
 import { tracedTasks } from './adapters/traced-tasks.ts'
 import { keepTransports } from './adapters/transports.ts'
-import { attempt, groupOf, submitterOf } from './attempt/attempt.ts'
-import { classifier } from './attempt/classify.ts'
+import { attempt, groupOf, type HostRoute, submitterOf } from './attempt/attempt.ts'
 import { destinationOf } from './attempt/destination.ts'
 import type { Outcome } from './attempt/outcome.ts'
 import { patientLedger } from './attempt/patient-ledger.ts'
-import { type Sign, signer } from './attempt/sign.ts'
 import { suspend } from './attempt/suspend.ts'
 import { Turns } from './attempt/turns.ts'
 import { DeliveryConfig } from './config.ts'
@@ -45,26 +42,16 @@ import { Hands } from './lanes/hands.ts'
 import { ownLanes, type WorkedLane } from './lanes/own-lanes.ts'
 import { Replicas } from './lanes/replicas.ts'
 import { scheduler } from './lanes/scheduler.ts'
-import { type DeliveryMetrics, deliveryMetrics, deliveryTable } from './metrics.ts'
-import {
-  clientOptions,
-  destinationRules,
-  laneOptions,
-  lastResortOf,
-  replyRules,
-  retrySchedule,
-  schedulerOptions,
-} from './options.ts'
+import { deliveryMetrics, deliveryTable } from './metrics.ts'
+import { destinationRules, laneOptions, lastResortOf, retrySchedule, schedulerOptions } from './options.ts'
 import { expiryOf, routeOf, type Routed } from './routing/route-of.ts'
 import type { NextHopWay, Route } from './routing/route.ts'
 import { attemptEach } from './routing/share-transaction.ts'
-import { transactions } from './transaction.ts'
+import { openTransactions } from './transaction.ts'
 
 const DAY_MS = 24 * 3_600_000
 const PRUNE_EVERY_MS = 3_600_000
 const PRUNE_AT_ONCE = 5000
-/** Signatures are about a kibibyte each; a message to many sites is signed once as long as they are remembered. */
-const SIGNATURES_REMEMBERED = 2000
 /** Domains whose keys are remembered. */
 const KEYS_REMEMBERED = 10_000
 /** Hints may be lost; three in a row hardly are. */
@@ -78,7 +65,6 @@ export const deliveryService = defineService<DeliveryConfig>({
   config: DeliveryConfig,
   metrics: [deliveryTable, dnsTable, databaseTable],
   async start({ config, log, bus, metrics: registry, defer, readiness, probe, signal }) {
-    const classify = classifier(await replyRules(config))
     await bus.provisioned([Task, MailStatus, MailHold], signal)
     const metrics = deliveryMetrics(registry)
 
@@ -104,18 +90,13 @@ export const deliveryService = defineService<DeliveryConfig>({
       ledger.prune(before, PRUNE_AT_ONCE).catch((err: unknown) => log.error({ err }, 'cannot prune the ledger'))
     }, PRUNE_EVERY_MS)
     defer(() => clearInterval(pruning))
-    const spool = await openSpoolReader(config.SPOOL, { settings: config })
-    defer(() => spool.close())
-    const client = new SmtpClient({
-      ...(await clientOptions(config)),
-      opened: metrics.session,
-      failed: metrics.sessionFailed,
-    })
-    defer(() => client.close())
     const dns = dnsResolver({ ...dnsOptions(config), ...dnsMetrics(registry) })
     defer(() => dns.close())
-    const { sign, close: closeSigning } = signing(config, bus, metrics)
-    defer(closeSigning)
+    const keys = signingKeysOf(config, bus)
+    defer(() => keys?.close())
+    const here = await openTransactions(config, keys, metrics)
+    const { transact, close: closeTransactions } = transactionThreads(here, config, keys, metrics)
+    defer(closeTransactions)
 
     const transports = keepTransports(bus, {
       refreshMs: config.DELIVERY_TRANSPORTS_REFRESH_MS,
@@ -130,12 +111,14 @@ export const deliveryService = defineService<DeliveryConfig>({
     const schedule = retrySchedule(config)
     const attempts = {
       ledger,
-      deliver: transactions({
-        ...{ spool, client, sign, classify, destination },
-        transacting: metrics.transacting,
-        hostname: config.MAIL_HOSTNAME,
-        connectTotalMs: config.DELIVERY_CONNECT_TOTAL_MS,
-      }),
+      async deliver(tasks: readonly [MailOut, ...MailOut[]], route: HostRoute) {
+        const ended = metrics.transacting()
+        try {
+          return await transact(tasks, route, () => destination(route.way))
+        } finally {
+          ended()
+        }
+      },
       expiryOf: (task: MailOut) => expiryOf(task, routes(task).policy),
       now: () => new Date(),
       random: Math.random,
@@ -248,17 +231,13 @@ export const deliveryService = defineService<DeliveryConfig>({
   },
 })
 
-function signing(
-  config: DeliveryConfig,
-  bus: Bus,
-  { signed }: DeliveryMetrics,
-): { sign: Sign; close(): Promise<void> } {
-  if (config.DELIVERY_DKIM === 'off') return { sign: async () => '', close: async () => {} }
-  const { keysOf, generation, close } = signingKeysOver(bus, {
+/** Null: nothing is signed. */
+function signingKeysOf(config: DeliveryConfig, bus: Bus): SigningKeys | null {
+  if (config.DELIVERY_DKIM === 'off') return null
+  return signingKeysOver(bus, {
     cacheEntries: KEYS_REMEMBERED,
     cacheMs: config.DELIVERY_DKIM_CACHE_MS,
     staleMs: config.DELIVERY_DKIM_STALE_MS,
     now: () => performance.now(),
   })
-  return { sign: signer({ keysOf, generation, now: () => new Date(), signed }, SIGNATURES_REMEMBERED), close }
 }

@@ -10,7 +10,7 @@
 export { batched, type Gathered } from './batched.ts'
 export { onDatabase } from './database.ts'
 export { noTracing, openTracing, type Tracing, type TracingIdentity } from './open-tracing.ts'
-export { currentTrace, type Scope, scopeNow, traceparent } from './scope.ts'
+export { currentTrace, isRecorded, type Scope, scopeNow, traceparent } from './scope.ts'
 export { tracingConfig, type TracingConfig } from './settings.ts'
 export {
   beginTrace,

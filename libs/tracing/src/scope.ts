@@ -43,6 +43,9 @@ export const scopeNow = (): Scope | undefined => current.getStore()
 /** For log lines. */
 export const currentTrace = (): Pick<Scope, 'traceId' | 'spanId'> | undefined => current.getStore()
 
+/** Whether what is done now belongs to a trace that is recorded here. */
+export const isRecorded = (): boolean => current.getStore()?.recording != null
+
 export const runIn = <T>(scope: Scope, work: () => T): T => current.run(scope, work)
 
 const header = ({ traceId, spanId, recording }: Scope): string =>

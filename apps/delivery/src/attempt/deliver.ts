@@ -10,7 +10,7 @@ import type { MailOut } from '@postbus/contracts'
 
 import type { SiteNews } from '../lanes/site-news.ts'
 import type { Classify, Retry, Verdict } from './classify.ts'
-import type { Destination, Host } from './destination.ts'
+import { type Destination, type Host, orTemporary } from './destination.ts'
 import { fitToPeer, type Message } from './fit.ts'
 import { type Answer, type OpenSession, type Session, SessionFailed, TlsMissing } from './session.ts'
 import { SiteReport } from './site-report.ts'
@@ -163,15 +163,9 @@ export async function deliver(tasks: readonly [MailOut, ...MailOut[]], ports: De
 async function lookUp(
   ports: DeliverPorts,
 ): Promise<Extract<Destination, { kind: 'hosts' }> | Extract<RecipientOutcome, { reason: string }>> {
-  try {
-    const destination = await ports.destination()
-    if (destination.kind === 'hosts') return destination
-    if (destination.kind === 'impossible') return { ...destination, kind: 'failed' }
-    return { ...destination, kind: 'deferred' }
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    return { kind: 'deferred', status: '4.4.3', reason: `DNS cannot tell: ${why}` }
-  }
+  const destination = await orTemporary(ports.destination)
+  if (destination.kind === 'hosts') return destination
+  return destination.kind === 'impossible' ? { ...destination, kind: 'failed' } : { ...destination, kind: 'deferred' }
 }
 
 /** RFC 5321 §3.8: a session that waited may be closed with a 421 or without one. */

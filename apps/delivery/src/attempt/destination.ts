@@ -61,6 +61,16 @@ interface Exchange {
   name: string
 }
 
+/** What cannot be looked up is temporary — RFC 3463 §3.5: 4.4.3, directory server failure. */
+export async function orTemporary(look: () => Promise<Destination>): Promise<Destination> {
+  try {
+    return await look()
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return { kind: 'temporary', status: '4.4.3', reason: `DNS cannot tell: ${why}` }
+  }
+}
+
 /** What an operator names may be private, and may be another program on our own host. */
 export async function destinationOf(way: NextHopWay, dns: DnsPorts, rules: DestinationRules): Promise<Destination> {
   if (way.kind !== 'mx') return fixedHost(way, dns, rules)

@@ -1,0 +1,134 @@
+/**
+ * Transactions on threads of their own, so that speaking with other hosts and deciding what is spoken have a processor each. The
+ * scheduler stays in one place: a site's limits hold whatever the number of threads.
+ *
+ * A message goes to the same thread each time: its signature is remembered there. What a trace records stays in the process, where
+ * its spans are; a thread has none.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+
+import { bucketOf, type MailOut } from '@postbus/contracts'
+import { isRecorded } from '@postbus/tracing'
+
+import type { Delivered, RecipientOutcome } from '../../attempt/deliver.ts'
+import { type Destination, orTemporary } from '../../attempt/destination.ts'
+import type { DeliveryConfig } from '../../config.ts'
+import type { TransactionMetrics, Transactions } from '../../transaction.ts'
+import type { SigningKeys } from '../signing-keys.ts'
+import {
+  type Counted,
+  type Errand,
+  errorOf,
+  failureOf,
+  type FromThread,
+  type ThreadData,
+  type ToThread,
+} from './errands.ts'
+
+/** Sessions that wait take their leave (RFC 5321 §4.1.1.10); nobody waits long for them. */
+const CLOSE_MS = 1000
+
+type Keys = Pick<SigningKeys, 'keysOf' | 'generation'>
+
+/** @param here what does it without threads */
+export function transactionThreads(
+  here: Transactions,
+  config: DeliveryConfig,
+  keys: Keys | null,
+  metrics: TransactionMetrics,
+): Transactions {
+  const threads = Array.from(
+    { length: config.DELIVERY_THREADS },
+    () => new TransactionThread({ config }, keys, metrics),
+  )
+  return {
+    async transact(tasks, route, destination) {
+      const thread = threads[Number(bucketOf(tasks[0].queueId)) % threads.length]
+      if (thread === undefined || isRecorded()) return here.transact(tasks, route, destination)
+      return thread.transact(tasks, route, await orTemporary(destination))
+    },
+    async close() {
+      await Promise.all([here.close(), ...threads.map((thread) => thread.close())])
+    },
+  }
+}
+
+interface Waiting {
+  tasks: readonly MailOut[]
+  resolve(delivered: Delivered): void
+  reject(error: Error): void
+}
+
+class TransactionThread {
+  readonly #worker: Worker
+  readonly #ended: Promise<unknown>
+  readonly #keys: Keys | null
+  readonly #metrics: TransactionMetrics
+  readonly #waiting = new Map<number, Waiting>()
+  #lastId = 0
+
+  constructor(data: ThreadData, keys: Keys | null, metrics: TransactionMetrics) {
+    this.#keys = keys
+    this.#metrics = metrics
+    this.#worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: data })
+    this.#worker.on('message', (message: FromThread) => this.#heard(message))
+    // As if it had happened in the process itself: what is under way comes back by the bus.
+    this.#worker.on('error', (cause) => {
+      throw new Error('a thread that speaks with other hosts died', { cause })
+    })
+    this.#ended = new Promise((resolve) => this.#worker.once('exit', resolve))
+  }
+
+  transact(tasks: Errand['tasks'], route: Errand['route'], destination: Destination): Promise<Delivered> {
+    const id = ++this.#lastId
+    const generation = this.#keys?.generation() ?? 0
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { tasks, resolve, reject })
+      this.#say({ kind: 'transact', id, tasks, route, destination, generation })
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#say({ kind: 'close' })
+    await Promise.race([this.#ended, pause(CLOSE_MS, undefined, { ref: false })])
+    await this.#worker.terminate()
+  }
+
+  #heard(message: FromThread): void {
+    if (message.kind === 'keysOf') return void this.#tellKeys(message.id, message.domains)
+    for (const event of message.counted) this.#count(event)
+    const waiting = this.#waiting.get(message.id)
+    this.#waiting.delete(message.id)
+    if (message.kind === 'failed') return waiting?.reject(errorOf(message.failure))
+    const outcomes = new Map<MailOut, RecipientOutcome>()
+    for (const [index, outcome] of message.outcomes.entries()) {
+      const task = waiting?.tasks[index]
+      if (task !== undefined) outcomes.set(task, outcome)
+    }
+    waiting?.resolve({ outcomes, news: message.news })
+  }
+
+  #count(event: Counted): void {
+    switch (event.name) {
+      case 'session':
+        return this.#metrics.session(...event.with)
+      case 'sessionFailed':
+        return this.#metrics.sessionFailed(...event.with)
+      case 'signed':
+        return this.#metrics.signed(...event.with)
+    }
+  }
+
+  async #tellKeys(id: number, domains: readonly string[]): Promise<void> {
+    try {
+      this.#say({ kind: 'keys', id, keys: (await this.#keys?.keysOf(domains)) ?? [] })
+    } catch (error) {
+      this.#say({ kind: 'noKeys', id, failure: failureOf(error) })
+    }
+  }
+
+  #say(message: ToThread): void {
+    this.#worker.postMessage(message)
+  }
+}
