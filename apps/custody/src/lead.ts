@@ -33,6 +33,7 @@ import type { CustodyMetrics } from './metrics.ts'
 import { type CensusPorts, changedStreams, takeCensus } from './reconcile/census.ts'
 import { pass } from './reconcile/pass.ts'
 import { scanSpool } from './reconcile/scan-spool.ts'
+import { statusesRead } from './reconcile/statuses-read.ts'
 import { Suspects } from './reconcile/suspects.ts'
 import type { Place, Publication } from './reconcile/task.ts'
 import type { ReporterNames, ReportPlan } from './report/plan.ts'
@@ -46,6 +47,8 @@ const PAGES_PER_PASS = 200
 const REPORTS_AT_ONCE = 32
 const REPORT_AGAIN_MS = 30_000
 const MAX_SUSPECTS = 100_000
+/** Longer than reading a full hand takes; what is not read by then is looked for again. */
+const READ_PATIENCE_MS = 2_000
 /** A scan, of the spool or of the books, may take this share of the time between two. */
 const SCAN_SHARE = 20
 const HOUSEKEEPING_MS = 600_000
@@ -143,6 +146,7 @@ function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {
   const ports = {
     ...{ books, writer, suspects, record, now },
     holds: ({ contract, subject, shard }: Place) => bus.holds(contract, subject, shard),
+    statusesRead: statusesRead(() => bus.readingState(MailStatus, 'custody'), READ_PATIENCE_MS),
     askOwners: ownersOver(bus),
     publish: (publication: Publication) => publishAgain(bus, publication),
     publishAccepted: (event: MailAccepted) => bus.publish(MailAccepted, event),

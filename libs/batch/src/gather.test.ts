@@ -22,6 +22,33 @@ test('items that arrive during a flush share the next one', async () => {
   assert.deepEqual(flushes, [[1], [2, 3, 4]])
 })
 
+test('while flushes follow upon each other more may join the next one; a full one goes at once', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const flushes: number[][] = []
+  const first = Promise.withResolvers<void>()
+  const { add, idle } = gather<number, void>(
+    async (items) => {
+      flushes.push(items)
+      if (flushes.length === 1) await first.promise
+      return items.map(() => undefined)
+    },
+    { maxItems: 3, maxWaiting: 100, lingerMs: 10 },
+  )
+  const alone = add(1)
+  while (flushes.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  const second = add(2)
+  first.resolve()
+  await alone
+  void add(3)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(flushes, [[1]])
+  t.mock.timers.tick(10)
+  for (const item of [4, 5, 6]) void add(item)
+  await second
+  await idle()
+  assert.deepEqual(flushes, [[1], [2, 3, 4], [5, 6]])
+})
+
 test('a failed flush fails its own items and no others', async () => {
   let flushes = 0
   const { add } = gather<string, string>(

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
 export interface GatherOptions<Item> {
   /** At most this many items in one flush. */
   maxItems: number
@@ -6,6 +8,8 @@ export interface GatherOptions<Item> {
   sizeOf?: (item: Item) => number
   /** More waiting items than this are refused with BatchFull, so that a stalled disk cannot fill memory. */
   maxWaiting: number
+  /** While one flush follows upon the other: so long more may come before the next. Default 0; a lone item never waits. */
+  lingerMs?: number
   /** Carries what each item came from, a trace for example, to the flush it shares with others. */
   origin?: Origin
 }
@@ -46,7 +50,7 @@ export function gather<Item, Result>(
   flush: (items: Item[]) => Promise<readonly Result[]>,
   options: GatherOptions<Item>,
 ): Gatherer<Item, Result> {
-  const { maxItems, maxSize = Infinity, sizeOf = () => 0, maxWaiting, origin = nowhere } = options
+  const { maxItems, maxSize = Infinity, sizeOf = () => 0, maxWaiting, lingerMs = 0, origin = nowhere } = options
   const waiting: Waiting<Item, Result>[] = []
   let running: Promise<void> | undefined
 
@@ -75,6 +79,7 @@ export function gather<Item, Result>(
       } catch (cause) {
         for (const { reject } of group) reject(cause)
       }
+      if (lingerMs > 0 && waiting.length > 0 && waiting.length < maxItems) await pause(lingerMs)
     }
     running = undefined
   }

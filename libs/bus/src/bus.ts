@@ -3,7 +3,14 @@
  *
  * Order everywhere: do the work durably → publish what follows and await it → return `done` (which acknowledges what came).
  */
-import type { EventContract, HintContract, RequestContract, RowsContract, SurveyContract } from '@postbus/contracts'
+import type {
+  EventContract,
+  HintContract,
+  Party,
+  RequestContract,
+  RowsContract,
+  SurveyContract,
+} from '@postbus/contracts'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 
@@ -159,6 +166,8 @@ export interface Bus {
   holds(contract: EventContract, subject: string, shard?: number): Promise<boolean>
   /** Which stream this is and how far it has come: another creation time, or a lower sequence, is another stream. For custody. */
   streamState(contract: EventContract, shard?: number): Promise<StreamState>
+  /** How far our own consumer of it has come. @throws BusUnavailable the bus cannot say */
+  readingState(contract: EventContract, party: Party): Promise<ReadingState>
   /** Every subject on which a stream holds a message, as of about now, in pages. For custody. */
   subjects(contract: EventContract, shard?: number): AsyncIterable<string[]>
   /**
@@ -183,6 +192,11 @@ export interface Bus {
 export interface StreamState {
   createdAt: string
   lastSequence: number
+}
+
+export interface ReadingState extends StreamState {
+  /** All up to here is done with, or was never to be given to this consumer. */
+  readTo: number
 }
 
 export interface BusReport {

@@ -17,7 +17,7 @@ import { Publisher } from './publish.ts'
 import { answerer, request } from './request.ts'
 import { answerRows } from './rows-answer.ts'
 import { rows } from './rows-ask.ts'
-import { streamState, subjectsOf } from './stream-info.ts'
+import { readingState, streamState, subjectsOf } from './stream-info.ts'
 import { answerSurvey, survey } from './survey.ts'
 import { Tried } from './tried.ts'
 
@@ -166,6 +166,11 @@ export async function connectBus(options: BusOptions): Promise<ConnectedBus> {
     remove: (contract, sequence) => removeFrom(connection, streamOf(contract, shards), sequence),
 
     streamState: (contract, shard) => streamState(connection, streamOf(contract, shards, shard)),
+
+    readingState(contract, party) {
+      const { stream, durable } = placeOf(contract, party)
+      return readingState(connection, stream, durable)
+    },
 
     subjects: (contract, shard) => subjectsOf(connection, streamOf(contract, shards, shard)),
 

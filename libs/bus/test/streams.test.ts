@@ -245,6 +245,27 @@ test('a stream names every subject it holds a message on, and says which stream 
   assert.notEqual(after.createdAt, before.createdAt)
 })
 
+test('a consumer has read up to what it is done with in order; with nothing left to do, to the end', async (t) => {
+  const { nats, bus } = await platform(t)
+  const router = await bus('router')
+  const mailstore = await bus('mailstore')
+  const state = () => mailstore.readingState(MailLocal, 'mailstore')
+  const { lastSequence: begin, readTo } = await state()
+  assert.equal(readTo, begin)
+  for (let number = 0; number < 4; number++) await router.publish(MailLocal, local(number))
+  const release = Promise.withResolvers<void>()
+  const reading = await mailstore.consume(MailLocal, 'mailstore', { maxInFlight: 10 }, async ({ queueId }) => {
+    if (queueId === local(2).queueId) await release.promise
+    return { kind: 'done' }
+  })
+  await until(async () => (await messagesIn(nats, 'MAIL_LOCAL')) === 1)
+  assert.partialDeepStrictEqual(await state(), { lastSequence: begin + 4, readTo: begin + 2 })
+  release.resolve()
+  await until(async () => (await messagesIn(nats, 'MAIL_LOCAL')) === 0)
+  await until(async () => (await state()).readTo === begin + 4)
+  await reading.stop()
+})
+
 for (const streamToo of [false, true]) {
   const name = streamToo ? 'a stream lost its name and its consumer its state' : 'a consumer lost its state'
   test(`${name} in a loss of power: set aside, and made anew`, async (t) => {

@@ -6,8 +6,8 @@
  * CONSUMERS
  *   custody
  * DELIVERY
- *   At least once, in any order. One message carries many statuses of messages in one bucket. Custody decides by
- *   (incarnation, attempt, rank); an ended recipient never reopens.
+ *   At least once, in any order. One message carries many statuses, of any messages; its bucket is the first one's. Custody
+ *   decides by (incarnation, attempt, rank); an ended recipient never reopens.
  * STANDARDS
  *   RFC 3464 §2.3 (what a report needs of each recipient)
  */
@@ -150,23 +150,21 @@ export const MailStatus = defineEvent({
 export type MailStatus = z.infer<typeof schema>
 
 /**
- * Groups statuses by bucket and cuts each group to what one message may carry; the order within a message's statuses is
- * kept. A single status above MAX_STATUS_BYTES travels alone: a full page of the longest paths still fits the bus.
+ * Cuts statuses to what one message may carry, in their order. A single status above MAX_STATUS_BYTES travels alone: a full
+ * page of the longest paths still fits the bus.
  */
 export function statusMessages(statuses: readonly Status[]): MailStatus[] {
-  const open = new Map<string, { message: MailStatus; bytes: number }>()
   const messages: MailStatus[] = []
+  let room = 0
   for (const status of statuses) {
-    const bucket = bucketOf(status.queueId)
     const bytes = Buffer.byteLength(JSON.stringify(status))
-    const group = open.get(bucket)
-    if (group && group.message.statuses.length < MAX_STATUSES && group.bytes + bytes <= MAX_STATUS_BYTES) {
-      group.message.statuses.push(status)
-      group.bytes += bytes
+    const message = messages.at(-1)
+    if (message && message.statuses.length < MAX_STATUSES && bytes <= room) {
+      message.statuses.push(status)
+      room -= bytes
     } else {
-      const message = { bucket, statuses: [status] }
-      open.set(bucket, { message, bytes })
-      messages.push(message)
+      messages.push({ bucket: bucketOf(status.queueId), statuses: [status] })
+      room = MAX_STATUS_BYTES - bytes
     }
   }
   return messages

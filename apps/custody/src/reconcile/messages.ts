@@ -1,5 +1,5 @@
 /** Messages that should have been routed: still on their way to the router, or lost before it. */
-import { MailAccepted, MailStatus, Origin, bucketOf, type QueueId } from '@postbus/contracts'
+import { MailAccepted, Origin, type QueueId } from '@postbus/contracts'
 
 import type { OverdueMessage } from '../tracking/books.ts'
 import type { Finding, ReconcilePorts } from './ports.ts'
@@ -13,7 +13,7 @@ export async function lookForMessage(ports: ReconcilePorts, overdue: OverdueMess
     return 'found'
   }
   if (suspects.notFound(queueId, String(incarnation)) !== 'second') return 'suspect'
-  if (await hasUnreadStatus(ports, queueId)) return 'suspect'
+  if (!(await ports.statusesRead())) return 'suspect'
   suspects.cleared(queueId)
   if ((await ports.books.findUnrouted(queueId)) !== incarnation) return 'moved'
   return acceptAgain(ports, queueId, incarnation)
@@ -36,9 +36,4 @@ export function acceptedPlaces({ queueId, origin }: Pick<OverdueMessage, 'queueI
     // The second token of its id is a hash: an accepted message has no recipient of its own.
     deadPlace(MailAccepted.stream.name, `${queueId}.*`),
   ]
-}
-
-/** Whoever finishes a task publishes its status first; while one may be unread, nothing is lost. */
-export function hasUnreadStatus(ports: ReconcilePorts, queueId: QueueId): Promise<boolean> {
-  return ports.holds({ contract: MailStatus, subject: `mail.status.v1.${bucketOf(queueId)}` })
 }

@@ -1,8 +1,8 @@
 /**
  * One pass over what is overdue: look for it, and publish again what the bus lost.
  *
- * Something is lost when two looks at every place it can be at, a gap apart, found nothing, when after the second MAIL_STATUS
- * holds nothing unread of its bucket, and when the books then still say the same of it. The publication is a new incarnation,
+ * Something is lost when two looks at every place it can be at, a gap apart, found nothing, when MAIL_STATUS has been read past
+ * the end it had after the second, and when the books then still say the same of it. The publication is a new incarnation,
  * raised by compare-and-set before; dying in between only makes the next pass do it again.
  *
  * Everything goes in pages along an index: a pass costs what is overdue, never what is open, and what was looked at is looked

@@ -14,6 +14,8 @@ export interface ReconcilePorts {
   suspects: Suspects
   /** Whether the bus holds exactly this. @throws when it cannot say */
   holds(place: Place): Promise<boolean>
+  /** Whether the books know by now all that MAIL_STATUS held when this was asked. @throws when the bus cannot say */
+  statusesRead(): Promise<boolean>
   /**
    * What the owners of the work say became of these: the mailstore's delivery keys, delivery's ledger. Those they know nothing of
    * are missing in the answer. Null: one of them cannot be asked now.

@@ -4,7 +4,7 @@ import { MailDead, MailLocal, MailOut, type QueueId, type Status } from '@postbu
 import type { Overdue } from '../tracking/books.ts'
 import { isEnd, type RecipientStatus, supersedes } from '../tracking/order.ts'
 import { isOpen, type Tracked } from '../tracking/sheet.ts'
-import { acceptAgain, acceptedPlaces, hasUnreadStatus } from './messages.ts'
+import { acceptAgain, acceptedPlaces } from './messages.ts'
 import type { Finding, ReconcilePorts } from './ports.ts'
 import { findAmong, nextAttempt, placesOf, publicationOf } from './task.ts'
 
@@ -32,7 +32,7 @@ export async function lookForRecipients(
     }
   }
   if (candidates.length === 0) return findings
-  if (await hasUnreadStatus(ports, queueId)) {
+  if (!(await ports.statusesRead())) {
     for (const row of candidates) findings.set(row, 'suspect')
     return findings
   }
