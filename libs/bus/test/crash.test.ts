@@ -19,7 +19,7 @@ const mortal = fileURLToPath(new URL('./fixtures/mortal.ts', import.meta.url))
 test(
   'the event that kills is found, those beside it are all handled and never declared dead',
   {
-    timeout: 60_000,
+    timeout: 180_000,
   },
   async (t) => {
     const { nats, bus } = await platform(t, { ackWaitMs: 500 })

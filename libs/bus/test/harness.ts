@@ -37,10 +37,13 @@ export async function platform(
   return { nats, bus: await provisioned(t, { servers: nats.url, seeds: nats.seeds }, options) }
 }
 
-export async function clusterPlatform(t: TestContext): Promise<{ cluster: NatsCluster; bus: Connect }> {
+export async function clusterPlatform(
+  t: TestContext,
+  options: Partial<ProvisionerOptions> = {},
+): Promise<{ cluster: NatsCluster; bus: Connect }> {
   const cluster = await startNatsCluster(t)
   const access = { servers: cluster.urls, seeds: cluster.seeds, tls: { caFile: cluster.caFile } }
-  return { cluster, bus: await provisioned(t, access, { replicas: 3 }) }
+  return { cluster, bus: await provisioned(t, access, { ...options, replicas: 3 }) }
 }
 
 type Access = Pick<BusOptions, 'servers' | 'tls'> & Pick<NatsServer, 'seeds'>
@@ -102,7 +105,7 @@ export const local = (number: number): MailLocal =>
   })
 
 /** Resolves when the condition holds; fails after a while, so that a broken promise does not hang the run. */
-export async function until(condition: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
   const deadline = Date.now() + withinMs
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${condition}`)

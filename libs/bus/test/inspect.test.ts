@@ -11,6 +11,11 @@ test('what the contracts name is there, how full it is, and whether anybody read
   const { bus } = await platform(t)
   const [router, mailstore, operator] = [await bus('router'), await bus('mailstore'), await bus('operator')]
   await router.publish(MailLocal, local(1))
+  // The server counts what waits beside its confirmations.
+  await until(async () => {
+    const stream = (await operator.inspect()).streams.find(({ name }) => name === 'MAIL_LOCAL')
+    return stream?.messages === 1 && stream.consumers[0]?.pending === 1
+  })
   const before = await operator.inspect()
   assert.deepEqual(
     before.streams.filter(({ missing, differs }) => missing || differs.length > 0),
