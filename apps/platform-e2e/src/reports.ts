@@ -39,7 +39,7 @@ export interface Where {
   freedAt?: string
 }
 
-const SETTLED_MS = 60_000
+const SETTLED_MS = 120_000
 
 /** What became of it, once its record was given back: everything that had to be told was told. */
 export async function settled(platform: Platform, queueId: string): Promise<Where> {

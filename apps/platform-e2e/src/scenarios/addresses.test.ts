@@ -37,7 +37,7 @@ test('addresses, as the operator makes them', async (t) => {
           (found?.recipients.length ?? 0) > 0 && found?.recipients.every(({ state }) => state !== 'routed') === true
         )
       },
-      20_000,
+      60_000,
       () => `still open: ${JSON.stringify(found)}`,
     )
     return found ?? assert.fail(queueId)
@@ -110,7 +110,7 @@ test('addresses, as the operator makes them', async (t) => {
         queueId = queueIdOf(said)
         return true
       },
-      10_000,
+      60_000,
       () => 'still refused',
     )
     await ended(queueId)
@@ -127,7 +127,7 @@ test('addresses, as the operator makes them', async (t) => {
         last = await said()
         return /^<\*\* 550 5\.2\.1 /m.test(last)
       },
-      10_000,
+      60_000,
       () => last,
     )
     await assert.rejects(messages(ready, owner, 0))
@@ -143,7 +143,7 @@ test('addresses, as the operator makes them', async (t) => {
     assert.ok(originals.every(({ routed }) => routed))
     await until(
       async () => (await where(queueId)).freedAt !== undefined,
-      30_000,
+      60_000,
       () => `${queueId} is not freed`,
     )
   })

@@ -96,7 +96,7 @@ test('a backup under load, restored elsewhere, keeps every promise made before i
   const verified = await postbus<{ problems: string[] }>({ data: elsewhere }, 'backup', place, '--verify')
   assert.deepEqual(verified.problems, [])
   await mkdir(join(elsewhere, 'restoring'), { recursive: true })
-  const unfinished = run(process.execPath, [start, '--data', elsewhere], { timeout: 30_000 })
+  const unfinished = run(process.execPath, [start, '--data', elsewhere], { timeout: 60_000 })
   await assert.rejects(unfinished, { code: 69, stderr: /a restore that was not finished/ })
   await postbus({ data: elsewhere }, 'restore', place)
   await sink.reopen()

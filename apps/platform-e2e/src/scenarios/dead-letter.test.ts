@@ -77,7 +77,7 @@ test('dead letters: shown, repaired and driven again, or dropped', async (t) => 
         of((await postbusStatus<Finding[]>(ready, 'doctor', '--no-network')).value, 'MAIL_LOCAL readers')[0]?.includes(
           'in hand',
         ) === true,
-      30_000,
+      60_000,
       () => platform.output(),
     )
     await overwrite(ready, 'Hello.', 'Jello.')

@@ -79,7 +79,7 @@ test('mail finds its hosts', async (t) => {
     const queueId = await submit(ready, sender, ['ann@flaky.test'])
     await until(
       async () => (await postbus<Where>(ready, 'where', queueId)).recipients[0]?.state === 'deferred',
-      30_000,
+      60_000,
       () => platform.output(),
     )
     dns.fault('flaky.test', null)

@@ -84,7 +84,7 @@ test('what happens is told', async (t) => {
       names.every((name) => text.includes(name)) && orphans.length === 0 && roots.length === 1
     await until(
       () => whole(tree()),
-      20_000,
+      60_000,
       () => `the trace of ${queueId} is not one tree with ${names.join(', ')}:\n${tree().text}`,
     )
     return tree()
@@ -130,7 +130,7 @@ test('what happens is told', async (t) => {
       collector.spans.some(({ name, service }) => name === 'POP3 RETR' && service === 'postbus-pop3')
     await until(
       () => all().size === serviceNames.length && orphans().length === 0 && isRead(),
-      20_000,
+      60_000,
       () => `recorded: ${[...all()].join(', ')}; orphans: ${orphans().join(', ')}; read: ${isRead()}`,
     )
     assert.deepEqual([...all()].toSorted(), services(...serviceNames))
@@ -229,7 +229,7 @@ test('what happens is told', async (t) => {
     let why = ''
     await until(
       async () => (why = await reasons()) !== 'ready',
-      20_000,
+      60_000,
       () => 'imap stays ready without a mailstore',
     )
     assert.match(why, /"mailstore: (does not answer|no answer in 2 s)"/)
