@@ -22,7 +22,7 @@ import { long, settingsUnderLoad, startLoad, sunkIds } from '../under-load.ts'
 const run = promisify(execFile)
 const start = join(import.meta.dirname, '..', '..', '..', '..', 'tools', 'start', 'main.ts')
 const MESSAGES = long ? 4000 : 900
-const SETTLE_MS = 120_000
+const SETTLE_MS = 240_000
 
 /** What a client keeps to recognise a mailbox: RFC 9051 §2.3.1.1. */
 async function uidValidity(ready: Ready, address: string): Promise<bigint> {

@@ -31,7 +31,7 @@ const SETTINGS = {
   CUSTODY_CHECK_GAP_MS: '1000',
 }
 const LARGE = 'a line of a message that is stored beside the database\r\n'.repeat(20_000)
-const LONG_MS = 60_000
+const LONG_MS = 180_000
 
 interface Moved {
   blobs: number

@@ -52,7 +52,7 @@ test('success is told, and what comes back later is noted', async (t) => {
       )
     await until(
       async () => (await told()).length >= 3,
-      60_000,
+      120_000,
       () => platform.output(),
     )
     assert.deepEqual((await told()).toSorted(), [
@@ -70,7 +70,7 @@ test('success is told, and what comes back later is noted', async (t) => {
     const queueId = await submit(bounced, ['fine@far.test'])
     await until(
       async () => (await where(queueId)).recipients[0]?.state === 'relayed',
-      60_000,
+      120_000,
       () => platform.output(),
     )
     const { messageId } = await where(queueId)
@@ -91,7 +91,7 @@ test('success is told, and what comes back later is noted', async (t) => {
     assert.equal((await messages(ready, bounced, 1)).length, 1)
     await until(
       async () => (await where(queueId)).recipients[0]?.laterReports !== undefined,
-      60_000,
+      120_000,
       () => platform.output(),
     )
     const [recipient] = (await where(queueId)).recipients
