@@ -34,7 +34,7 @@ async function stage(t: TestContext): Promise<Stage> {
   const nats = await startNatsServer(t)
   const spoolDir = await mkdtemp(join(tmpdir(), 'postbus-inbound-'))
   const closes: (() => Promise<unknown> | unknown)[] = [() => rm(spoolDir, { recursive: true, force: true })]
-  t.after(async () => {
+  nats.defer(async () => {
     for (const close of closes.reverse()) await close()
   })
   const stopping = new AbortController()

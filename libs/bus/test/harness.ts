@@ -34,7 +34,7 @@ export async function platform(
   options: NatsServerOptions & Partial<ProvisionerOptions> = {},
 ): Promise<Platform> {
   const nats = await startNatsServer(t, options)
-  return { nats, bus: await provisioned(t, { servers: nats.url, seeds: nats.seeds }, options) }
+  return { nats, bus: await provisioned({ servers: nats.url, seeds: nats.seeds, defer: nats.defer }, options) }
 }
 
 export async function clusterPlatform(
@@ -42,15 +42,15 @@ export async function clusterPlatform(
   options: Partial<ProvisionerOptions> = {},
 ): Promise<{ cluster: NatsCluster; bus: Connect }> {
   const cluster = await startNatsCluster(t)
-  const access = { servers: cluster.urls, seeds: cluster.seeds, tls: { caFile: cluster.caFile } }
-  return { cluster, bus: await provisioned(t, access, { ...options, replicas: 3 }) }
+  const { urls: servers, seeds, defer, caFile } = cluster
+  const access = { servers, seeds, defer, tls: { caFile } }
+  return { cluster, bus: await provisioned(access, { ...options, replicas: 3 }) }
 }
 
-type Access = Pick<BusOptions, 'servers' | 'tls'> & Pick<NatsServer, 'seeds'>
+type Access = Pick<BusOptions, 'servers' | 'tls'> & Pick<NatsServer, 'seeds' | 'defer'>
 
 async function provisioned(
-  t: TestContext,
-  { servers, tls, seeds }: Access,
+  { servers, tls, seeds, defer }: Access,
   options: Partial<ProvisionerOptions>,
 ): Promise<Connect> {
   const stopping = new AbortController()
@@ -59,7 +59,7 @@ async function provisioned(
     ...{ servers, tls, nkeySeed: seeds.provisioner, shards: 1, log, signal: stopping.signal },
     ...options,
   })
-  t.after(async () => {
+  defer(async () => {
     await Promise.all(buses.map((bus) => bus.close()))
     await provisioner.stop()
   })

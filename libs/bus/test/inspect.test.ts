@@ -51,7 +51,7 @@ test('a stream that is not as the contracts say, and what is missing, are named'
   const operator = await connectBus({
     ...{ servers: nats.url, nkeySeed: nats.seeds.operator, party: 'operator', log, shards: 2 },
   })
-  t.after(() => Promise.all([operator.close(), provisioner.stop()]))
+  nats.defer(() => Promise.all([operator.close(), provisioner.stop()]))
   const { streams } = await operator.inspect()
   assert.deepEqual(
     streams.filter(({ differs }) => differs.length > 0).map(({ name, differs, maxBytes }) => [name, differs, maxBytes]),

@@ -28,6 +28,8 @@ export interface NatsCluster {
   readonly members: readonly NatsMember[]
   readonly seeds: Readonly<Record<Identity, string>>
   readonly adminSeed: string
+  /** Done at the end of the test while the servers still answer, the last one first. */
+  defer(close: () => Promise<unknown> | unknown): void
 }
 
 const SERVERS = ['nats-1', 'nats-2', 'nats-3']
@@ -59,13 +61,16 @@ export async function startNatsCluster(t: TestContext, { shards = 1 }: NatsClust
       return { name, port, storeDir, process: new NatsProcess(configFile) }
     }),
   )
+  const closes: (() => Promise<unknown> | unknown)[] = []
   t.after(async () => {
+    for (const close of closes.reverse()) await close()
     await Promise.all(servers.map(({ process }) => process.kill()))
     await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   })
   await Promise.all(servers.map(({ process }) => process.launch()))
 
   return {
+    defer: (close) => void closes.push(close),
     ...{ seeds, adminSeed, caFile: tls.caFile, urls: ports.map((port) => `tls://${NAME}:${port}`) },
     members: servers.map(({ name, port, storeDir, process }) => ({
       ...{ name, url: `tls://${NAME}:${port}` },

@@ -30,6 +30,8 @@ export interface NatsServer {
   readonly seeds: Readonly<Record<Identity, string>>
   /** The secret nkey of an administrator: for tests that break things. */
   readonly adminSeed: string
+  /** Done at the end of the test while the server still answers, the last one first: who loses it before he closes waits for it in vain. */
+  defer(close: () => Promise<unknown> | unknown): void
   /** Resolves when the process is gone. */
   kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>
   /** After `kill`: same port, same store unless it is to be wiped. Resolves when it answers. */
@@ -56,7 +58,9 @@ export async function startNatsServer(t: TestContext, options: NatsServerOptions
   )
 
   const server = new NatsProcess(configFile)
+  const closes: (() => Promise<unknown> | unknown)[] = []
   t.after(async () => {
+    for (const close of closes.reverse()) await close()
     await server.kill()
     await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   })
@@ -65,6 +69,7 @@ export async function startNatsServer(t: TestContext, options: NatsServerOptions
 
   return {
     ...{ url: `nats://127.0.0.1:${port}`, port, storeDir, seeds, adminSeed },
+    defer: (close) => void closes.push(close),
     kill: (signal) => server.kill(signal),
     async start({ wipe = false } = {}) {
       if (wipe) await rm(storeDir, { recursive: true, force: true })
