@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { startSmtpSink } from '@postbus/testkit'
 import { createTransport } from 'nodemailer'
 
+import { inTheBooks } from '../books.ts'
 import { messages } from '../mailboxes.ts'
 import { startPlatform, until } from '../platform.ts'
 import { type Account, addAccounts, postbus } from '../postbus.ts'
@@ -69,7 +70,7 @@ test('success is told, and what comes back later is noted', async (t) => {
   await t.test('a report that comes in later is in the mailbox, and beside the recipient it is about', async () => {
     const queueId = await submit(bounced, ['fine@far.test'])
     await until(
-      async () => (await where(queueId)).recipients[0]?.state === 'relayed',
+      async () => (await inTheBooks(ready, queueId))?.recipients[0]?.state === 'relayed',
       120_000,
       () => platform.output(),
     )
@@ -90,7 +91,7 @@ test('success is told, and what comes back later is noted', async (t) => {
     await transport.sendMail({ envelope: { from: '', to: bounced.address }, raw }).finally(() => transport.close())
     assert.equal((await messages(ready, bounced, 1)).length, 1)
     await until(
-      async () => (await where(queueId)).recipients[0]?.laterReports !== undefined,
+      async () => (await inTheBooks(ready, queueId))?.recipients[0]?.laterReports !== undefined,
       120_000,
       () => platform.output(),
     )
