@@ -28,7 +28,7 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
 
 /** @returns whether it is ours among all who ask, until this process ends, however it ends */
 export async function claimed(port: number, host = '127.0.0.1'): Promise<boolean> {
-  const claim = createSocket('udp4')
+  const claim = createSocket(host.includes(':') ? 'udp6' : 'udp4')
   try {
     claim.bind({ port, address: host, exclusive: true })
     await once(claim, 'listening')
