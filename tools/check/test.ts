@@ -9,11 +9,14 @@ import { run } from './run.ts'
 
 installPrerequisites()
 
+/** More than a small machine has processors: suites wait for disks, servers and time-outs for a good part of their time. */
+const SUITES_AT_ONCE = 3
+
 const { code, output } = await run('nx', [
   'run-many',
   '-t',
   'test',
-  '--parallel=2',
+  `--parallel=${SUITES_AT_ONCE}`,
   '--output-style=stream',
   ...process.argv.slice(2),
 ])

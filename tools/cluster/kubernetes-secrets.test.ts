@@ -24,7 +24,7 @@ async function api(t: TestContext): Promise<{ api: SecretsApi; accountDir: strin
   const accountDir = await directory(t)
   for (const [name, content] of Object.entries(served.account)) await writeFile(join(accountDir, name), content)
   const open = (): Promise<Secrets> =>
-    kubernetesSecrets({ host: HOST, port: served.port, accountDir, patienceMs: 5_000 })
+    kubernetesSecrets({ host: HOST, port: served.port, accountDir, patienceMs: 60_000 })
   return { api: served, accountDir, open }
 }
 

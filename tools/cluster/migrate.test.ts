@@ -37,7 +37,7 @@ async function prepared(t: TestContext): Promise<MigrateConfig> {
     DATABASE_PASSWORDS_DIR: dir,
     DATABASE_ADMIN: ADMIN,
     DATABASE_HOLDS_BYTES: true,
-    CLUSTER_PATIENCE_S: 30,
+    CLUSTER_PATIENCE_S: 120,
   }
 }
 

@@ -28,7 +28,7 @@ async function calling(t: TestContext, answer: BooksBalance) {
   writeFileSync(operatorNkeyFile, nats.seeds.operator)
   const log = pino({ level: 'silent' })
   const custody = await connectBus({ servers: nats.url, nkeySeed: nats.seeds.custody, party: 'custody', log })
-  t.after(() => custody.close())
+  nats.defer(() => custody.close())
   await custody.answer(balanceBooks, async () => answer)
   return async (...argv: string[]) => {
     const written = { out: '', err: '' }

@@ -36,7 +36,7 @@ async function platform(t: TestContext, letters: DeadLetter[]) {
   )
   const log = pino({ level: 'silent' })
   const custody = await connectBus({ servers: nats.url, nkeySeed: nats.seeds.custody, party: 'custody', log })
-  t.after(async () => {
+  nats.defer(async () => {
     await custody.close()
     rmSync(data, { recursive: true, force: true })
   })

@@ -82,7 +82,7 @@ test('a stopped platform is looked at by its files', async (t) => {
 
 test(
   'databases on a PostgreSQL are looked at there; a backup of files alone is refused',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (t) => {
     const layout = await stoppedPlatform(t)
     const postgres = await startPostgres(t)
@@ -109,7 +109,7 @@ test(
   },
 )
 
-test('a bus that is away, and services that do not answer, stop no other check', { timeout: 60_000 }, async (t) => {
+test('a bus that is away, and services that do not answer, stop no other check', { timeout: 120_000 }, async (t) => {
   const layout = await stoppedPlatform(t)
   const access = { natsUrl: 'nats://127.0.0.1:1', operatorNkeyFile: join(layout.keys, 'custody.nk') }
   await writeFile(layout.operator, JSON.stringify(access))
@@ -121,7 +121,7 @@ test('a bus that is away, and services that do not answer, stop no other check',
   assert.deepEqual(of('spool'), ['ok: 0 records, all readable'])
 })
 
-test('a bus nobody has made anything on is told as such', { timeout: 60_000 }, async (t) => {
+test('a bus nobody has made anything on is told as such', { timeout: 120_000 }, async (t) => {
   const layout = await stoppedPlatform(t)
   const nats = await startNatsServer(t)
   const operatorNkeyFile = join(layout.keys, 'operator.nk')
@@ -147,7 +147,7 @@ test('what DNS says is told apart from what it cannot say', async (t) => {
   const server = await startDnsServer(t, ZONE)
   const address = parseServer(server.address)
   assert.ok(address)
-  const dns = dnsResolver({ servers: [address], timeoutMs: 200, rounds: 1 })
+  const dns = dnsResolver({ servers: [address], timeoutMs: 10_000, rounds: 1 })
   t.after(() => dns.close())
   const ours = { hostname: 'other.example.org', addresses: new Set(['192.0.2.1']) }
   const key = { recordName: 'k._domainkey.example.org', record: 'v=DKIM1; k=ed25519; p=abc' }

@@ -68,7 +68,7 @@ async function platform(t: TestContext) {
       connectBus({ servers: nats.url, nkeySeed: nats.seeds[party], party, log }),
     ),
   )
-  t.after(async () => {
+  nats.defer(async () => {
     await Promise.all(buses.map((bus) => bus.close()))
     rmSync(data, { recursive: true, force: true })
   })

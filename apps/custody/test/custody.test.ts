@@ -164,7 +164,7 @@ const delivered = (changes: object = {}): Status => statusOf(one, 'jones', 'deli
 test(
   'a message whose recipients have ended is freed, and whoever watches hears of it',
   {
-    timeout: 30_000,
+    timeout: 120_000,
   },
   async (t) => {
     const { spool, bus, custody } = await world(t)
@@ -185,7 +185,7 @@ test(
 test(
   'a broker that lost everything gets it again: routed recipients as tasks, others as accepted',
   {
-    timeout: 60_000,
+    timeout: 120_000,
   },
   async (t) => {
     const { nats, spool, bus, custody } = await world(t)
@@ -233,7 +233,7 @@ test(
   },
 )
 
-test('one replica leads; when it goes the other takes over, and no status is lost', { timeout: 60_000 }, async (t) => {
+test('one replica leads; when it goes the other takes over, and no status is lost', { timeout: 120_000 }, async (t) => {
   const { spool, bus, custody } = await world(t)
   spool.records.set(one, accepted)
   const replicas = [await custody(), await custody()]
@@ -251,7 +251,7 @@ test('one replica leads; when it goes the other takes over, and no status is los
 
 test(
   'custody away while everything ends: what it has not read is read before anything is taken for lost',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (t) => {
     const { spool, bus, custody } = await world(t)
     const messages = Array.from({ length: 300 }, (_, index) => ({
@@ -286,7 +286,7 @@ test(
 
 test(
   'a task that was set aside is dead in the books, until an operator drives it once more',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (t) => {
     const { spool, bus, custody } = await world(t)
     spool.records.set(one, accepted)

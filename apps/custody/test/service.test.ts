@@ -85,7 +85,7 @@ async function platform(t: TestContext) {
   }
 }
 
-test('an accepted record is found, republished, followed to its end and freed', { timeout: 60_000 }, async (t) => {
+test('an accepted record is found, republished, followed to its end and freed', { timeout: 120_000 }, async (t) => {
   const { dir, closes, bus, put, start } = await platform(t)
   // Intake answered 250 while the bus was away: there is a record, and no event.
   const one = queueIdOf(1)
@@ -131,7 +131,7 @@ test('an accepted record is found, republished, followed to its end and freed', 
 
 test(
   'the queue, a history, a look-up and a report from elsewhere are answered over the bus',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (t) => {
     const { bus, put, start } = await platform(t)
     const [one, notice] = [queueIdOf(1), queueIdOf(2)]
@@ -215,11 +215,11 @@ test(
 
 test(
   'PostgreSQL gone for a while: statuses wait, and are in the books when it is back',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (t) => {
     const postgres = await startPostgres(t)
     const { bus, put, start } = await platform(t)
-    await start({ CUSTODY_DATABASE: postgres.url, DATABASE_BUSY_TIMEOUT_MS: '300' })
+    await start({ CUSTODY_DATABASE: postgres.url, DATABASE_BUSY_TIMEOUT_MS: '1000' })
     const operator = await bus('operator')
     const router = statusWriter(await bus('router'))
     const [one, two] = [queueIdOf(1), queueIdOf(2)]

@@ -120,7 +120,9 @@ test('a rerouted task goes at once, and says which way', async (t) => {
 })
 
 test('what only waits for its site is held and cancelled at once; what is with the peer is let be', async (t) => {
-  const { delivery, send, act, sink, until, kindsOf, whereIs } = await operated(t, { slowMs: 3000 })
+  const answered = Promise.withResolvers<void>()
+  t.after(() => answered.resolve())
+  const { delivery, send, act, sink, until, kindsOf, whereIs } = await operated(t, { slowUntil: answered.promise })
   await delivery({ ...quiet, DELIVERY_SITE_CONCURRENCY: '1' })
   const [slow] = await send(queueId(1), ['slow@far.test'])
   while (!sink.commands.some((line) => line.startsWith('RCPT'))) await new Promise((resolve) => setImmediate(resolve))
@@ -133,6 +135,7 @@ test('what only waits for its site is held and cancelled at once; what is with t
     ...['done', 'done', 'done'],
   ])
   await until(() => kindsOf(held).includes('held') && kindsOf(cancelled).includes('cancelled'))
+  answered.resolve()
   await until(() => kindsOf(slow).includes('relayed') && kindsOf(kept).includes('relayed'))
   assert.deepEqual(await act(cancel, slow, cancelled), ['ended', 'ended'])
   assert.deepEqual([await whereIs(held), await whereIs(cancelled)], [['hold'], []])

@@ -18,7 +18,7 @@ type Told = z.output<typeof explainRoute.output>
 const kinds = (statuses: RecipientStatus[]): string[] => statuses.map(({ kind }) => kind).sort()
 const texts = ({ messages }: SmtpSink): string[] => messages.map(({ data }) => data.toString())
 
-test('recipients of one message and site travel together, and each is told', { timeout: 60_000 }, async (t) => {
+test('recipients of one message and site travel together, and each is told', { timeout: 120_000 }, async (t) => {
   const { sink, delivery, send, until, statuses } = await platform(t)
   await delivery()
   await send(queueId(1), ['ann@far.test', 'bob@far.test', 'permfail@far.test'])
@@ -31,7 +31,7 @@ test('recipients of one message and site travel together, and each is told', { t
 test(
   'a greylisted recipient is tried again when its schedule fires, and only that one',
   {
-    timeout: 60_000,
+    timeout: 120_000,
   },
   async (t) => {
     const { sink, delivery, send, until, statuses } = await platform(t)
@@ -48,7 +48,7 @@ test(
   },
 )
 
-test('mail finds its way by DNS: past a dead host, and back when there is none', { timeout: 60_000 }, async (t) => {
+test('mail finds its way by DNS: past a dead host, and back when there is none', { timeout: 120_000 }, async (t) => {
   const { sink, delivery, send, until, statuses } = await platform(t)
   const dns = await startDnsServer(
     t,
@@ -66,16 +66,19 @@ test('mail finds its way by DNS: past a dead host, and back when there is none',
     DNS_SERVERS: dns.address,
   })
   await send(queueId(1), ['ann@far.test', 'bob@null.test', 'eve@gone.test', 'joe@broken.test'])
-  await until(() => statuses.length >= 4)
-  const said = statuses.map((status) => {
+  // The first of each: what is deferred is tried, and deferred, again.
+  const firsts = (): RecipientStatus[] =>
+    [...Map.groupBy(statuses, ({ n }) => n).values()].flatMap(([first]) => first ?? [])
+  await until(() => firsts().length === 4)
+  const said = firsts().map((status) => {
     if (status.kind === 'relayed') return `relayed ${status.mxHost}`
     return 'status' in status ? `${status.kind} ${status.status}` : status.kind
   })
-  assert.deepEqual(said.slice(0, 4).sort(), ['deferred 4.4.3', 'failed 5.1.10', 'failed 5.1.2', 'relayed live.test'])
+  assert.deepEqual(said.sort(), ['deferred 4.4.3', 'failed 5.1.10', 'failed 5.1.2', 'relayed live.test'])
   assert.equal(sink.messages.length, 1)
 })
 
-test('a recipient that never gets through expires', { timeout: 60_000 }, async (t) => {
+test('a recipient that never gets through expires', { timeout: 120_000 }, async (t) => {
   const { delivery, send, until, statuses } = await platform(t)
   await delivery()
   await send(queueId(1), ['tempfail@far.test'], { expiresAt: new Date(Date.now() + 700).toISOString() })
@@ -86,7 +89,7 @@ test('a recipient that never gets through expires', { timeout: 60_000 }, async (
 test(
   'one replica owns a lane; when it stops the other goes on, and nobody is written to twice',
   {
-    timeout: 90_000,
+    timeout: 120_000,
   },
   async (t) => {
     const { sink, delivery, send, until, statuses } = await platform(t)
@@ -103,7 +106,7 @@ test(
   },
 )
 
-test('what a site does not take waits for it, and the others go on', { timeout: 60_000 }, async (t) => {
+test('what a site does not take waits for it, and the others go on', { timeout: 120_000 }, async (t) => {
   const { sink, delivery, send, until, statuses } = await platform(t)
   await delivery()
   await sink.close()
@@ -118,7 +121,7 @@ test('what a site does not take waits for it, and the others go on', { timeout: 
 test(
   'our mail is signed with every active key, once for all transactions, and what keys do not cover goes as it is',
   {
-    timeout: 60_000,
+    timeout: 120_000,
   },
   async (t) => {
     const { sink, delivery, directory, send, until, statuses, keys } = await platform(t)
@@ -157,7 +160,7 @@ test(
   },
 )
 
-test('nothing of ours is sent while nobody says what to sign it with', { timeout: 60_000 }, async (t) => {
+test('nothing of ours is sent while nobody says what to sign it with', { timeout: 120_000 }, async (t) => {
   const { sink, delivery, directory, send, until, statuses } = await platform(t)
   const { failed } = await directory({ failures: 1 })
   await delivery({ DELIVERY_DKIM: 'sign' })
@@ -171,7 +174,7 @@ test('nothing of ours is sent while nobody says what to sign it with', { timeout
 
 test(
   'what a reply means can be said in a file; one that cannot be used stops the start',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (t) => {
     const { sink, delivery, send, until, statuses, data } = await platform(t)
     const file = join(data, 'replies.json')
@@ -203,7 +206,7 @@ async function route(operator: Bus, recipient: string, wanted: (told: Told) => b
   }
 }
 
-test('a rule decides where mail goes as soon as the directory has it', { timeout: 60_000 }, async (t) => {
+test('a rule decides where mail goes as soon as the directory has it', { timeout: 120_000 }, async (t) => {
   const { bus, add, delivery, send, until, statuses } = await platform(t)
   const store = await startSmtpSink(t, { lmtp: true })
   await delivery()
@@ -239,7 +242,7 @@ test('a rule decides where mail goes as soon as the directory has it', { timeout
   assert.equal(await (await bus('custody')).holds(MailHold, held), true)
 })
 
-test('an operator is told the route of an address without a message being sent', { timeout: 60_000 }, async (t) => {
+test('an operator is told the route of an address without a message being sent', { timeout: 120_000 }, async (t) => {
   const { bus, add, delivery, sink } = await platform(t)
   await delivery()
   const operator = await bus('operator')
@@ -260,7 +263,7 @@ test('an operator is told the route of an address without a message being sent',
   assert.equal(sink.sessions, 0)
 })
 
-test('nothing is sent before it is known where mail goes', { timeout: 60_000 }, async (t) => {
+test('nothing is sent before it is known where mail goes', { timeout: 120_000 }, async (t) => {
   const { sink, bus, delivery, send, until, statuses } = await platform(t, {}, { rulesAreKnown: false })
   await delivery()
   await send(queueId(1), ['ann@far.test'])

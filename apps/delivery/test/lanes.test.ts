@@ -18,7 +18,7 @@ const of = (statuses: RecipientStatus[], wanted: string): RecipientStatus[] =>
 
 test(
   'replicas that come share the lanes, those of one that died are taken over, and nobody is written to twice',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async (t) => {
     const { sink, delivery, send, until, statuses } = await platform(t)
     let sent = 0
@@ -26,14 +26,15 @@ test(
       const paths = Array.from({ length: 100 }, () => `ann@site${++sent}.test`)
       await send(queueId(sent), paths)
     }
-    const first = await delivery()
+    const settings = { DELIVERY_LEASE_MS: '3000' }
+    const first = await delivery(settings)
     await balanced([first], [32])
     await sendSome()
-    const second = await delivery()
+    const second = await delivery(settings)
     await sendSome()
     await balanced([first, second], [16, 16])
     await sendSome()
-    const third = await delivery()
+    const third = await delivery(settings)
     await sendSome()
     await balanced([first, second, third], [11, 11, 10])
     await until(() => of(statuses, 'relayed').length === sent)
@@ -47,7 +48,7 @@ test(
 
 test(
   'scaled to none and up again with deferred mail waiting: nothing is lost, and nothing comes early',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async (t) => {
     const { sink, delivery, send, until, statuses } = await platform(t)
     const settings = { DELIVERY_RETRY_FIRST_MS: '6000' }

@@ -11,7 +11,7 @@ import { platform, queueId } from './platform.ts'
 test('what peers answered while PostgreSQL was gone is noted when it is back, and nobody is sent to twice', async (t) => {
   const postgres = await startPostgres(t)
   const { delivery, send, sink, statuses, until } = await platform(t)
-  const settings = { DELIVERY_DATABASE: postgres.url, DATABASE_BUSY_TIMEOUT_MS: '300' }
+  const settings = { DELIVERY_DATABASE: postgres.url, DATABASE_BUSY_TIMEOUT_MS: '1000' }
   const replicas = [await delivery(settings), await delivery(settings)]
   const relayed = () => statuses.filter(({ kind }) => kind === 'relayed').length
   const to = (names: string[]) =>

@@ -31,7 +31,7 @@ export async function platform(t: TestContext): Promise<Platform> {
   const nats: NatsServer = await startNatsServer(t)
   const data = mkdtempSync(join(tmpdir(), 'postbus-directory-'))
   const closes: (() => Promise<void> | void)[] = [() => rmSync(data, { recursive: true, force: true })]
-  t.after(async () => {
+  nats.defer(async () => {
     for (const close of closes.reverse()) await close()
   })
   const silent = pino({ level: 'silent' })

@@ -10,7 +10,7 @@ import { platform } from './harness.ts'
 test('replicas that start at once on an empty PostgreSQL share it, and outlive its absence', async (t) => {
   const postgres = await startPostgres(t)
   const { bus, directory } = await platform(t)
-  const settings = { DIRECTORY_DATABASE: postgres.url, DATABASE_BUSY_TIMEOUT_MS: '500' }
+  const settings = { DIRECTORY_DATABASE: postgres.url, DATABASE_BUSY_TIMEOUT_MS: '2000' }
   const replicas = await Promise.all([directory(settings), directory(settings), directory(settings)])
   const operator = await bus('operator')
   const domains = Array.from({ length: 12 }, (_, index) => `d${index + 10}.test`)

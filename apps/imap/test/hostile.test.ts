@@ -11,7 +11,7 @@ import fc from 'fast-check'
 import { seed } from './memory/messages.ts'
 import { ANN, startServer, type Server, type ServerOptions } from './memory/server.ts'
 
-const limits = { timeout: 60_000 }
+const limits = { timeout: 180_000 }
 const MIB = 1024 * 1024
 
 async function start(t: TestContext, options?: ServerOptions): Promise<Server> {
@@ -21,7 +21,7 @@ async function start(t: TestContext, options?: ServerOptions): Promise<Server> {
 }
 
 async function open(t: TestContext, server: Server, ...commands: string[]): Promise<Conversation> {
-  const conversation = await Conversation.open({ port: server.port, timeoutMs: 20_000 })
+  const conversation = await Conversation.open({ port: server.port, timeoutMs: 60_000 })
   t.after(() => conversation.close())
   await conversation.line()
   for (const command of commands) {
@@ -103,7 +103,7 @@ test(
       }),
       fc.integer({ min: 1, max: 200 }),
       async (loggedIn, commands, piece) => {
-        const conversation = await Conversation.open({ port: server.port, timeoutMs: 10_000 })
+        const conversation = await Conversation.open({ port: server.port, timeoutMs: 60_000 })
         if (loggedIn) conversation.write(`x ${LOGIN}\r\ny SELECT INBOX\r\n`)
         const octets = Buffer.from(commands.join(''), 'latin1')
         for (let at = 0; at < octets.length; at += piece) conversation.write(octets.subarray(at, at + piece))

@@ -11,7 +11,7 @@ import { playTranscript, scramClient } from '@postbus/testkit'
 import { seed } from './memory/messages.ts'
 import { ANN, startServer, type ServerOptions } from './memory/server.ts'
 
-const limits = { timeout: 10_000 }
+const limits = { timeout: 60_000 }
 
 interface PlayOptions extends ServerOptions {
   quotaBytes?: number
@@ -24,7 +24,7 @@ async function play(t: TestContext, name: string, options: PlayOptions = {}): Pr
   seed(server.mailstore, ANN)
   server.mailstore.quota(ANN, quotaBytes)
   const path = new URL(`./transcripts/${name}.imap`, import.meta.url)
-  await playTranscript(path, { port: server.port, timeoutMs: 3000, variables })
+  await playTranscript(path, { port: server.port, variables })
 }
 
 test('greeting, CAPABILITY, ID, NOOP, LOGOUT, and what is wrong in any state', limits, (t) => play(t, 'any-state'))
@@ -61,7 +61,7 @@ async function playBound(t: TestContext, name: string): Promise<void> {
     relayed: base64(relayed.final(SERVER_FIRST)),
   }
   const path = new URL(`./transcripts/${name}.imap`, import.meta.url)
-  await playTranscript(path, { port: server.port, timeoutMs: 3000, variables })
+  await playTranscript(path, { port: server.port, variables })
 }
 
 test('SCRAM-SHA-256-PLUS bound to the TLS session, which is another one each time', limits, async (t) => {

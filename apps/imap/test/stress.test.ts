@@ -7,7 +7,7 @@ import { seed as fill } from './memory/messages.ts'
 import { ANN, PASSWORD, startServer } from './memory/server.ts'
 
 for (const seed of [1, 2, 3]) {
-  test(`sessions that do random things at once see one mailbox (seed ${seed})`, { timeout: 60_000 }, async (t) => {
+  test(`sessions that do random things at once see one mailbox (seed ${seed})`, { timeout: 180_000 }, async (t) => {
     const { port, mailstore } = await startServer(t)
     fill(mailstore, ANN)
     mailstore.make(ANN, 'elsewhere')

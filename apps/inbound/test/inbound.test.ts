@@ -6,7 +6,7 @@ import { Conversation, playTranscript } from '@postbus/testkit'
 
 import { startInbound, transcript } from './support.ts'
 
-const timeout = 20_000
+const timeout = 60_000
 
 /** Plays one client's lines and returns what answered the last one. */
 async function converse(port: number, ...lines: string[]): Promise<string> {

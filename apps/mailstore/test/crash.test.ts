@@ -11,22 +11,22 @@ const messages = 400
 test(
   'killed in the middle of deliveries, every message is in the mailbox exactly once',
   {
-    timeout: 180_000,
+    timeout: 400_000,
   },
   async (t) => {
     const platform = await around(t, { ackWaitMs: 2000 })
-    await deliverAll(t, platform, { processes: 1, messages })
+    await deliverAll(platform, { processes: 1, messages })
     // Every blob that is there belongs to a message, or to a delivery that died and is left for the sweep.
     const blobs = await Array.fromAsync(blobsOf(platform).list('content/'))
     assert.ok(blobs.length >= messages / 10)
   },
 )
 
-test('two processes on one database, killed in turn: exactly once all the same', { timeout: 180_000 }, async (t) => {
-  await deliverAll(t, await around(t, { ackWaitMs: 2000 }), { processes: 2, messages })
+test('two processes on one database, killed in turn: exactly once all the same', { timeout: 400_000 }, async (t) => {
+  await deliverAll(await around(t, { ackWaitMs: 2000 }), { processes: 2, messages })
 })
 
-test('two processes on one server of databases, killed in turn: likewise', { timeout: 180_000 }, async (t) => {
+test('two processes on one server of databases, killed in turn: likewise', { timeout: 400_000 }, async (t) => {
   const { url: database } = await startPostgres(t)
-  await deliverAll(t, await around(t, { ackWaitMs: 2000, database }), { processes: 2, messages: 120 })
+  await deliverAll(await around(t, { ackWaitMs: 2000, database }), { processes: 2, messages: 120 })
 })

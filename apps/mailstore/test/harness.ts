@@ -32,6 +32,8 @@ export const jones = AccountId.parse('jones000')
 
 export interface Around {
   nats: NatsServer
+  /** Done at the end of the test before anything that was there before is taken away. */
+  defer(close: () => Promise<void> | void): void
   spool: SpoolWriter
   /** Settings of a mailstore here. */
   env: Record<string, string>
@@ -53,7 +55,13 @@ interface Options {
 
 export async function around(t: TestContext, { ackWaitMs = 30_000, database }: Options = {}): Promise<Around> {
   const directory = mkdtempSync(join(tmpdir(), 'postbus-mailstore-'))
-  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const closes: (() => Promise<void> | void)[] = [
+    () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }),
+  ]
+  t.after(async () => {
+    for (const close of closes.reverse()) await close()
+  })
+  // After ours: what runs on the server stops before it does.
   const nats = await startNatsServer(t)
   const stopping = new AbortController()
   const provisioner = await keepProvisioned({
@@ -73,7 +81,7 @@ export async function around(t: TestContext, { ackWaitMs = 30_000, database }: O
   }
   const spoolDir = join(directory, 'spool')
   const spool = await openSpoolWriter(spoolDir, { writerName: 'test' })
-  t.after(async () => {
+  closes.push(async () => {
     await Promise.all(buses.map((connected) => connected.close()))
     await provisioner.stop()
     await spool.close()
@@ -97,6 +105,7 @@ export async function around(t: TestContext, { ackWaitMs = 30_000, database }: O
 
   return {
     nats,
+    defer: (close) => void closes.push(close),
     spool,
     bus,
     accounts,
@@ -182,12 +191,12 @@ export async function accept(spool: SpoolWriter, text: string | Uint8Array, to: 
 }
 
 /** Started in this process; stopped with the test. */
-export async function startMailstore(t: TestContext, { env, bus }: Around): Promise<void> {
+export async function startMailstore({ env, bus, defer }: Around): Promise<void> {
   const config = MailstoreConfig.parse(env)
   const connected = await bus('mailstore')
   const stopping = new AbortController()
   const closes: (() => Promise<void> | void)[] = []
-  t.after(async () => {
+  defer(async () => {
     stopping.abort()
     for (const close of closes.reverse()) await close()
   })
@@ -207,7 +216,7 @@ export async function startMailstore(t: TestContext, { env, bus }: Around): Prom
 export const blobsOf = ({ env }: Around) => localBlobs(env['BLOBS'] ?? '')
 
 /** Waits for a fact. */
-export async function until(holds: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
   const deadline = Date.now() + withinMs
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${holds}`)

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { BusUnavailable } from '@postbus/bus'
@@ -44,20 +43,20 @@ interface Killing {
 }
 
 /** Every message for two accounts; each process is killed and started again in its turn. */
-export async function deliverAll(t: TestContext, platform: Around, { processes, messages }: Killing) {
+export async function deliverAll(platform: Around, { processes, messages }: Killing) {
   const { env, spool, statuses, bus, tokenOf } = platform
   const running = Array.from({ length: processes }, () => new Process(env))
-  t.after(() => Promise.all(running.map((process) => process.kill())))
+  platform.defer(async () => void (await Promise.all(running.map((process) => process.kill()))))
   const router = await bus('router')
   for (let number = 0; number < messages; number++) {
     for (const task of await accept(spool, textOf(number), [smith, jones])) await router.publish(MailLocal, task)
   }
   const ended = () => new Set(statuses.map((status) => `${status.queueId}.${'n' in status ? status.n : ''}`)).size
   for (let share = 1; share <= 5; share++) {
-    await until(() => ended() >= (share * messages * 2) / 6, 60_000)
+    await until(() => ended() >= (share * messages * 2) / 6, 120_000)
     await running[share % processes]?.killAndRestart(env)
   }
-  await until(() => ended() === messages * 2, 60_000)
+  await until(() => ended() === messages * 2, 120_000)
 
   const imap = await bus('imap')
   for (const account of [smith, jones]) {

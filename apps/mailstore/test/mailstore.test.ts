@@ -45,7 +45,7 @@ async function fetched(bus: ConnectedBus, input: z.input<typeof fetchMessages.in
 
 async function started(t: TestContext) {
   const platform = await around(t)
-  await startMailstore(t, platform)
+  await startMailstore(platform)
   const imap = await platform.bus('imap')
   return { ...platform, imap, token: await platform.tokenOf(smith) }
 }

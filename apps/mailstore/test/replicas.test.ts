@@ -23,7 +23,7 @@ async function replicas(t: TestContext, count: number) {
   const platform = await around(t, { ackWaitMs: 2000, database: server.url })
   // What waits for PostgreSQL is told so soon.
   Object.assign(platform.env, { DATABASE_BUSY_TIMEOUT_MS: '3000' })
-  for (let number = 0; number < count; number++) await startMailstore(t, platform)
+  for (let number = 0; number < count; number++) await startMailstore(platform)
   const [imap, token] = [await platform.bus('imap'), await platform.tokenOf(smith)]
   // Their threads are up.
   const { mailbox, uidNext } = await patiently(() => imap.request(mailboxStatus, { token, name: 'INBOX' }))
@@ -84,7 +84,7 @@ test('PostgreSQL dies in the middle and comes back: what was answered is there, 
     for (let number = 0; goOn; number++) {
       const name = `box ${number}`
       try {
-        await imap.request(createMailbox, { token, name }, { timeoutMs: 5000 })
+        await imap.request(createMailbox, { token, name }, { timeoutMs: 10_000 })
         created.add(name)
       } catch (error) {
         refused.push(error)
@@ -103,7 +103,7 @@ test('PostgreSQL dies in the middle and comes back: what was answered is there, 
   goOn = false
   await client
   await deliver((2 * count) / 3, count)
-  await until(() => new Set(statuses.map(({ queueId }) => queueId)).size === count, 60_000)
+  await until(() => new Set(statuses.map(({ queueId }) => queueId)).size === count, 120_000)
 
   assert.ok(refused.every((error) => error instanceof BusUnavailable))
   const { mailboxes } = await patiently(() => imap.request(listMailboxes, { token }))

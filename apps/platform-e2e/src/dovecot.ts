@@ -10,11 +10,12 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 
+import { freePort } from '@postbus/testkit'
+
 import { until } from './platform.ts'
-import { freePort } from './ports.ts'
 
 const run = promisify(execFile)
-const START_MS = 20_000
+const START_MS = 60_000
 
 export interface Dovecot {
   host: string

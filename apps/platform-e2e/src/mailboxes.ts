@@ -6,7 +6,7 @@ import { ImapFlow, type ImapFlowOptions } from 'imapflow'
 import { until, type Ready } from './platform.ts'
 import type { Account } from './postbus.ts'
 
-const ARRIVAL_MS = 30_000
+const ARRIVAL_MS = 60_000
 
 export async function imapClient(ready: Ready, address: string): Promise<ImapFlow> {
   const account = ready.accounts.find((candidate) => candidate.address === address)

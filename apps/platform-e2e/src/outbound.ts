@@ -1,9 +1,14 @@
 /** A platform whose mail goes out by MX to sinks on loopback addresses, all on one port, as a name server of its own says. */
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 
-import { type DnsServer, type SinkOptions, type SmtpSink, startDnsServer, startSmtpSink } from '@postbus/testkit'
+import {
+  type DnsServer,
+  freePort,
+  type SinkOptions,
+  type SmtpSink,
+  startDnsServer,
+  startSmtpSink,
+} from '@postbus/testkit'
 
 import { type Platform, startPlatform } from './platform.ts'
 
@@ -32,7 +37,7 @@ const SETTINGS = {
 }
 
 export async function startOutbound<Name extends string>(t: TestContext, world: World<Name>): Promise<Outbound<Name>> {
-  const port = await freePort()
+  const port = await freePort('0.0.0.0')
   const sinks = {} as Record<Name, SmtpSink> // Filled below, name by name.
   for (const name in world.sinks)
     sinks[name] = await startSmtpSink(t, { name: `${name}.test`, ...world.sinks[name], port })
@@ -41,17 +46,6 @@ export async function startOutbound<Name extends string>(t: TestContext, world: 
   const settings = { ...SETTINGS, DNS_SERVERS: dns.address, DELIVERY_PORT: String(port), ...world.settings }
   const args = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
   return { platform: await startPlatform(t, { args: [...args, ...(world.args ?? [])] }), dns, sinks }
-}
-
-/** Free on every loopback address, as far as anybody can tell. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '0.0.0.0')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // Listening on TCP.
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Forward-paths of all messages a sink took, in order. */

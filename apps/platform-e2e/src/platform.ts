@@ -10,11 +10,16 @@ import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
+import { claimed } from '@postbus/testkit'
+
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const run = promisify(execFile)
 const START_MS = 120_000
+const READY_MS = 120_000
+/** One look: a process that is stopped does not hold up the next one for long. */
+const ANSWER_MS = 3000
 const POLL_MS = 25
 
 export type Profile = 'embedded' | 'scale-out'
@@ -150,7 +155,7 @@ function attach(
   }
   return {
     ...{ process: child, ready, output },
-    kill: (instance) => replaced(instance, 'SIGKILL', 30_000),
+    kill: (instance) => replaced(instance, 'SIGKILL', 60_000),
     terminate: (instance) => replaced(instance, 'SIGTERM', 60_000),
     async scale(replicas) {
       const counts = Object.entries(replicas).map(([service, count]) => `${service}=${count}`)
@@ -172,7 +177,7 @@ function attach(
       for (const [name, port] of Object.entries(metrics)) {
         await until(
           () => isReady(host, port),
-          60_000,
+          READY_MS,
           () => `${name} is not ready:\n${output()}`,
           child,
         )
@@ -181,7 +186,7 @@ function attach(
       for (const [name, port] of brokers) {
         await until(
           () => isHealthy('127.0.0.1', port),
-          60_000,
+          READY_MS,
           () => `${name}: not healthy:\n${output()}`,
           child,
         )
@@ -210,7 +215,7 @@ const isHealthy = (host: string, port: number): Promise<boolean> => answersOk(`h
 
 async function answersOk(url: string): Promise<boolean> {
   try {
-    return (await fetch(url, { signal: AbortSignal.timeout(1000) })).ok
+    return (await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) })).ok
   } catch {
     return false
   }
@@ -271,7 +276,7 @@ const SCALE_OUT = [
 /** With all its ports a platform stays below the range that connections are given their own from (32768). */
 const BASES = 137
 
-/** A base port whose mail, bus and health ports are all free now. */
+/** A base port whose mail, bus and health ports are all free now. No two scenarios get the same, also before they listen. */
 async function freeBasePort(): Promise<number> {
   for (let tries = 0; tries < 50; tries++) {
     const base = 10_000 + Math.floor(Math.random() * BASES) * 100
@@ -288,7 +293,7 @@ async function freeBasePort(): Promise<number> {
       ...SCALE_OUT,
     ]
     const free = await Promise.all(wanted.map((port) => isFree(base + port)))
-    if (free.every(Boolean)) return base
+    if (free.every(Boolean) && (await claimed(base))) return base
   }
   throw new Error('no free ports')
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 
-import { freePort } from './ports.ts'
+import { freePort } from '@postbus/testkit'
 
 const run = promisify(execFile)
 

@@ -5,13 +5,14 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
+import { freePort } from '@postbus/testkit'
+
 import { directory } from './directories.ts'
 import { until, type Ready } from './platform.ts'
-import { freePort } from './ports.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const monitoring = join(root, 'deploy', 'monitoring')
-const START_MS = 30_000
+const START_MS = 60_000
 const ANSWER_MS = 10_000
 
 export interface Sample {

@@ -1,4 +1,5 @@
 /** Delivery reports as others read them, and what the books say of a message. */
+import { inTheBooks } from './books.ts'
 import { until, type Platform } from './platform.ts'
 import { postbus } from './postbus.ts'
 import { piped } from './sending.ts'
@@ -39,18 +40,19 @@ export interface Where {
   freedAt?: string
 }
 
-const SETTLED_MS = 60_000
+const SETTLED_MS = 120_000
 
 /** What became of it, once its record was given back: everything that had to be told was told. */
 export async function settled(platform: Platform, queueId: string): Promise<Where> {
-  let known: Where = { recipients: [] }
+  let known: unknown
   await until(
     async () => {
-      known = await postbus<Where>(platform.ready(), 'where', queueId)
-      return known.freedAt !== undefined
+      const found = await inTheBooks(platform.ready(), queueId)
+      known = found
+      return found?.freedAt !== undefined
     },
     SETTLED_MS,
     () => `${JSON.stringify(known)}\n${platform.output()}`,
   )
-  return known
+  return postbus<Where>(platform.ready(), 'where', queueId)
 }

@@ -138,7 +138,6 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.pop3')))
     await playTranscript(new URL(file, folder), {
       port,
       tls: { ca, servername: 'localhost' },
-      timeoutMs: 5000,
       variables,
     })
     const wanted = /^# REMOVED(.*)$/m.exec(await readFile(new URL(file, folder), 'utf8'))?.[1]?.trim()
@@ -234,7 +233,7 @@ test('a line without end is cut off', async (t) => {
 })
 
 test('a client that never logs in is shown out however busy it is', async (t) => {
-  const { port } = await start(t, { loginTimeoutMs: 300 })
+  const { port } = await start(t, { loginTimeoutMs: 1500 })
   const client = await Conversation.open({ port })
   t.after(() => client.close())
   await client.line()
@@ -267,7 +266,7 @@ test('a reader that takes nothing is cut off, and nothing more is read for it', 
   let chunks = 0
   const { port, firstRelease } = await start(
     t,
-    { idleTimeoutMs: 200 },
+    { idleTimeoutMs: 1000 },
     {
       async *read() {
         for (; ; chunks++) yield Buffer.alloc(64 * 1024, 0x61)

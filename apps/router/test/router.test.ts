@@ -126,7 +126,7 @@ const accepted = (queueId: string, forwardPaths: string[]) => ({
   },
 })
 
-test('an accepted message becomes statuses, local and outgoing tasks', { timeout: 30_000 }, async (t) => {
+test('an accepted message becomes statuses, local and outgoing tasks', { timeout: 60_000 }, async (t) => {
   const { bus, directory, router, outcome, metrics } = await platform(t)
   await directory({
     'jones@example.org': account('jones'),
@@ -172,7 +172,7 @@ test('while the directory is away nothing is decided, and nothing is lost', { ti
   assert.equal(seen.statuses[0]?.kind, 'routed')
 })
 
-test('2,000 messages in a burst are routed without a loss', { timeout: 60_000 }, async (t) => {
+test('2,000 messages in a burst are routed without a loss', { timeout: 120_000 }, async (t) => {
   const { bus, directory, router, outcome } = await platform(t)
   await directory({ 'jones@example.org': account('jones') })
   const inbound = await bus('inbound')

@@ -51,7 +51,7 @@ async function stage(t: TestContext): Promise<Stage> {
   const tls = await testCertificate(t)
   const spoolDir = await mkdtemp(join(tmpdir(), 'postbus-submission-'))
   const closes: (() => Promise<unknown> | unknown)[] = [() => rm(spoolDir, { recursive: true, force: true })]
-  t.after(async () => {
+  nats.defer(async () => {
     for (const close of closes.reverse()) await close()
   })
   const { signal } = new AbortController()

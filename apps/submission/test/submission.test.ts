@@ -5,7 +5,7 @@ import { playTranscript } from '@postbus/testkit'
 
 import { startSubmission, transcript, unreachable } from './support.ts'
 
-const timeout = 20_000
+const timeout = 60_000
 
 test('a message is taken from its account over STARTTLS, and what was missing is added', { timeout }, async (t) => {
   const { port, ca, taken, spent, pauses } = await startSubmission(t)

@@ -146,7 +146,7 @@ test('errors, broken connections and lost answers are made up for: each blob is 
 
 test('a server that is gone is a temporary error after the deadline, and the store works again when it is back', async (t) => {
   const here = await store(t)
-  const blobs = open(t, here, { tryMs: 100, deadlineMs: 300 })
+  const blobs = open(t, here, { tryMs: 1000, deadlineMs: 1000 })
   await blobs.put('before', octets(10))
   here.proxy.fault = () => 'stall'
   await assert.rejects(blobs.put('during', octets(10)), S3Unavailable)

@@ -19,10 +19,11 @@ const mortal = fileURLToPath(new URL('./fixtures/mortal.ts', import.meta.url))
 test(
   'the event that kills is found, those beside it are all handled and never declared dead',
   {
-    timeout: 60_000,
+    timeout: 180_000,
   },
   async (t) => {
-    const { nats, bus } = await platform(t, { ackWaitMs: 500 })
+    // Longer than a machine with other suites holds a living process up: what it holds must not count as a death.
+    const { nats, bus } = await platform(t, { ackWaitMs: 1500 })
     const router = await bus('router')
     const directory = await mkdtemp(join(tmpdir(), 'postbus-crash-'))
     t.after(() => rm(directory, { recursive: true }))

@@ -10,8 +10,10 @@ import { BusUnavailable, DependencyUnavailable } from '../src/index.ts'
 import { accepted, local, platform, until } from './harness.ts'
 import { messagesIn } from './raw.ts'
 
+const API_TIMEOUT_MS = 30_000
+
 test('while a dependency is down nothing more is pulled, nothing is counted, and all is handled when it is back', async (t) => {
-  const { bus } = await platform(t, { ackWaitMs: 600 })
+  const { bus } = await platform(t, { ackWaitMs: 1200 })
   const router = await bus('router')
   const mailstore = await bus('mailstore')
   await Promise.all(Array.from({ length: 40 }, (_, n) => router.publish(MailLocal, local(n))))
@@ -26,7 +28,7 @@ test('while a dependency is down nothing more is pulled, nothing is counted, and
   })
   await until(() => begun.size === 4)
   // Several times the time after which a message without a sign of life would be delivered again.
-  await delay(1500)
+  await delay(3000)
   assert.equal(begun.size, 4)
   down = false
   await until(() => done.length === 40)
@@ -34,7 +36,7 @@ test('while a dependency is down nothing more is pulled, nothing is counted, and
 })
 
 test('an event whose handler takes long is kept alive and handled once', async (t) => {
-  const { bus } = await platform(t, { ackWaitMs: 300 })
+  const { bus } = await platform(t, { ackWaitMs: 1000 })
   const router = await bus('router')
   const [one, other] = await Promise.all([bus('mailstore'), bus('mailstore')])
   let begun = 0
@@ -42,14 +44,14 @@ test('an event whose handler takes long is kept alive and handled once', async (
   for (const mailstore of [one, other]) {
     await mailstore.consume(MailLocal, 'mailstore', { maxInFlight: 4 }, async () => {
       begun++
-      await delay(1200)
+      await delay(2500)
       done++
       return { kind: 'done' }
     })
   }
   await router.publish(MailLocal, local(1))
   await until(() => done === 1)
-  await delay(400)
+  await delay(1200)
   assert.equal(begun, 1)
 })
 
@@ -69,11 +71,11 @@ test('a handler that throws is tried again, and an event it cannot handle does n
   for (let n = 0; n < 5; n++) await router.publish(MailLocal, local(n))
   await until(() => done.size === 4)
   assert.equal(done.has(local(0).n), false)
-  await until(() => done.size === 5, 20_000)
+  await until(() => done.size === 5)
 })
 
 test('a stop waits for what is in hand and gives the rest back at once', async (t) => {
-  const { bus } = await platform(t, { ackWaitMs: 30_000 })
+  const { bus } = await platform(t, { ackWaitMs: 120_000 })
   const router = await bus('router')
   const leaving = await bus('mailstore', { drainDeadlineMs: 300 })
   const finish = Promise.withResolvers<void>()
@@ -95,14 +97,14 @@ test('a stop waits for what is in hand and gives the rest back at once', async (
   finish.resolve()
   await stopped
   assert.deepEqual(finished, [local(0).n])
-  // Not after its 30 s without a sign of life: at once.
+  // Not after its 120 s without a sign of life: at once.
   const seen = new Set<string>()
   const staying = await bus('mailstore')
   await staying.consume(MailLocal, 'mailstore', { maxInFlight: 3 }, async ({ n }) => {
     seen.add(n)
     return { kind: 'done' }
   })
-  await until(() => seen.size === 2, 3000)
+  await until(() => seen.size === 2)
   assert.deepEqual(seen, new Set([local(1).n, local(2).n]))
 })
 
@@ -131,7 +133,7 @@ test('the broker killed and started again: everything confirmed is handled', asy
   }
   await publishing
   assert.equal(confirmed.length, 300)
-  await until(() => seen.size === 300, 30_000)
+  await until(() => seen.size === 300)
 })
 
 test('streams deleted under load: publishing and consuming recover, and nothing confirmed after they are back is lost', async (t) => {
@@ -168,19 +170,19 @@ test('streams deleted under load: publishing and consuming recover, and nothing 
     'STREAM.DELETE.MAIL_ACCEPTED',
   ]) {
     await delay(500)
-    await nc.request(`$JS.API.${what}`, '')
+    await nc.request(`$JS.API.${what}`, '', { timeout: API_TIMEOUT_MS })
   }
   await until(async () => {
-    const answer = await nc.request('$JS.API.CONSUMER.INFO.MAIL_ACCEPTED.router', '')
+    const answer = await nc.request('$JS.API.CONSUMER.INFO.MAIL_ACCEPTED.router', '', { timeout: API_TIMEOUT_MS })
     return !('error' in answer.json<object>())
   })
   const back = performance.now()
-  await delay(700)
+  const sinceThen = () => [...published].filter(([, begun]) => begun > back).map(([queueId]) => queueId)
+  await until(() => sinceThen().length > 20)
   running = false
   await publishing
-  const afterwards = [...published].filter(([, begun]) => begun > back).map(([queueId]) => queueId)
-  assert.ok(afterwards.length > 20, `${afterwards.length} published after the streams were back`)
-  await until(() => afterwards.every((queueId) => seen.has(queueId)), 20_000)
+  const afterwards = sinceThen()
+  await until(() => afterwards.every((queueId) => seen.has(queueId)))
 })
 
 test('a publication without a stream waits for it, and says unavailable when it does not come', async (t) => {
@@ -188,7 +190,7 @@ test('a publication without a stream waits for it, and says unavailable when it 
   const submission = await bus('submission')
   await nats.kill()
   await assert.rejects(submission.publish(MailAccepted, accepted(1), { deadlineMs: 300 }), BusUnavailable)
-  const waiting = submission.publish(MailAccepted, accepted(2))
+  const waiting = submission.publish(MailAccepted, accepted(2), { deadlineMs: 60_000 })
   await nats.start({ wipe: true })
   await waiting
 })

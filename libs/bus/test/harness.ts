@@ -34,20 +34,23 @@ export async function platform(
   options: NatsServerOptions & Partial<ProvisionerOptions> = {},
 ): Promise<Platform> {
   const nats = await startNatsServer(t, options)
-  return { nats, bus: await provisioned(t, { servers: nats.url, seeds: nats.seeds }, options) }
+  return { nats, bus: await provisioned({ servers: nats.url, seeds: nats.seeds, defer: nats.defer }, options) }
 }
 
-export async function clusterPlatform(t: TestContext): Promise<{ cluster: NatsCluster; bus: Connect }> {
+export async function clusterPlatform(
+  t: TestContext,
+  options: Partial<ProvisionerOptions> = {},
+): Promise<{ cluster: NatsCluster; bus: Connect }> {
   const cluster = await startNatsCluster(t)
-  const access = { servers: cluster.urls, seeds: cluster.seeds, tls: { caFile: cluster.caFile } }
-  return { cluster, bus: await provisioned(t, access, { replicas: 3 }) }
+  const { urls: servers, seeds, defer, caFile } = cluster
+  const access = { servers, seeds, defer, tls: { caFile } }
+  return { cluster, bus: await provisioned(access, { ...options, replicas: 3 }) }
 }
 
-type Access = Pick<BusOptions, 'servers' | 'tls'> & Pick<NatsServer, 'seeds'>
+type Access = Pick<BusOptions, 'servers' | 'tls'> & Pick<NatsServer, 'seeds' | 'defer'>
 
 async function provisioned(
-  t: TestContext,
-  { servers, tls, seeds }: Access,
+  { servers, tls, seeds, defer }: Access,
   options: Partial<ProvisionerOptions>,
 ): Promise<Connect> {
   const stopping = new AbortController()
@@ -56,7 +59,7 @@ async function provisioned(
     ...{ servers, tls, nkeySeed: seeds.provisioner, shards: 1, log, signal: stopping.signal },
     ...options,
   })
-  t.after(async () => {
+  defer(async () => {
     await Promise.all(buses.map((bus) => bus.close()))
     await provisioner.stop()
   })
@@ -102,7 +105,7 @@ export const local = (number: number): MailLocal =>
   })
 
 /** Resolves when the condition holds; fails after a while, so that a broken promise does not hang the run. */
-export async function until(condition: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
   const deadline = Date.now() + withinMs
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${condition}`)

@@ -11,6 +11,11 @@ test('what the contracts name is there, how full it is, and whether anybody read
   const { bus } = await platform(t)
   const [router, mailstore, operator] = [await bus('router'), await bus('mailstore'), await bus('operator')]
   await router.publish(MailLocal, local(1))
+  // The server counts what waits beside its confirmations.
+  await until(async () => {
+    const stream = (await operator.inspect()).streams.find(({ name }) => name === 'MAIL_LOCAL')
+    return stream?.messages === 1 && stream.consumers[0]?.pending === 1
+  })
   const before = await operator.inspect()
   assert.deepEqual(
     before.streams.filter(({ missing, differs }) => missing || differs.length > 0),
@@ -46,7 +51,7 @@ test('a stream that is not as the contracts say, and what is missing, are named'
   const operator = await connectBus({
     ...{ servers: nats.url, nkeySeed: nats.seeds.operator, party: 'operator', log, shards: 2 },
   })
-  t.after(() => Promise.all([operator.close(), provisioner.stop()]))
+  nats.defer(() => Promise.all([operator.close(), provisioner.stop()]))
   const { streams } = await operator.inspect()
   assert.deepEqual(
     streams.filter(({ differs }) => differs.length > 0).map(({ name, differs, maxBytes }) => [name, differs, maxBytes]),

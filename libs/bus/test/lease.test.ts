@@ -11,7 +11,7 @@ test('a lease has one holder at a time, and each later one has a higher revision
   const revisions: number[] = []
   await Promise.all(
     buses.map(async (one) => {
-      const lease = await one.acquireLease('leader', { ttlMs: 2000, signal: t.signal })
+      const lease = await one.acquireLease('leader', { ttlMs: 10_000, signal: t.signal })
       assert.equal(++holders, 1)
       revisions.push(lease.revision)
       await delay(100)
@@ -31,10 +31,10 @@ test('a lease has one holder at a time, and each later one has a higher revision
 test('a lease is renewed for as long as it is held', async (t) => {
   const { bus } = await platform(t)
   const [holder, other] = await Promise.all([bus('delivery'), bus('delivery')])
-  const lease = await holder.acquireLease('lane-07', { ttlMs: 600, signal: t.signal })
+  const lease = await holder.acquireLease('lane-07', { ttlMs: 1500, signal: t.signal })
   const waiting = new AbortController()
-  const never = other.acquireLease('lane-07', { ttlMs: 600, signal: waiting.signal })
-  await delay(2000)
+  const never = other.acquireLease('lane-07', { ttlMs: 1500, signal: waiting.signal })
+  await delay(3500)
   assert.equal(lease.lost.aborted, false)
   waiting.abort(new Error('waited long enough'))
   await assert.rejects(never, /waited long enough/)

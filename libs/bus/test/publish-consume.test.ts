@@ -45,8 +45,12 @@ test('no more than maxInFlight events are in hand', async (t) => {
   let running = 0
   let most = 0
   let done = 0
+  const full = Promise.withResolvers<void>()
   await mailstore.consume(MailLocal, 'mailstore', { maxInFlight: 5 }, async () => {
     most = Math.max(most, ++running)
+    if (running === 5) full.resolve()
+    // The first ones until there are as many as there may be, however slowly they come.
+    await full.promise
     await new Promise((resolve) => setImmediate(resolve))
     running--
     done++

@@ -78,8 +78,8 @@ test('nobody to answer is known at once', async (t) => {
   const { bus } = await platform(t)
   const router = await bus('router')
   const started = performance.now()
-  await assert.rejects(router.request(resolveAddresses, ask), /nobody answers/)
-  assert.ok(performance.now() - started < 1000)
+  await assert.rejects(router.request(resolveAddresses, ask, { timeoutMs: 60_000 }), /nobody answers/)
+  assert.ok(performance.now() - started < 30_000)
 })
 
 test('an answer that comes too late is not waited for, and its work is told to stop', async (t) => {
@@ -93,7 +93,7 @@ test('an answer that comes too late is not waited for, and its work is told to s
     await given.promise
     return answered
   })
-  await assert.rejects(router.request(resolveAddresses, ask, { timeoutMs: 100 }), /no answer in 100 ms/)
+  await assert.rejects(router.request(resolveAddresses, ask, { timeoutMs: 1000 }), /no answer in 1000 ms/)
   await aborted.promise
   given.resolve()
 })
@@ -110,7 +110,7 @@ test('work whose asker has given up is not begun', async (t) => {
     return answered
   })
   // More than are worked on at once; those that wait give up first.
-  const patient = Array.from({ length: 256 }, () => router.request(resolveAddresses, ask, { timeoutMs: 10_000 }))
+  const patient = Array.from({ length: 256 }, () => router.request(resolveAddresses, ask, { timeoutMs: 60_000 }))
   await until(() => begun === 256)
   await assert.rejects(router.request(resolveAddresses, ask, { timeoutMs: 50 }), BusUnavailable)
   gate.resolve()
@@ -121,7 +121,8 @@ test('work whose asker has given up is not begun', async (t) => {
 
 test('an asker that is aborted stops waiting', async (t) => {
   const { bus } = await platform(t)
-  const directory = await bus('directory')
+  // It never ends what it was asked, and closes all the same.
+  const directory = await bus('directory', { drainDeadlineMs: 100 })
   const router = await bus('router')
   await directory.answer(resolveAddresses, () => new Promise(() => {}))
   const abort = new AbortController()
@@ -143,8 +144,8 @@ test('a party that may not ask finds out before its time is up', async (t) => {
   const { bus } = await platform(t)
   const router = await bus('router')
   const started = performance.now()
-  await assert.rejects(router.request(where, { queueId: queueIdOf(1) }), /may not ask/)
-  assert.ok(performance.now() - started < 2000)
+  await assert.rejects(router.request(where, { queueId: queueIdOf(1) }, { timeoutMs: 60_000 }), /may not ask/)
+  assert.ok(performance.now() - started < 30_000)
 })
 
 test('a service that stops finishes what it was asked, and the next question goes to another', async (t) => {

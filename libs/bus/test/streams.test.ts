@@ -284,9 +284,9 @@ for (const streamToo of [false, true]) {
     await nats.start()
 
     const provisioner = await provision(nats.storeDir)
-    t.after(() => provisioner.stop())
+    nats.defer(() => provisioner.stop())
     const connection = await raw(nats, 'provisioner')
-    t.after(() => connection.close())
+    nats.defer(() => connection.close())
     const { consumers } = await jetstreamManager(connection, { checkAPI: false })
     assert.equal((await consumers.info('MAIL_OUT_0', 'lane-03')).num_pending, 0)
     const kept = await readdir(join(nats.storeDir, 'set-aside'))

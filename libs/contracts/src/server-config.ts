@@ -55,8 +55,6 @@ export interface ServerConfigOptions {
   syncAlways?: boolean
   /** Acknowledgements by the second form of their subject (ADR-15); a server of today uses the first unless told. */
   ackSubjectsV2?: boolean
-  /** The server writes the ports it chose here; with port -1 the only way to learn them. */
-  portsFileDir?: string
   pidFile?: string
   logFile?: string
 }
@@ -101,7 +99,6 @@ export function serverConfig(options: ServerConfigOptions): string {
     ...PING,
     ...(tls && { tls: clientTls(tls) }),
     ...(cluster && { server_name: cluster.serverName, cluster: clusterConfig(cluster) }),
-    ...(options.portsFileDir && { ports_file_dir: options.portsFileDir }),
     ...(options.pidFile && { pid_file: options.pidFile }),
     ...(options.logFile && { log_file: options.logFile }),
     ...(monitoring && { http: `${monitoring.host}:${monitoring.port}` }),

@@ -8,7 +8,7 @@ import { playTranscript, scramClient, testCertificate } from '@postbus/testkit'
 import { theyLogIn } from './logins.ts'
 import { startListener, transcript } from './support.ts'
 
-const timeout = 20_000
+const timeout = 60_000
 
 test('a session follows RFC 5321: order of commands, replies, what is forgotten when', { timeout }, async (t) => {
   const { port, taken } = await startListener(t)

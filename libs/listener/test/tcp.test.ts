@@ -9,7 +9,7 @@ import { Registry } from '@postbus/metrics'
 
 import { connectionMetrics, type Listener, listenTcp, type TcpConnection, type TcpListenOptions } from '../src/index.ts'
 
-const timeout = 20_000
+const timeout = 60_000
 
 interface Door extends Listener {
   registry: Registry

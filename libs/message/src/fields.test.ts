@@ -53,7 +53,7 @@ test('message identifiers', () => {
   const started = performance.now()
   parseMessageIds('>'.repeat(1 << 20))
   parseMessageIds('<'.repeat(1 << 20))
-  assert.ok(performance.now() - started < 5000)
+  assert.ok(performance.now() - started < 20_000)
 })
 
 test('a written field is one field with the value given, folded at blanks', () => {

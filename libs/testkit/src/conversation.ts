@@ -11,7 +11,7 @@ export interface ConversationOptions {
   implicitTls?: boolean
   /** What TLS trusts and calls the server. Without `ca` any certificate is taken. */
   tls?: ConnectionOptions
-  /** How long one answer may take. */
+  /** How long one answer may take. Default 30 s: as it may on a machine that is busy with other suites. */
   timeoutMs?: number
 }
 
@@ -141,7 +141,7 @@ export class Conversation {
 
   /** Waits until `found` says how many bytes make an answer; null when the server closed before. */
   async #until(found: () => number | null): Promise<number | null> {
-    const { timeoutMs = 5000 } = this.#options
+    const { timeoutMs = 30_000 } = this.#options
     const { promise: timeout, reject } = Promise.withResolvers<never>()
     const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
     try {

@@ -2,9 +2,7 @@
  * A real cluster of nats-servers for one test, as scale-out runs it: routes and clients over TLS, every write flushed before it is
  * confirmed, the platform's permissions. Each server can be killed, and come back with its disk or with an empty one.
  */
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -12,6 +10,7 @@ import type { TestContext } from 'node:test'
 import { serverConfig, type Identity } from '@postbus/contracts'
 
 import { testCertificate } from './certificate.ts'
+import { freePort } from './free-port.ts'
 import { answers, natsKeys, NatsProcess } from './nats-process.ts'
 import type { NatsServer } from './nats-server.ts'
 
@@ -29,6 +28,8 @@ export interface NatsCluster {
   readonly members: readonly NatsMember[]
   readonly seeds: Readonly<Record<Identity, string>>
   readonly adminSeed: string
+  /** Done at the end of the test while the servers still answer, the last one first. */
+  defer(close: () => Promise<unknown> | unknown): void
 }
 
 const SERVERS = ['nats-1', 'nats-2', 'nats-3']
@@ -41,8 +42,7 @@ export async function startNatsCluster(t: TestContext, { shards = 1 }: NatsClust
   const { certFile, keyFile } = await testCertificate(t, { name: NAME })
   const tls = { certFile, keyFile, caFile: certFile }
   const { users, administrators, seeds, adminSeed } = natsKeys()
-  const ports = await freePorts(2 * SERVERS.length)
-  const routePorts = ports.splice(SERVERS.length)
+  const [ports, routePorts] = [await freePorts(), await freePorts()]
   const routes = routePorts.map((port) => `tls://${NAME}:${port}`)
 
   const servers = await Promise.all(
@@ -61,13 +61,16 @@ export async function startNatsCluster(t: TestContext, { shards = 1 }: NatsClust
       return { name, port, storeDir, process: new NatsProcess(configFile) }
     }),
   )
+  const closes: (() => Promise<unknown> | unknown)[] = []
   t.after(async () => {
+    for (const close of closes.reverse()) await close()
     await Promise.all(servers.map(({ process }) => process.kill()))
     await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   })
   await Promise.all(servers.map(({ process }) => process.launch()))
 
   return {
+    defer: (close) => void closes.push(close),
     ...{ seeds, adminSeed, caFile: tls.caFile, urls: ports.map((port) => `tls://${NAME}:${port}`) },
     members: servers.map(({ name, port, storeDir, process }) => ({
       ...{ name, url: `tls://${NAME}:${port}` },
@@ -83,15 +86,4 @@ export async function startNatsCluster(t: TestContext, { shards = 1 }: NatsClust
   }
 }
 
-/** All different, and free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const holders = Array.from({ length: count }, () => createServer().listen(0, HOST))
-  const ports = await Promise.all(
-    holders.map(async (holder) => {
-      await once(holder, 'listening')
-      return (holder.address() as AddressInfo).port // Listening on TCP.
-    }),
-  )
-  await Promise.all(holders.map((holder) => once(holder.close(), 'close')))
-  return ports
-}
+const freePorts = (): Promise<number[]> => Promise.all(SERVERS.map(() => freePort()))

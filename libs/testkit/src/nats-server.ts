@@ -2,15 +2,15 @@
  * A real nats-server for one test: loopback, a free port, a store of its own, the platform's permissions.
  * It can be killed and started again on the same port and store, as operators and power cuts do.
  */
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 
 import { serverConfig, type Identity } from '@postbus/contracts'
 
-import { answers, natsKeys, NatsProcess, POLL_MS, READY_TIMEOUT_MS } from './nats-process.ts'
+import { freePort } from './free-port.ts'
+import { answers, natsKeys, NatsProcess } from './nats-process.ts'
 
 export interface NatsServerOptions {
   /** Shards of MAIL_OUT the permissions are made for. Default 1. */
@@ -30,6 +30,8 @@ export interface NatsServer {
   readonly seeds: Readonly<Record<Identity, string>>
   /** The secret nkey of an administrator: for tests that break things. */
   readonly adminSeed: string
+  /** Done at the end of the test while the server still answers, the last one first: who loses it before he closes waits for it in vain. */
+  defer(close: () => Promise<unknown> | unknown): void
   /** Resolves when the process is gone. */
   kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>
   /** After `kill`: same port, same store unless it is to be wiped. Resolves when it answers. */
@@ -43,34 +45,31 @@ export async function startNatsServer(t: TestContext, options: NatsServerOptions
   const directory = await mkdtemp(join(tmpdir(), 'postbus-nats-'))
   const configFile = join(directory, 'nats.conf')
   const storeDir = join(directory, 'store')
-  const portsFileDir = join(directory, 'ports')
-  await mkdir(portsFileDir)
   const { users, administrators, seeds, adminSeed } = natsKeys()
-
-  const configure = (port: number): Promise<void> =>
-    writeFile(
-      configFile,
-      serverConfig({
-        ...{ host: '127.0.0.1', port, storeDir, users, administrators, portsFileDir },
-        shards: options.shards ?? 1,
-        maxFileBytes: options.maxFileBytes ?? 6 * 1024 ** 3,
-        ackSubjectsV2: options.ackSubjectsV2 ?? false,
-      }),
-    )
+  const port = await freePort()
+  await writeFile(
+    configFile,
+    serverConfig({
+      ...{ host: '127.0.0.1', port, storeDir, users, administrators },
+      shards: options.shards ?? 1,
+      maxFileBytes: options.maxFileBytes ?? 6 * 1024 ** 3,
+      ackSubjectsV2: options.ackSubjectsV2 ?? false,
+    }),
+  )
 
   const server = new NatsProcess(configFile)
+  const closes: (() => Promise<unknown> | unknown)[] = []
   t.after(async () => {
+    for (const close of closes.reverse()) await close()
     await server.kill()
     await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   })
 
-  await configure(-1)
   await server.launch()
-  const port = await chosenPort(portsFileDir)
-  await configure(port)
 
   return {
     ...{ url: `nats://127.0.0.1:${port}`, port, storeDir, seeds, adminSeed },
+    defer: (close) => void closes.push(close),
     kill: (signal) => server.kill(signal),
     async start({ wipe = false } = {}) {
       if (wipe) await rm(storeDir, { recursive: true, force: true })
@@ -79,17 +78,5 @@ export async function startNatsServer(t: TestContext, options: NatsServerOptions
     },
     pause: () => server.pause(),
     resume: () => server.resume(),
-  }
-}
-
-async function chosenPort(portsFileDir: string): Promise<number> {
-  const deadline = Date.now() + READY_TIMEOUT_MS
-  for (;;) {
-    for (const name of await readdir(portsFileDir)) {
-      const port = /"nats":\s*\[\s*"[^"]*:(\d+)"/.exec(await readFile(join(portsFileDir, name), 'utf8'))?.[1]
-      if (port) return Number(port)
-    }
-    if (Date.now() > deadline) throw new Error('nats-server wrote no ports file')
-    await delay(POLL_MS)
   }
 }

@@ -22,7 +22,7 @@ import { long, settingsUnderLoad, startLoad, sunkIds } from '../under-load.ts'
 const run = promisify(execFile)
 const start = join(import.meta.dirname, '..', '..', '..', '..', 'tools', 'start', 'main.ts')
 const MESSAGES = long ? 4000 : 900
-const SETTLE_MS = 120_000
+const SETTLE_MS = 240_000
 
 /** What a client keeps to recognise a mailbox: RFC 9051 §2.3.1.1. */
 async function uidValidity(ready: Ready, address: string): Promise<bigint> {
@@ -96,7 +96,7 @@ test('a backup under load, restored elsewhere, keeps every promise made before i
   const verified = await postbus<{ problems: string[] }>({ data: elsewhere }, 'backup', place, '--verify')
   assert.deepEqual(verified.problems, [])
   await mkdir(join(elsewhere, 'restoring'), { recursive: true })
-  const unfinished = run(process.execPath, [start, '--data', elsewhere], { timeout: 30_000 })
+  const unfinished = run(process.execPath, [start, '--data', elsewhere], { timeout: 60_000 })
   await assert.rejects(unfinished, { code: 69, stderr: /a restore that was not finished/ })
   await postbus({ data: elsewhere }, 'restore', place)
   await sink.reopen()

@@ -16,7 +16,7 @@ const HUNG_MS = long ? 15_000 : 4000
 const AWAY_MS = long ? 60_000 : 6000
 /** Messages taken meanwhile, whose work, or news, is on the bus when it is lost. */
 const GATHERED = 20
-const GATHER_MAX_MS = 60_000
+const GATHER_MAX_MS = 180_000
 
 const times = (count: number, fault: Fault): Fault[] => Array.from({ length: count }, () => fault)
 

@@ -73,11 +73,12 @@ test('dead letters: shown, repaired and driven again, or dropped', async (t) => 
     for (const { address } of [jones, brown]) await byNodemailer(ready, { from: smith, to: [address], bytes })
     // The router has read them when their tasks wait for the mailstore.
     await until(
-      async () =>
-        of((await postbusStatus<Finding[]>(ready, 'doctor', '--no-network')).value, 'MAIL_LOCAL readers')[0]?.includes(
-          'in hand',
-        ) === true,
-      30_000,
+      async () => {
+        const { value } = await postbusStatus<Finding[]>(ready, 'doctor', '--no-network')
+        const [, waiting, inHand] = /(\d+) waiting, (\d+) in hand/.exec(of(value, 'MAIL_LOCAL readers')[0] ?? '') ?? []
+        return Number(waiting) + Number(inHand) === 2
+      },
+      60_000,
       () => platform.output(),
     )
     await overwrite(ready, 'Hello.', 'Jello.')

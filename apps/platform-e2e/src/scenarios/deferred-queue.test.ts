@@ -18,7 +18,7 @@ const SITES = long ? 50 : 6
 /** An hour: nothing comes up by itself while the scenario runs. */
 const RETRY_MS = '3600000'
 const LOAD_MS = 3_600_000
-const SETTLE_MS = long ? 600_000 : 60_000
+const SETTLE_MS = long ? 600_000 : 180_000
 
 interface Sites {
   sites: { site: string; deferred: number; held: number }[]

@@ -20,7 +20,7 @@ const FAULTS: readonly DnsFault[] = ['silent', 'servfail', 'forged', 'garbage', 
 const ROUNDS = long ? 3 : 1
 /** So many come to another domain meanwhile. */
 const FLOWS = long ? 50 : 10
-const FLOWS_MS = 60_000
+const FLOWS_MS = 180_000
 
 const relayedTo = ({ sink }: UnderLoad, domain: string): number =>
   sink.messages.filter(({ recipients }) => recipients.some(({ forwardPath }) => forwardPath.endsWith(`@${domain}`)))

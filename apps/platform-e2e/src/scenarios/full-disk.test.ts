@@ -14,8 +14,8 @@ import { keepPromises, long, platformUnderLoad, type Fault } from '../under-load
 const MIB = 1024 ** 2
 const FULL_MS = long ? 15_000 : 4000
 const FILL_AGAIN_MS = 50
-const REFUSED_MS = 60_000
-const ANEW_MS = 30_000
+const REFUSED_MS = 180_000
+const ANEW_MS = 60_000
 const ROUNDS = long ? 3 : 1
 
 const FULL = /^452 4\.3\.1 /

@@ -140,7 +140,7 @@ test('IMAP clients others wrote', async (t) => {
       ].join('\n'),
     )
     const sync = () =>
-      run('offlineimap', ['-c', config, '-o', '-u', 'quiet'], { env: { ...process.env, HOME: dir }, timeout: 60_000 })
+      run('offlineimap', ['-c', config, '-o', '-u', 'quiet'], { env: { ...process.env, HOME: dir }, timeout: 180_000 })
     const inbox = join(dir, 'mail', 'INBOX')
     await sync()
     const mirrored = await maildir(inbox)
@@ -231,7 +231,7 @@ test('IMAP clients others wrote', async (t) => {
       const push = `push "${keys.join('')}"`
       return run('script', ['-qec', `mutt -n -F ${rc} -f ${url}/INBOX -e '${push}'`, join(dir, 'typescript')], {
         env: { ...process.env, HOME: dir, TERM: 'xterm' },
-        timeout: 60_000,
+        timeout: 180_000,
       })
     }
     await mutt('<tag-pattern>~A<enter>', `<copy-message>${dir}/copy<enter>`, '<exit>')

@@ -24,7 +24,7 @@ class Session {
   static async open(t: TestContext, ready: Ready, port: string, { address, password }: Account): Promise<Session> {
     const ca = await readFile(ready.ca, 'utf8')
     const tls = { ca, servername: 'localhost' }
-    const talk = await Conversation.open({ port: ready.ports[port] ?? 0, implicitTls: true, tls, timeoutMs: 20_000 })
+    const talk = await Conversation.open({ port: ready.ports[port] ?? 0, implicitTls: true, tls, timeoutMs: 60_000 })
     t.after(() => talk.close())
     const session = new Session(talk)
     assert.match((await talk.line()) ?? '', /^\* OK /)

@@ -13,7 +13,7 @@ test('random work of many sessions on one mailbox leaves none of them wrong', as
   const { green } = await addAccounts(ready, ['green'])
   const ports = ['imaps', 'imaps-2'].map((name) => ready.ports[name] ?? 0)
   const tls = { ca: await readFile(ready.ca, 'utf8'), servername: 'localhost' }
-  const connection = { ports, implicitTls: true, tls, timeoutMs: 20_000 }
+  const connection = { ports, implicitTls: true, tls, timeoutMs: 60_000 }
   const account = { user: green.address, password: green.password, mailbox: 'INBOX', other: 'Archive' }
   await stressImap({ ...connection, ...account, sessions: 8, commands: 60, seed: 1 })
 })

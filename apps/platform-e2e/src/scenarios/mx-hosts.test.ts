@@ -5,11 +5,12 @@ import { test } from 'node:test'
 
 import { smtpLoad } from '@postbus/testkit'
 
+import { inTheBooks } from '../books.ts'
 import { messages } from '../mailboxes.ts'
 import { startOutbound, takenBy } from '../outbound.ts'
 import { until } from '../platform.ts'
-import { addAccounts, postbus } from '../postbus.ts'
-import { reportOf, settled, type Where } from '../reports.ts'
+import { addAccounts } from '../postbus.ts'
+import { reportOf, settled } from '../reports.ts'
 import { submit } from '../sending.ts'
 
 const COUNT = 1000
@@ -78,8 +79,8 @@ test('mail finds its hosts', async (t) => {
     dns.fault('flaky.test', 'servfail')
     const queueId = await submit(ready, sender, ['ann@flaky.test'])
     await until(
-      async () => (await postbus<Where>(ready, 'where', queueId)).recipients[0]?.state === 'deferred',
-      30_000,
+      async () => (await inTheBooks(ready, queueId))?.recipients[0]?.state === 'deferred',
+      60_000,
       () => platform.output(),
     )
     dns.fault('flaky.test', null)

@@ -84,7 +84,7 @@ test('what happens is told', async (t) => {
       names.every((name) => text.includes(name)) && orphans.length === 0 && roots.length === 1
     await until(
       () => whole(tree()),
-      20_000,
+      60_000,
       () => `the trace of ${queueId} is not one tree with ${names.join(', ')}:\n${tree().text}`,
     )
     return tree()
@@ -130,7 +130,7 @@ test('what happens is told', async (t) => {
       collector.spans.some(({ name, service }) => name === 'POP3 RETR' && service === 'postbus-pop3')
     await until(
       () => all().size === serviceNames.length && orphans().length === 0 && isRead(),
-      20_000,
+      60_000,
       () => `recorded: ${[...all()].join(', ')}; orphans: ${orphans().join(', ')}; read: ${isRead()}`,
     )
     assert.deepEqual([...all()].toSorted(), services(...serviceNames))
@@ -140,7 +140,17 @@ test('what happens is told', async (t) => {
     'neither addresses nor passwords nor bodies are in spans or logs; lines name message and trace',
     async () => {
       const logs = join(ready.data, 'logs')
-      const files = await Promise.all((await readdir(logs)).map((name) => readFile(join(logs, name), 'utf8')))
+      let files: string[] = []
+      // Whoever read ends his session in his own time, and what is written then is in the files a moment later.
+      const ends = [/"name":"imap".*"session ended"/, /"name":"pop3".*"retrieved":1.*"session ended"/]
+      await until(
+        async () => {
+          files = await Promise.all((await readdir(logs)).map((name) => readFile(join(logs, name), 'utf8')))
+          return ends.every((end) => files.some((text) => end.test(text)))
+        },
+        60_000,
+        () => 'the logs do not say that sessions of IMAP and POP3 ended',
+      )
       const spans = JSON.stringify(collector.spans, (_, value: unknown) =>
         typeof value === 'bigint' ? Number(value) : value,
       )
@@ -173,8 +183,6 @@ test('what happens is told', async (t) => {
       const traced = lines.filter((one) => one.includes(traceOf(sent))).join('\n')
       for (const name of ['submission', 'router', 'mailstore', 'delivery'])
         assert.match(traced, new RegExp(`"name":"${name}"`))
-      assert.ok(lines.some((one) => /"name":"imap".*"session ended"/.test(one)))
-      assert.ok(lines.some((one) => /"name":"pop3".*"retrieved":1.*"session ended"/.test(one)))
     },
   )
 
@@ -229,7 +237,7 @@ test('what happens is told', async (t) => {
     let why = ''
     await until(
       async () => (why = await reasons()) !== 'ready',
-      20_000,
+      60_000,
       () => 'imap stays ready without a mailstore',
     )
     assert.match(why, /"mailstore: (does not answer|no answer in 2 s)"/)

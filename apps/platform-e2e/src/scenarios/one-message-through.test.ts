@@ -138,7 +138,7 @@ test('what is submitted or received is read over IMAP, and nothing is relayed fo
     }
     await until(
       () => Object.values(pids).every(gone),
-      5000,
+      60_000,
       () => `still running: ${JSON.stringify(pids)}`,
     )
   })

@@ -9,12 +9,12 @@ import { test } from 'node:test'
 
 import { startPostgres, startSmtpSink } from '@postbus/testkit'
 
+import { inTheBooks } from '../books.ts'
 import { directory } from '../directories.ts'
 import { imapClientOf, messages } from '../mailboxes.ts'
 import { takenBy } from '../outbound.ts'
 import { type Platform, type Ready, startPlatform, until } from '../platform.ts'
 import { type Account, addAccounts, postbus, postbusStatus } from '../postbus.ts'
-import type { Where } from '../reports.ts'
 import { submit } from '../sending.ts'
 import { metric } from '../under-load.ts'
 
@@ -31,7 +31,7 @@ const SETTINGS = {
   CUSTODY_CHECK_GAP_MS: '1000',
 }
 const LARGE = 'a line of a message that is stored beside the database\r\n'.repeat(20_000)
-const LONG_MS = 60_000
+const LONG_MS = 180_000
 
 interface Moved {
   blobs: number
@@ -55,10 +55,7 @@ async function inbox(ready: Ready, account: Account) {
 
 const deferred = (platform: Platform, queueId: string): Promise<void> =>
   until(
-    async () => {
-      const { recipients } = await postbus<Where>(platform.ready(), 'where', queueId)
-      return recipients[0]?.state === 'deferred'
-    },
+    async () => (await inTheBooks(platform.ready(), queueId))?.recipients[0]?.state === 'deferred',
     LONG_MS,
     () => `${queueId} is not deferred:\n${platform.output()}`,
   )

@@ -81,7 +81,7 @@ test('each recipient gets what the peer said of it', async (t) => {
           told = (await Promise.all((await messages(ready, senders.success, 1)).map(reportOf))).flatMap(brief)
           return told.length >= 2
         },
-        30_000,
+        60_000,
         () => JSON.stringify(told),
       )
       assert.deepEqual(told.toSorted(), [

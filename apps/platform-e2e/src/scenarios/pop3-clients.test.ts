@@ -44,7 +44,7 @@ test('POP3 clients others wrote', async (t) => {
       { mode: 0o600 },
     )
     const env = { ...process.env, FETCHMAILHOME: dir, HOME: dir }
-    await run('fetchmail', ['-f', rc, '--invisible', '--nosyslog', '--nodetach'], { env, timeout: 60_000 })
+    await run('fetchmail', ['-f', rc, '--invisible', '--nosyslog', '--nodetach'], { env, timeout: 180_000 })
     const taken = (await readdir(join(dir, 'mail'))).map((file) => readFile(join(dir, 'mail', file)))
     assertIntact((await Promise.all(taken)).map(withCrlf), sent)
     assert.deepEqual(await left(accounts.fetchmail), [])
@@ -82,7 +82,7 @@ test('POP3 clients others wrote', async (t) => {
         join(dir, 'getmailrc'),
         ['[retriever]', ...retriever, ...user, ...destination, ...options, ''].join('\n'),
       )
-      await run('getmail', ['--getmaildir', dir, '--rcfile', 'getmailrc', '--quiet'], { timeout: 60_000 })
+      await run('getmail', ['--getmaildir', dir, '--rcfile', 'getmailrc', '--quiet'], { timeout: 180_000 })
     }
     const taken = async (): Promise<Buffer[]> => (await maildir(join(dir, 'mail'))).map(({ bytes }) => bytes)
     await getmail(false)
@@ -97,7 +97,7 @@ test('POP3 clients others wrote', async (t) => {
     const dir = await directory(t)
     const { address, password } = accounts.poplib
     const args = [String(ready.ports['pop3']), ready.ca, address, password, dir]
-    const { stdout } = await run('python3', ['-c', POPLIB, ...args], { timeout: 60_000 })
+    const { stdout } = await run('python3', ['-c', POPLIB, ...args], { timeout: 180_000 })
     assert.match(stdout, /^done$/m)
     const taken = await Promise.all((await readdir(dir)).map((file) => readFile(join(dir, file))))
     assertIntact(taken, sent)
@@ -117,7 +117,7 @@ test('POP3 clients others wrote', async (t) => {
     const uidls = async (): Promise<string[]> => {
       const { pop3 = 0 } = platform.ready().ports
       const args = ['-c', UIDLS, String(pop3), ready.ca, account.address, account.password]
-      return (await run('python3', args, { timeout: 60_000, maxBuffer: 64 * 1024 * 1024 })).stdout.trim().split('\n')
+      return (await run('python3', args, { timeout: 180_000, maxBuffer: 64 * 1024 * 1024 })).stdout.trim().split('\n')
     }
     const before = await uidls()
     assert.equal(new Set(before).size, MANY)

@@ -65,7 +65,7 @@ test('Postfix relays a domain to us', async (t) => {
     const bounced = /to=<nobody@example\.org>.*dsn=5\.1\.1, status=bounced \(host .* said: 550 5\.1\.1 .*RCPT TO/
     await until(
       async () => bounced.test(await postfix.log()),
-      20_000,
+      60_000,
       () => 'no bounce in the log of Postfix',
     )
   })

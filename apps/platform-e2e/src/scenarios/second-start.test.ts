@@ -35,7 +35,7 @@ test('a second start on the same data', async (t) => {
 
   await t.test('while it runs, another start on its directory is refused and says why', async () => {
     const args = ['--profile', PROFILE, '--data', data, '--base-port', '5000']
-    const other = run(process.execPath, [start, ...args], { timeout: 30_000 })
+    const other = run(process.execPath, [start, ...args], { timeout: 60_000 })
     await assert.rejects(other, ({ code, stderr }: { code: number; stderr: string }) => {
       assert.equal(code, 69)
       assert.ok(stderr.includes(`${data} is in use by process`), stderr)
@@ -49,7 +49,7 @@ test('a second start on the same data', async (t) => {
     const left = () => Object.entries(before.pids).filter(([, pid]) => !isGone(pid))
     await until(
       () => left().length === 0,
-      5000,
+      60_000,
       () => `still running: ${JSON.stringify(left())}`,
     )
   })

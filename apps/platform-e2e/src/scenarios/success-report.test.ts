@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { startSmtpSink } from '@postbus/testkit'
 import { createTransport } from 'nodemailer'
 
+import { inTheBooks } from '../books.ts'
 import { messages } from '../mailboxes.ts'
 import { startPlatform, until } from '../platform.ts'
 import { type Account, addAccounts, postbus } from '../postbus.ts'
@@ -52,7 +53,7 @@ test('success is told, and what comes back later is noted', async (t) => {
       )
     await until(
       async () => (await told()).length >= 3,
-      60_000,
+      120_000,
       () => platform.output(),
     )
     assert.deepEqual((await told()).toSorted(), [
@@ -69,8 +70,8 @@ test('success is told, and what comes back later is noted', async (t) => {
   await t.test('a report that comes in later is in the mailbox, and beside the recipient it is about', async () => {
     const queueId = await submit(bounced, ['fine@far.test'])
     await until(
-      async () => (await where(queueId)).recipients[0]?.state === 'relayed',
-      60_000,
+      async () => (await inTheBooks(ready, queueId))?.recipients[0]?.state === 'relayed',
+      120_000,
       () => platform.output(),
     )
     const { messageId } = await where(queueId)
@@ -90,8 +91,8 @@ test('success is told, and what comes back later is noted', async (t) => {
     await transport.sendMail({ envelope: { from: '', to: bounced.address }, raw }).finally(() => transport.close())
     assert.equal((await messages(ready, bounced, 1)).length, 1)
     await until(
-      async () => (await where(queueId)).recipients[0]?.laterReports !== undefined,
-      60_000,
+      async () => (await inTheBooks(ready, queueId))?.recipients[0]?.laterReports !== undefined,
+      120_000,
       () => platform.output(),
     )
     const [recipient] = (await where(queueId)).recipients

@@ -92,7 +92,7 @@ test('two processes that begin at the same time both find their tables', async (
 
 test('a server that is gone is a temporary error, and the store works again when it is back', async (t) => {
   const { server, blobs: before } = await store(t)
-  const blobs = open(t, server.url, { busyTimeoutMs: 200 })
+  const blobs = open(t, server.url, { busyTimeoutMs: 1000 })
   await before.put('before', octets(LARGE))
   await blobs.size('before')
   await server.stop('crash')

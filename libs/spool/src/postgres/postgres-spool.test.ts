@@ -104,7 +104,7 @@ test('a long message that is freed gives its rows back, and what a crash left of
 })
 
 test('a server that fails closes the door after a few tries, and what was taken is there when it is back', async (t) => {
-  const { server, writer, put, read } = await open(t, { busyTimeoutMs: 100, ports: { putAgainMs: 0 } })
+  const { server, writer, put, read } = await open(t, { busyTimeoutMs: 500, ports: { putAgainMs: 0 } })
   const [small, large] = [await put(100), await put(LARGE)]
   await server.stop('crash')
   for (let n = 0; n < 3; n++) await assert.rejects(put(100))

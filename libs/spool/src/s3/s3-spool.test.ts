@@ -130,7 +130,7 @@ test('errors, broken connections and lost answers are made up for: each record i
 })
 
 test('a put that fails for good leaves nothing that is read or listed, and what is left of its parts is swept', async (t) => {
-  const { proxy, put, keeper, listed } = await open(t, { tryMs: 200, deadlineMs: 500 })
+  const { proxy, put, keeper, listed } = await open(t, { tryMs: 2000, deadlineMs: 2000 })
   proxy.fault = ({ query }) => (query.get('partNumber') === '2' || query.has('uploadId') ? 500 : null)
   await assert.rejects(put(LARGE), S3Unavailable)
   proxy.fault = () => null
@@ -140,7 +140,7 @@ test('a put that fails for good leaves nothing that is read or listed, and what 
 })
 
 test('a store that fails closes the door after a few messages, and opens it by itself when it takes some again', async (t) => {
-  const { proxy, put, writer } = await open(t, { tryMs: 100, deadlineMs: 100 })
+  const { proxy, put, writer } = await open(t, { tryMs: 1000, deadlineMs: 1000 })
   proxy.fault = () => 503
   assert.equal(writer.hasRoom(), true)
   while (writer.hasRoom()) await assert.rejects(put(100), S3Unavailable)

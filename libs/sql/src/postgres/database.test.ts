@@ -60,7 +60,7 @@ function held(db: Database<Tables>, locks?: string[]) {
 
 test('transactions with different locks run beside each other; the whole database beside none', async (t) => {
   const { db, server } = await migrated(t)
-  const other = openAt(t, server.url, { busyTimeoutMs: 200 })
+  const other = openAt(t, server.url, { busyTimeoutMs: 1000 })
   const [ann, bob] = [held(db, ['ann']), held(db, ['bob'])]
   await Promise.all([ann.begun, bob.begun])
   await other.transaction(async ({ query }) => void (await query.insertInto('item').values(item(1)).execute()), {
@@ -206,7 +206,7 @@ test('a server that crashes and comes back: nobody dies, what had not begun goes
 })
 
 test('a server that stalls is given up on in time', async (t) => {
-  const { db, server } = await migrated(t, { busyTimeoutMs: 500, connectTimeoutMs: 300, statementTimeoutMs: 300 })
+  const { db, server } = await migrated(t, { busyTimeoutMs: 2000, connectTimeoutMs: 1500, statementTimeoutMs: 1500 })
   await count(db)
   server.pause()
   await assert.rejects(count(db), StorageBusy)

@@ -26,7 +26,7 @@ export type Action =
   | { kind: 'silence'; kept?: true }
   /** Lines of one reply that never ends, until the client goes. */
   | { kind: 'flood' }
-  /** The usual reply, after `slowMs`. */
+  /** The usual reply, after `slowMs` or `slowUntil`. */
   | { kind: 'slow' }
   /** The usual reply, one byte at a time. */
   | { kind: 'bytewise' }

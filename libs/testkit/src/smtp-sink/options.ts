@@ -59,6 +59,8 @@ export interface SinkOptions {
   tlsBroken?: 'garbage' | 'cut'
   /** For the slow ones among the behaviours. */
   slowMs?: number
+  /** Instead: they are answered when this resolves. */
+  slowUntil?: Promise<void>
   /** Every command is answered so late. */
   delayMs?: number
   /** The connection is closed when this is said, without a reply. */

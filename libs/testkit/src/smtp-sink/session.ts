@@ -286,7 +286,7 @@ export class SinkSession {
       case 'flood':
         return this.#flood()
       case 'slow':
-        await this.#wait(this.#options.slowMs ?? 0)
+        await (this.#options.slowUntil ?? this.#wait(this.#options.slowMs ?? 0))
         return this.#reply(take())
       case 'bytewise':
         return this.#replyBytewise(take())

@@ -9,12 +9,14 @@ import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 
+import { freePort } from '../free-port.ts'
 import type { SinkMessage, SinkOptions, SinkSessionFacts, SmtpSink } from './options.ts'
 import { type SinkBooks, SinkSession } from './session.ts'
 
-/** Closed with the test. */
+/** Closed with the test; until then nobody else gets its port, also while it is closed to be opened again. */
 export async function startSmtpSink(t: TestContext, options: SinkOptions = {}): Promise<SmtpSink> {
-  const sink = await openSmtpSink(options)
+  const port = options.port ?? (await freePort(options.host))
+  const sink = await openSmtpSink({ ...options, port })
   t.after(() => sink.close())
   return sink
 }

@@ -201,7 +201,7 @@ test('postgres threads: a server that is gone is told of once, and so is its ret
     database: server.url,
     blobs: { location: blobs },
     limits,
-    server: { busyTimeoutMs: 500, ...notices },
+    server: { busyTimeoutMs: 2000, ...notices },
   })
   t.after(() => storage.close())
   const deliver = () => storage.write('deliver', [delivery(smith)])
