@@ -44,7 +44,7 @@ export const scopeNow = (): Scope | undefined => current.getStore()
 export const currentTrace = (): Pick<Scope, 'traceId' | 'spanId'> | undefined => current.getStore()
 
 /** Whether what is done now belongs to a trace that is recorded here. */
-export const isRecorded = (): boolean => current.getStore()?.recording != null
+export const isRecorded = (): boolean => (current.getStore()?.recording ?? null) !== null
 
 export const runIn = <T>(scope: Scope, work: () => T): T => current.run(scope, work)
 
