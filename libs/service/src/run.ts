@@ -28,6 +28,11 @@ const LEFT_OPEN_MS = 2_000
  * for garbage every few megabytes. So much growth between two searches is the most it allows any heap by itself.
  */
 const HEAP_GROWTH = '--heap-growing-percent=300'
+/**
+ * And whenever buffers outside of that heap have grown by 64 MiB, however little of it they can be kept alive by: a client that fetches
+ * a large mailbox made it search several times a second. Counted together with the heap they are let go just as soon, by the small searches.
+ */
+const BUFFERS_WITH_HEAP = '--external-memory-accounted-in-global-limit'
 
 export interface Run {
   definition: ServiceDefinition
@@ -53,7 +58,7 @@ export async function runServices(runs: readonly Run[]): Promise<void> {
     process.exitCode = EX_CONFIG
     return
   }
-  setFlagsFromString(HEAP_GROWTH)
+  for (const flag of [HEAP_GROWTH, BUFFERS_WITH_HEAP]) setFlagsFromString(flag)
   const stop = Promise.withResolvers<number>()
   onSignals(prepared[0]?.log.log, stop.resolve)
 
