@@ -111,7 +111,7 @@ export function headersOf(db: MailDatabase, blobs: Blobs) {
   }
 }
 
-const hasHeader = <Email extends object>(email: Email): email is Email & HeaderRow => 'header' in email
+export const hasHeader = <Email extends object>(email: Email): email is Email & HeaderRow => 'header' in email
 
 /** A content as far as its header goes, which is held as a whole. */
 function withHeader({ prefix, header }: HeaderRow): HeldContent {
