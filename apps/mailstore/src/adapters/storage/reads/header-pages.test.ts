@@ -42,7 +42,12 @@ test('whether anything is kept of a mailbox from a UID on is known, also when it
   const pages = headerPages(10_000)
   pages.keep(SUBJECT, emails(1), page(2000))
   pages.keep(SUBJECT, emails(1001), page(2000))
-  assert.deepEqual([SUBJECT, FROM, { ...SUBJECT, mailbox: 2 }, { ...SUBJECT, from: 2 }].map(pages.has), [true, false, false, false])
+  assert.deepEqual([SUBJECT, FROM, { ...SUBJECT, mailbox: 2 }, { ...SUBJECT, from: 2 }].map(pages.has), [
+    true,
+    false,
+    false,
+    false,
+  ])
   pages.keep(FROM, emails(1), page(8000))
   assert.deepEqual([SUBJECT, FROM].map(pages.has), [false, true])
 })
