@@ -29,8 +29,8 @@ const LEFT_OPEN_MS = 2_000
  */
 const HEAP_GROWTH = '--heap-growing-percent=300'
 /**
- * And whenever buffers outside of that heap have grown by 64 MiB, however little of it they can be kept alive by: a client that fetches
- * a large mailbox made it search several times a second. Counted together with the heap they are let go just as soon, by the small searches.
+ * It also searches all of the heap whenever buffers outside of it have grown by 64 MiB: several times a second while a client fetches a
+ * large mailbox. Counted with the heap, they are left to the small searches, which let them go as soon.
  */
 const BUFFERS_WITH_HEAP = '--external-memory-accounted-in-global-limit'
 
