@@ -58,11 +58,7 @@ export interface FieldSpan {
 }
 
 export function* fieldSpans(buffer: Buffer): Generator<FieldSpan> {
-  for (let start = 0; start < buffer.length && !isEmptyLine(buffer, start);) {
-    const span = fieldSpan(buffer, start)
-    yield span
-    start = span.end
-  }
+  for (let span = fieldSpan(buffer, 0); span !== undefined; span = fieldSpan(buffer, span.end)) yield span
 }
 
 /**
@@ -70,11 +66,10 @@ export function* fieldSpans(buffer: Buffer): Generator<FieldSpan> {
  * An empty line is CRLF or a bare LF at the start of a line.
  */
 export function headerEnd(bytes: Uint8Array, from = 0): number {
-  const buffer = asBuffer(bytes)
-  for (let start = from; start < buffer.length;) {
-    if (buffer[start] === LF) return start + 1
-    if (buffer[start] === CR && buffer[start + 1] === LF) return start + 2
-    const lf = buffer.indexOf(LF, start)
+  for (let start = from; start < bytes.length;) {
+    if (bytes[start] === LF) return start + 1
+    if (bytes[start] === CR && bytes[start + 1] === LF) return start + 2
+    const lf = bytes.indexOf(LF, start)
     if (lf < 0) return -1
     start = lf + 1
   }
@@ -87,7 +82,9 @@ export function fieldValue(bytes: Buffer, start: number, end: number): string {
   return trimBlanks(text.includes('\n') ? text.replaceAll('\r\n', '').replaceAll('\n', '') : text)
 }
 
-function fieldSpan(buffer: Buffer, start: number): FieldSpan {
+/** The field that begins here; undefined where the fields end. */
+export function fieldSpan(buffer: Uint8Array, start: number): FieldSpan | undefined {
+  if (start >= buffer.length || isEmptyLine(buffer, start)) return undefined
   // Octet by octet: a line of a header is over before a call into native code has begun.
   let colon = -1
   let lf = start
@@ -103,14 +100,14 @@ function fieldSpan(buffer: Buffer, start: number): FieldSpan {
 }
 
 /** Where the field whose first line ends at `lf` ends: after the last line that the next line does not continue. */
-function fieldEnd(buffer: Buffer, lf: number): number {
+function fieldEnd(buffer: Uint8Array, lf: number): number {
   for (let at = lf; at >= 0 && at < buffer.length; at = buffer.indexOf(LF, at + 1)) {
     if (!isBlank(buffer[at + 1])) return at + 1
   }
   return buffer.length
 }
 
-function isEmptyLine(buffer: Buffer, at: number): boolean {
+function isEmptyLine(buffer: Uint8Array, at: number): boolean {
   return buffer[at] === LF || (buffer[at] === CR && buffer[at + 1] === LF)
 }
 

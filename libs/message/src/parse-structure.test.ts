@@ -117,6 +117,16 @@ test('chosen fields come with the empty line, or without if the header has none'
   assert.equal(Buffer.concat(selectFields(header, ['A', 'c'], true)).toString(), 'B: 2\r\n  more\r\n\r\n')
   assert.equal(Buffer.concat(selectFields(header, ['x'], false)).toString(), '\r\n')
   assert.equal(Buffer.concat(selectFields(lines('A: 1'), ['x'], false)).toString(), '')
+  assert.equal(Buffer.concat(selectFields(lines('A: 1', 'B: 2'), ['b'], false)).toString(), 'B: 2')
+})
+
+test('chosen fields that follow each other are one view of the header', () => {
+  const header = lines('A: 1', 'B: 2', 'C: 3', 'D: 4', '', '')
+  const views = selectFields(header, ['b', 'c', 'd'], false)
+  assert.deepEqual(
+    views.map(({ buffer, length }) => [buffer === header.buffer, length]),
+    [[true, 20]],
+  )
 })
 
 const PIECES = [

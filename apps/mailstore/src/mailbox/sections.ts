@@ -6,6 +6,7 @@
  */
 import { MAX_INLINE_BYTES, type Section, type SectionBytes } from '@postbus/contracts'
 import {
+  fieldSelector,
   findPart,
   type MessagePart,
   previewSource,
@@ -59,6 +60,23 @@ export async function cutSections(content: HeldContent, sections: readonly Secti
     else await addRange(cut, content, partOf(range, section.partial))
   }
   return cut
+}
+
+/**
+ * Cuts sections out of headers that are held as a whole, each by itself and without waiting: mail readers ask for some fields of whole
+ * mailboxes. Undefined where that is not all that is asked for.
+ */
+export function headerCutter(
+  sections: readonly Section[],
+): ((header: Uint8Array) => (readonly Uint8Array[])[]) | undefined {
+  const cutters: ((header: Uint8Array) => readonly Uint8Array[])[] = []
+  for (const { part, kind, fields = [], partial, binary } of sections) {
+    if (part !== '' || partial !== undefined || binary !== undefined) return undefined
+    if (kind === 'header') cutters.push((header) => [header])
+    else if (kind === 'fields' || kind === 'fieldsNot') cutters.push(fieldSelector(fields, kind === 'fieldsNot'))
+    else return undefined
+  }
+  return (header) => cutters.map((cut) => cut(header))
 }
 
 /** In octets of the message. */

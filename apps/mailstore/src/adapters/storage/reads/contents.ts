@@ -1,14 +1,22 @@
 /** The bytes of one email: fields put in front, header, and the rest from the database or its blob. */
 import type { Blobs } from '@postbus/blobs'
 import type { Reader } from '@postbus/sql'
+import { type RawBuilder, sql } from 'kysely'
 
 import type { HeldContent } from '../../../mailbox/sections.ts'
 import { isIn, listOf } from '../dialect.ts'
 import type { MailDatabase } from '../operation.ts'
 import type { Tables } from '../schema.ts'
 
+/** An email that was appended has no fields in front: then no empty bytes are made of them, thousands of times. */
+export const prefixOrNull = sql<Uint8Array | null>`case when length(emails.prefix) > 0 then emails.prefix end`.as(
+  'prefix',
+)
+
+const NO_PREFIX = new Uint8Array()
+
 interface ContentRow {
-  prefix: Uint8Array
+  prefix: Uint8Array | null
   content: number
   size: number
   header_size: number
@@ -27,7 +35,7 @@ export function heldContents(db: MailDatabase, blobs: Blobs): ContentOf {
     query
       .selectFrom('emails')
       .innerJoin('contents', 'contents.id', 'emails.content')
-      .select(['emails.prefix', 'emails.content', 'contents.size', 'contents.header_size', 'contents.structure'])
+      .select([prefixOrNull, 'emails.content', 'contents.size', 'contents.header_size', 'contents.structure'])
       .select(['contents.header', 'contents.blob', 'contents.blob_offset'])
       .where('emails.id', '=', param('email')),
   )
@@ -46,29 +54,37 @@ const HEADERS_TOGETHER = 128
 /** As much of an email as most need who look at nothing but its header. */
 export interface HeaderRow {
   email: number
-  prefix: Uint8Array
+  prefix: Uint8Array | null
   header_size: number
   header: Uint8Array
 }
 
-/** The contents of these emails in their order, a few at a time; null where one went away meanwhile. */
+/**
+ * The contents of these emails in their order, a few at a time; null where one went away meanwhile. Structures are empty where they are
+ * not needed: only parts are found by them.
+ */
 export function contentsOf(db: MailDatabase, blobs: Blobs) {
   const { open } = opener(db, blobs)
   type Row = ContentRow & { email: number; body: Uint8Array | null }
-  const whole = db.prepare<{ emails: string }, Row>((query, param) =>
-    query
-      .selectFrom('emails')
-      .innerJoin('contents', 'contents.id', 'emails.content')
-      .leftJoin('bodies', 'bodies.content', 'contents.id')
-      .select(['emails.id as email', 'emails.prefix', 'emails.content', 'contents.size', 'contents.header_size'])
-      .select(['contents.header', 'contents.blob', 'contents.blob_offset', 'contents.structure'])
-      .select('bodies.bytes as body')
-      .where(isIn(db, 'emails.id', param('emails'))),
-  )
+  const rowsOf = (structure: RawBuilder<string>) =>
+    db.prepare<{ emails: string }, Row>((query, param) =>
+      query
+        .selectFrom('emails')
+        .innerJoin('contents', 'contents.id', 'emails.content')
+        .leftJoin('bodies', 'bodies.content', 'contents.id')
+        .select(['emails.id as email', prefixOrNull, 'emails.content', 'contents.size', 'contents.header_size'])
+        .select(['contents.header', 'contents.blob', 'contents.blob_offset', structure.as('structure')])
+        .select('bodies.bytes as body')
+        .where(isIn(db, 'emails.id', param('emails'))),
+    )
+  const withStructures = rowsOf(sql.ref('contents.structure'))
+  const without = rowsOf(sql.lit(''))
   return async function* (
     reader: Reader<Tables>,
     emails: readonly { email: number; size: number }[],
+    { structures }: { structures: boolean },
   ): AsyncGenerator<HeldContent | null> {
+    const whole = structures ? withStructures : without
     for (const some of bundles(emails, TOGETHER, TOGETHER_BYTES)) {
       const byEmail = new Map<number, Row>()
       for (const row of await reader.all(whole, { emails: listOf(db, some) })) byEmail.set(row.email, row)
@@ -87,7 +103,7 @@ export function headersOf(db: MailDatabase, blobs: Blobs) {
     query
       .selectFrom('emails')
       .innerJoin('contents', 'contents.id', 'emails.content')
-      .select(['emails.id as email', 'emails.prefix', 'contents.header_size', 'contents.header'])
+      .select(['emails.id as email', prefixOrNull, 'contents.header_size', 'contents.header'])
       .where(isIn(db, 'emails.id', param('emails'))),
   )
   async function* read(reader: Reader<Tables>, emails: readonly { email: number; size: number }[]) {
@@ -111,7 +127,7 @@ export function headersOf(db: MailDatabase, blobs: Blobs) {
   }
 }
 
-const hasHeader = <Email extends object>(email: Email): email is Email & HeaderRow => 'header' in email
+export const hasHeader = <Email extends object>(email: Email): email is Email & HeaderRow => 'header' in email
 
 /** A content as far as its header goes, which is held as a whole. */
 function withHeader({ prefix, header }: HeaderRow): HeldContent {
@@ -120,7 +136,16 @@ function withHeader({ prefix, header }: HeaderRow): HeldContent {
     yield header
   }
   const { length } = header
-  return { prefix, header, size: length, headerSize: length, structure: '', blob: null, read, octets }
+  return {
+    prefix: prefix ?? NO_PREFIX,
+    header,
+    size: length,
+    headerSize: length,
+    structure: '',
+    blob: null,
+    read,
+    octets,
+  }
 }
 
 function* bundles(
@@ -142,8 +167,6 @@ function* bundles(
   if (bundle.length > 0) yield bundle
 }
 
-const NO_PREFIX = new Uint8Array()
-
 export type NumberedContent = HeldContent & { content: number }
 
 /** These contents, those that are gone left out, without what is put in front of them. */
@@ -161,7 +184,7 @@ export function contentsByNumber(db: MailDatabase, blobs: Blobs) {
       const row = await reader.first(contentRow, { content })
       if (row === undefined) continue
       const body = row.blob === null ? await bodyOf(reader, content) : undefined
-      yield { ...open(reader, { ...row, prefix: NO_PREFIX }, body), content }
+      yield { ...open(reader, { ...row, prefix: null }, body), content }
     }
   }
 }
@@ -173,7 +196,7 @@ function opener(db: MailDatabase, blobs: Blobs) {
   const bodyOf = async (reader: Reader<Tables>, content: number) => (await reader.first(bodyRow, { content }))?.bytes
   const open = (reader: Reader<Tables>, row: ContentRow, body?: Uint8Array): HeldContent => {
     const { prefix, size, header_size: headerSize, structure, header, blob, blob_offset: offset } = row
-    const common = { prefix, size, headerSize, structure, header }
+    const common = { prefix: prefix ?? NO_PREFIX, size, headerSize, structure, header }
     if (blob !== null) {
       const read = (start: number, end: number) => readBlob(blobs, blob, offset + start, end - start)
       const octets = () => blobs.read(blob, { offset, length: size })

@@ -9,14 +9,21 @@ import type { Selectable } from 'kysely'
 
 import { SEEN, systemFlagNames } from '../../../mailbox/flags.ts'
 import { emailId } from '../../../mailbox/object-id.ts'
-import { cutSections, type HeldContent, previewOf, reachesBody } from '../../../mailbox/sections.ts'
+import {
+  cutSections,
+  headerCutter,
+  type HeldContent,
+  MAX_HEADER_BYTES,
+  previewOf,
+  reachesBody,
+} from '../../../mailbox/sections.ts'
 import type { FetchPageOf, MailboxOf } from '../../../mailbox/storage.ts'
 import { above, rangesOf, type UidRange } from '../../../mailbox/uid-ranges.ts'
 import { isOneOf } from '../dialect.ts'
 import type { MailDatabase, ReadOperation } from '../operation.ts'
 import { keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
-import { contentsOf, type HeaderRow, headersOf } from './contents.ts'
+import { contentsOf, hasHeader, type HeaderRow, headersOf, prefixOrNull } from './contents.ts'
 import type { HeaderPage, HeaderPages } from './header-pages.ts'
 
 /** Rows of one page: what is read beyond a full page is read again. Structures are short, an envelope has some 300 octets. */
@@ -48,7 +55,7 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
     const wantsContents = want.preview || want.sections.length > 0
     const limit = rowsOfPage(want)
     const wantsHeaders = wantsContents && !needsBody(want)
-    const headersAsked = { mailbox: of.mailbox, sections: want.sections }
+    const headersAsked = { mailbox: of.mailbox, from: uids[0]?.[0] ?? 0, sections: want.sections }
     const mayBeKept = wantsHeaders && keptHeaders.has(headersAsked)
     const kind = kindOfRows(want, wantsHeaders && !mayBeKept)
     const found = await rowsOf(reader, of, { uids, limit, changedSince, kind })
@@ -59,11 +66,13 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
       const emails = fitting.map(({ email = 0 }) => email)
       const kept = mayBeKept ? keptHeaders.get(headersAsked, emails) : undefined
       if (kept) return cutAgain(kept)
-      const cut = await cutFrom(headers(reader, fitting.map(headerRowOf)), want)
+      const rows = fitting.map(headerRowOf)
+      const cut = cutHeld(rows, want) ?? (await cutFrom(headers(reader, rows), want))
       if (isWhole(cut)) keptHeaders.keep(headersAsked, emails, toKeep(cut))
       return cut
     }
-    const cutContents = () => cutFrom(contents(reader, fitting.map(emailRowOf)), want)
+    const structures = needsStructure(want)
+    const cutContents = () => cutFrom(contents(reader, fitting.map(emailRowOf), { structures }), want)
     const cut = wantsContents ? await (wantsHeaders ? cutHeaders() : cutContents()) : undefined
     const rows = fitting.slice(0, cut?.count)
     const done = rows.length < found.rows.length ? (rows.at(-1)?.uid ?? null) : found.done
@@ -139,7 +148,7 @@ function rowsFrom(db: MailDatabase) {
         .innerJoin('emails', 'emails.id', 'messages.email')
         .innerJoin('contents', 'contents.id', 'emails.content')
         .select(['messages.uid', 'messages.modseq', 'messages.flags', 'messages.size', 'messages.email'])
-        .select(['emails.prefix', 'contents.header', 'contents.header_size']),
+        .select([prefixOrNull, 'contents.header', 'contents.header_size']),
     ),
     whole: db.prepare((query, param) => between(query, param).select(columns)),
   }
@@ -206,6 +215,8 @@ function rowsOfPage(want: Want): number {
   return want.envelope ? MAX_ROWS_WITH_ENVELOPE : MAX_FETCHED_IN_ROW
 }
 
+const needsStructure = ({ preview, sections }: Want): boolean => preview || sections.some(({ part }) => part !== '')
+
 const needsBody = ({ preview, sections }: Want): boolean => preview || sections.some(reachesBody)
 
 /** What was cut out of messages: of as many of them as make a page. */
@@ -228,6 +239,24 @@ async function cutFrom(contents: AsyncIterable<HeldContent | null>, want: Want):
     if (sections.octetsHeld >= MAX_PAGE_BYTES) break
   }
   return { count, previews, columns: sections.columns(), octets: sections.octets() }
+}
+
+/** The same at once; undefined where a header is not at hand, or more than headers is asked for. */
+function cutHeld(rows: readonly (object | HeaderRow)[], { sections: wanted }: Want): Cut | undefined {
+  const cutOf = headerCutter(wanted)
+  if (cutOf === undefined) return undefined
+  const sections = new SectionColumns()
+  const inline = wanted.map(() => ({ kind: 'inline' as const }))
+  let count = 0
+  for (const row of rows) {
+    if (!hasHeader(row) || row.header.length < row.header_size) return undefined
+    const header = row.prefix === null ? row.header : Buffer.concat([row.prefix, row.header])
+    if (header.length > MAX_HEADER_BYTES) return undefined
+    count++
+    sections.add(inline, cutOf(header))
+    if (sections.octetsHeld >= MAX_PAGE_BYTES) break
+  }
+  return { count, previews: [], columns: sections.columns(), octets: sections.octets() }
 }
 
 const absent = ({ sections }: Want) => ({ sections: sections.map(() => ({ kind: 'absent' as const })), bytes: [] })

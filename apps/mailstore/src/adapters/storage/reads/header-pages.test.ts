@@ -6,8 +6,8 @@ import type { Section } from '@postbus/contracts'
 import { type HeaderPage, headerPages, type HeadersOf } from './header-pages.ts'
 
 const fields = (...names: string[]): Section[] => [{ part: '', kind: 'fields', fields: names }]
-const SUBJECT: HeadersOf = { mailbox: 1, sections: fields('Subject') }
-const FROM: HeadersOf = { mailbox: 1, sections: fields('From') }
+const SUBJECT: HeadersOf = { mailbox: 1, from: 1, sections: fields('Subject') }
+const FROM: HeadersOf = { mailbox: 1, from: 1, sections: fields('From') }
 
 const emails = (first: number): number[] => Array.from({ length: 100 }, (_, at) => first + at)
 const page = (bytes: number): HeaderPage => ({ count: 100, lengths: [bytes], octets: new Uint8Array(bytes) })
@@ -38,11 +38,16 @@ test('a page that is kept twice counts once', () => {
   assert.ok(pages.get(SUBJECT, emails(1)))
 })
 
-test('whether anything is kept of a mailbox is known, also when it went', () => {
+test('whether anything is kept of a mailbox from a UID on is known, also when it went', () => {
   const pages = headerPages(10_000)
   pages.keep(SUBJECT, emails(1), page(2000))
   pages.keep(SUBJECT, emails(1001), page(2000))
-  assert.deepEqual([SUBJECT, FROM, { ...SUBJECT, mailbox: 2 }].map(pages.has), [true, false, false])
+  assert.deepEqual([SUBJECT, FROM, { ...SUBJECT, mailbox: 2 }, { ...SUBJECT, from: 2 }].map(pages.has), [
+    true,
+    false,
+    false,
+    false,
+  ])
   pages.keep(FROM, emails(1), page(8000))
   assert.deepEqual([SUBJECT, FROM].map(pages.has), [false, true])
 })

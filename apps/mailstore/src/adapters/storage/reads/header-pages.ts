@@ -18,6 +18,8 @@ export interface HeaderPage {
 /** What is asked of all the messages. */
 export interface HeadersOf {
   mailbox: number
+  /** The first UID of those asked for: a page of all messages begins where it did before. */
+  from: number
   sections: readonly Section[]
 }
 
@@ -44,7 +46,7 @@ interface Kept {
 export function headerPages(maxBytes: number): HeaderPages {
   /** The page used last is the last. */
   const pages = new Map<string, Kept>()
-  /** How many of them are of one mailbox and the same sections. */
+  /** How many of them are of the same sections of one mailbox, from the same UID on. */
   const groups = new Map<string, number>()
   let held = 0
 
@@ -87,5 +89,5 @@ export function headerPages(maxBytes: number): HeaderPages {
   }
 }
 
-const groupOf = ({ mailbox, sections }: HeadersOf): string => `${mailbox} ${JSON.stringify(sections)}`
+const groupOf = ({ mailbox, from, sections }: HeadersOf): string => `${mailbox} ${from} ${JSON.stringify(sections)}`
 const keyOf = (group: string, emails: readonly number[]): string => `${group} ${emails.join()}`
