@@ -22,7 +22,7 @@ import { inTemporaryDirectory, median, print } from './rounds.ts'
 const SINK_PORT = 30_999
 const SINK_BACKLOG = '1000'
 const LOAD_SESSIONS = 20
-const POLL_MS = 200
+const POLL_MS = 100
 
 export async function outbound(args: string[]): Promise<void> {
   const { values } = parseArgs({

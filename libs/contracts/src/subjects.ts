@@ -31,9 +31,18 @@ export function siteToken(site: string): string {
   return `h~${hash('sha256', site.toLowerCase()).slice(0, 32)}`
 }
 
+/** Every task of a large destination asks for the same one, several times. */
+const MAX_LANES_REMEMBERED = 10_000
+const lanesRemembered = new Map<string, string>()
+
 /** The lane a site lives in, for the whole cluster. */
 export function laneOf(site: string): string {
-  return twoDigits(spread(siteToken(site), LANES))
+  const known = lanesRemembered.get(site)
+  if (known !== undefined) return known
+  const lane = twoDigits(spread(siteToken(site), LANES))
+  if (lanesRemembered.size >= MAX_LANES_REMEMBERED) lanesRemembered.clear()
+  lanesRemembered.set(site, lane)
+  return lane
 }
 
 /** The shard of MAIL_OUT a lane lives in. */

@@ -8,7 +8,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 
-import { bucketOf, type MailOut } from '@postbus/contracts'
+import type { MailOut, QueueId } from '@postbus/contracts'
 import { isRecorded } from '@postbus/tracing'
 
 import type { Delivered, RecipientOutcome } from '../../attempt/deliver.ts'
@@ -44,7 +44,7 @@ export function transactionThreads(
   )
   return {
     async transact(tasks, route, destination) {
-      const thread = threads[Number(bucketOf(tasks[0].queueId)) % threads.length]
+      const thread = threads[numberOf(tasks[0].queueId) % threads.length]
       if (thread === undefined || isRecorded()) return here.transact(tasks, route, destination)
       return thread.transact(tasks, route, await orTemporary(destination))
     },
@@ -53,6 +53,9 @@ export function transactionThreads(
     },
   }
 }
+
+/** Its last two digits are random. */
+const numberOf = (queueId: QueueId): number => Number.parseInt(queueId.slice(-2), 36)
 
 interface Waiting {
   tasks: readonly MailOut[]
