@@ -31,7 +31,7 @@ import { onMailStatus } from './handlers/mail-status.ts'
 import { type ReadOutcome, readReports } from './incoming/read-reports.ts'
 import type { CustodyMetrics } from './metrics.ts'
 import { type CensusPorts, changedStreams, takeCensus } from './reconcile/census.ts'
-import { pass } from './reconcile/pass.ts'
+import { nothingYet, pass } from './reconcile/pass.ts'
 import { scanSpool } from './reconcile/scan-spool.ts'
 import { statusesRead } from './reconcile/statuses-read.ts'
 import { Suspects } from './reconcile/suspects.ts'
@@ -173,11 +173,15 @@ function roundsOf(options: LeadOptions, writer: BooksWriter): Round[] {
       name: 'reconcile',
       pauseMs: config.CUSTODY_RECONCILE_MS,
       async turn(signal) {
-        const result = await pass(ports, limits, signal)
-        metrics.passed(result)
-        if (result.republished > 0) log.warn({ ...result }, 'published again what the bus had lost')
-        for (const queueId of result.recordMissing) {
-          log.error({ queueId }, 'a message that was never routed has no spool record')
+        const result = nothingYet()
+        try {
+          await pass(ports, limits, signal, result)
+        } finally {
+          metrics.passed(result)
+          if (result.republished > 0) log.warn({ ...result }, 'published again what the bus had lost')
+          for (const queueId of result.recordMissing) {
+            log.error({ queueId }, 'a message that was never routed has no spool record')
+          }
         }
         return undefined
       },

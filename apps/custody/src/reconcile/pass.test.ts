@@ -30,7 +30,7 @@ import { sqlBooks } from '../adapters/storage/sql-books.ts'
 import type { Tables } from '../adapters/storage/tables.ts'
 import type { Overdue } from '../tracking/books.ts'
 import type { RecipientStatus } from '../tracking/order.ts'
-import { pass, type PassLimits } from './pass.ts'
+import { nothingYet, pass, type PassLimits } from './pass.ts'
 import type { ReconcilePorts } from './ports.ts'
 import { Suspects } from './suspects.ts'
 import type { Publication } from './task.ts'
@@ -98,7 +98,10 @@ async function world(t: TestContext) {
       clock.wall += minutes * 60_000
       clock.monotonic += minutes * 60_000
     },
-    pass: () => pass(ports, limits, new AbortController().signal),
+    async pass(result = nothingYet()) {
+      await pass(ports, limits, new AbortController().signal, result)
+      return result
+    },
   }
 }
 
@@ -350,12 +353,29 @@ test('a death between the new incarnation and its publication only costs another
   await it.pass()
   it.later(2)
   const broken = { ...it.ports, publishAccepted: () => Promise.reject(new Error('killed')) }
-  await assert.rejects(pass(broken, limits, new AbortController().signal))
+  await assert.rejects(pass(broken, limits, new AbortController().signal, nothingYet()))
   await twice(it)
   assert.deepEqual(
     it.published.map(({ event }) => ('incarnation' in event ? event.incarnation : -1)),
     [2],
   )
+})
+
+test('a pass that fails half-way has told what it published again before', async (t) => {
+  const it = await world(t)
+  await it.writer.adopt([accepted, acceptedMessage(queueIdOf(200), ['a@far.test'])])
+  await it.pass()
+  it.later(2)
+  const result = nothingYet()
+  const broken = {
+    ...it.ports,
+    record: async () => accepted,
+    publishAccepted: (event: MailAccepted) =>
+      it.published.push({ kind: 'accepted', event }) === 1 ? Promise.resolve() : Promise.reject(new Error('away')),
+  }
+  const one = { ...limits, page: 1 }
+  await assert.rejects(pass(broken, one, new AbortController().signal, result), /away/)
+  assert.equal(result.republished, 1)
 })
 
 test('more overdue rows than a page are all looked for, and those that wait are looked for ever more rarely', async (t) => {

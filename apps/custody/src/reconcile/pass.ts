@@ -33,8 +33,15 @@ export interface PassResult {
   recordMissing: QueueId[]
 }
 
-export async function pass(ports: ReconcilePorts, limits: PassLimits, signal: AbortSignal): Promise<PassResult> {
-  const result: PassResult = { found: 0, suspects: 0, republished: 0, recordMissing: [] }
+export const nothingYet = (): PassResult => ({ found: 0, suspects: 0, republished: 0, recordMissing: [] })
+
+/** @param result counts what is found as it is found: a pass that fails half-way has published again what it says it has */
+export async function pass(
+  ports: ReconcilePorts,
+  limits: PassLimits,
+  signal: AbortSignal,
+  result: PassResult,
+): Promise<void> {
   await inPages(
     () => ports.writer.overdueMessages(ports.now(), limits.page),
     async (rows) => {
@@ -70,7 +77,6 @@ export async function pass(ports: ReconcilePorts, limits: PassLimits, signal: Ab
       }
     },
   )
-  return result
 
   async function inPages<Row>(next: () => Promise<Row[]>, look: (rows: Row[]) => Promise<void>): Promise<void> {
     for (let page = 0; page < limits.pages; page++) {
