@@ -30,7 +30,7 @@ export {
   StructureParser,
 } from './parse-structure.ts'
 export { mediaTypeOf, type MessagePart, type Range, sizeOf, walkParts } from './structure.ts'
-export { fieldSelector, findPart, type SectionName, sectionRange, selectFields } from './section.ts'
+export { fieldCutter, findPart, type SectionName, sectionRange, selectFields } from './section.ts'
 export { casemap } from './casemap.ts'
 export { charsetDecoder, type CharsetDecoder, decodeCharset, isKnownCharset } from './charset.ts'
 export { decodedText, type TextPiece } from './decoded-text.ts'

@@ -6,7 +6,7 @@
  */
 import { MAX_INLINE_BYTES, type Section, type SectionBytes } from '@postbus/contracts'
 import {
-  fieldSelector,
+  fieldCutter,
   findPart,
   type MessagePart,
   previewSource,
@@ -63,21 +63,24 @@ export async function cutSections(content: HeldContent, sections: readonly Secti
 }
 
 /**
- * Cuts sections out of headers that are held as a whole, each by itself and without waiting: mail readers ask for some fields of whole
- * mailboxes. Undefined where that is not all that is asked for.
+ * Cuts sections out of headers that are held as a whole, given as text of one character per octet: mail readers ask for some fields of
+ * whole mailboxes. Undefined where more is asked for, or it is better done one by one.
  */
-export function headerCutter(
-  sections: readonly Section[],
-): ((header: Uint8Array) => (readonly Uint8Array[])[]) | undefined {
-  const cutters: ((header: Uint8Array) => readonly Uint8Array[])[] = []
+export function headerCutters(sections: readonly Section[]): ((header: string) => string)[] | undefined {
+  const cutters: ((header: string) => string)[] = []
   for (const { part, kind, fields = [], partial, binary } of sections) {
     if (part !== '' || partial !== undefined || binary !== undefined) return undefined
-    if (kind === 'header') cutters.push((header) => [header])
-    else if (kind === 'fields' || kind === 'fieldsNot') cutters.push(fieldSelector(fields, kind === 'fieldsNot'))
-    else return undefined
+    const cutter = kind === 'header' ? same : fieldCutterOf(kind, fields)
+    if (cutter === undefined) return undefined
+    cutters.push(cutter)
   }
-  return (header) => cutters.map((cut) => cut(header))
+  return cutters
 }
+
+const same = (header: string): string => header
+
+const fieldCutterOf = (kind: Section['kind'], names: readonly string[]) =>
+  kind === 'fields' || kind === 'fieldsNot' ? fieldCutter(names, kind === 'fieldsNot') : undefined
 
 /** In octets of the message. */
 function rangeOf(

@@ -11,7 +11,7 @@ import { SEEN, systemFlagNames } from '../../../mailbox/flags.ts'
 import { emailId } from '../../../mailbox/object-id.ts'
 import {
   cutSections,
-  headerCutter,
+  headerCutters,
   type HeldContent,
   MAX_HEADER_BYTES,
   previewOf,
@@ -242,21 +242,37 @@ async function cutFrom(contents: AsyncIterable<HeldContent | null>, want: Want):
 }
 
 /** The same at once; undefined where a header is not at hand, or more than headers is asked for. */
-function cutHeld(rows: readonly (object | HeaderRow)[], { sections: wanted }: Want): Cut | undefined {
-  const cutOf = headerCutter(wanted)
-  if (cutOf === undefined) return undefined
-  const sections = new SectionColumns()
-  const inline = wanted.map(() => ({ kind: 'inline' as const }))
-  let count = 0
+function cutHeld(rows: readonly (object | HeaderRow)[], { sections }: Want): Cut | undefined {
+  const cutters = headerCutters(sections)
+  if (cutters === undefined) return undefined
+  const headers: Uint8Array[] = []
+  const ends: number[] = []
+  let held = 0
   for (const row of rows) {
     if (!hasHeader(row) || row.header.length < row.header_size) return undefined
-    const header = row.prefix === null ? row.header : Buffer.concat([row.prefix, row.header])
-    if (header.length > MAX_HEADER_BYTES) return undefined
-    count++
-    sections.add(inline, cutOf(header))
-    if (sections.octetsHeld >= MAX_PAGE_BYTES) break
+    const length = (row.prefix?.length ?? 0) + row.header.length
+    if (length > MAX_HEADER_BYTES) return undefined
+    if (row.prefix !== null) headers.push(row.prefix)
+    headers.push(row.header)
+    ends.push((held += length))
   }
-  return { count, previews: [], columns: sections.columns(), octets: sections.octets() }
+  const text = Buffer.concat(headers, held).toString('latin1')
+  const lengths: number[] = []
+  let octets = ''
+  let count = 0
+  let start = 0
+  for (const end of ends) {
+    const header = text.slice(start, end)
+    for (const cut of cutters) {
+      const section = cut(header)
+      lengths.push(section.length)
+      octets += section
+    }
+    count++
+    start = end
+    if (octets.length >= MAX_PAGE_BYTES) break
+  }
+  return { count, previews: [], columns: { lengths }, octets: new Uint8Array(Buffer.from(octets, 'latin1')) }
 }
 
 const absent = ({ sections }: Want) => ({ sections: sections.map(() => ({ kind: 'absent' as const })), bytes: [] })
