@@ -9,6 +9,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { MailAccepted, MailStatus } from '@postbus/contracts'
+
+import { messagesIn } from '../books.ts'
 import { type Platform, PROFILE, until } from '../platform.ts'
 import { keepPromises, long, platformUnderLoad, republished, type Fault } from '../under-load.ts'
 
@@ -16,6 +19,8 @@ const HUNG_MS = long ? 15_000 : 4000
 const AWAY_MS = long ? 60_000 : 6000
 /** Messages taken meanwhile, whose work, or news, is on the bus when it is lost. */
 const GATHERED = 20
+/** So many of them at least are confirmed by then: the others are published again by who took them. */
+const CONFIRMED = 5
 const GATHER_MAX_MS = 180_000
 
 const times = (count: number, fault: Fault): Fault[] => Array.from({ length: count }, () => fault)
@@ -42,13 +47,17 @@ async function away(platform: Platform): Promise<void> {
 const forgetful =
   (...still: string[]): Fault =>
   async (platform, load) => {
-    const { pids, data } = platform.ready()
+    const { pids, data, bus } = platform.ready()
+    const streams = [MailAccepted.stream.name, MailStatus.stream.name]
+    const onTheBus = (): Promise<number | null> => messagesIn({ data, bus }, streams).catch(() => null)
+    // What it forgot in the fault before is made anew by a service that may be among those that stand still.
+    await until(async () => (await onTheBus()) !== null, GATHER_MAX_MS, platform.output)
     const before = load.accepted()
     const stopped = still.map((service) => pids[service] ?? assert.fail(`no ${service}`))
     for (const pid of stopped) process.kill(pid, 'SIGSTOP')
     try {
       await until(
-        () => load.over() || load.accepted() >= before + GATHERED,
+        async () => load.over() || (load.accepted() >= before + GATHERED && ((await onTheBus()) ?? 0) >= CONFIRMED),
         GATHER_MAX_MS,
         () => `${load.accepted() - before} messages taken\n${platform.output()}`,
       )
