@@ -50,8 +50,8 @@ export const mutations: readonly Mutation[] = [
     name: 'no-reconciliation',
     breaks: 'what the bus lost is published again',
     file: 'apps/custody/src/lead.ts',
-    from: 'const result = await pass(ports, limits, signal)',
-    to: 'const result: Awaited<ReturnType<typeof pass>> = { found: 0, suspects: 0, republished: 0, recordMissing: [] }',
+    from: 'await pass(ports, limits, signal, result)',
+    to: 'await Promise.resolve(pass)',
     scenario: 'broker-faults',
   },
 ]
