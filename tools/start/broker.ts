@@ -18,6 +18,8 @@ const SHARE_OF_FREE_DISK = 0.25
 /** The streams' own limits are set aside at creation; less than this could not hold them. */
 const LEAST_BYTES = 6 * GIB
 const MOST_BYTES = 64 * GIB
+/** A server that is to be started anew has so long for its end. */
+const END_MS = 5000
 const STOP_MS = 20_000
 /** Garbage it lets gather, in percent of what it needs; Go's own is 100. A long queue is memory there, and the laptop has other uses for it. */
 const GARBAGE_PERCENT = '70'
@@ -72,7 +74,11 @@ async function startBroker(broker: Broker, command: string, options: BrokerOptio
     ...{ logFile, storeDir },
     end() {
       process.stderr.write(`${name} could not write while its disk was full, and is started anew; see ${logFile}\n`)
-      if (server.pid !== null) process.kill(server.pid, 'SIGTERM')
+      const { pid } = server
+      if (pid === null) return
+      process.kill(pid, 'SIGTERM')
+      // With a stream it could not write it may wait for ever for its own end.
+      setTimeout(() => server.pid === pid && process.kill(pid, 'SIGKILL'), END_MS).unref()
     },
   })
   return {
