@@ -7,7 +7,6 @@ import type { TestContext } from 'node:test'
 import { connectBus, type ConnectedBus, keepProvisioned } from '@postbus/bus'
 import {
   DirectoryChanged,
-  MailAccepted,
   MailOut,
   MailStatus,
   type Party,
@@ -25,7 +24,7 @@ import { Registry } from '@postbus/metrics'
 
 import { DeliveryConfig } from '../src/config.ts'
 import { deliveryService } from '../src/service.ts'
-import { taskTo } from './samples.ts'
+import { putMessage, taskTo } from './samples.ts'
 
 const log = pino({ level: process.env['POSTBUS_TEST_LOG'] ?? 'silent' })
 export type RecipientStatus = Exclude<Status, { kind: 'routed' }>
@@ -164,18 +163,7 @@ export async function platform(t: TestContext, sinkOptions: SinkOptions = {}, { 
     async send(queueId: string, forwardPaths: string[], changes: Changes = {}, header = ''): Promise<MailOut[]> {
       const id = QueueId.parse(queueId)
       const text = `${header}Subject: ${id}\r\n\r\nhello\r\n`
-      await writer.put(
-        id,
-        (async function* () {
-          yield Buffer.from(text)
-        })(),
-        (size) =>
-          MailAccepted.schema.parse({
-            ...{ queueId: id, incarnation: 0, acceptedAt: new Date().toISOString(), origin: 'submission', size },
-            ...{ smtputf8: false, requireTls: false },
-            envelope: { reversePath: 'smith@example.org', recipients: [{ forwardPath: 'x@far.test' }] },
-          }),
-      )
+      await putMessage(writer, id, text)
       router ??= await bus('router')
       const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
       const tasks: MailOut[] = []

@@ -1,5 +1,6 @@
 /** Tasks for tests. */
-import { MailOut, QueueId, recipientKey } from '@postbus/contracts'
+import { MailAccepted, MailOut, QueueId, recipientKey } from '@postbus/contracts'
+import type { SpoolWriter } from '@postbus/spool'
 
 export const queueId = QueueId.parse('01J9ZK3V8Q6X4T2M7N5R1C0B9A')
 
@@ -24,4 +25,18 @@ export function taskTo(forwardPath: string, changes: object = {}): MailOut {
     expiresAt: time(5 * 24 * 60),
     ...changes,
   })
+}
+
+/** A message of a user of ours, in the spool. */
+export async function putMessage(writer: Pick<SpoolWriter, 'put'>, id: QueueId, text: string): Promise<void> {
+  async function* octets(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from(text)
+  }
+  await writer.put(id, octets(), (size) =>
+    MailAccepted.schema.parse({
+      ...{ queueId: id, incarnation: 0, acceptedAt: new Date().toISOString(), origin: 'submission', size },
+      ...{ smtputf8: false, requireTls: false },
+      envelope: { reversePath: 'smith@example.org', recipients: [{ forwardPath: 'x@far.test' }] },
+    }),
+  )
 }

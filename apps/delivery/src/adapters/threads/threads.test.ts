@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { DependencyUnavailable } from '@postbus/bus'
-import { MailAccepted, QueueId } from '@postbus/contracts'
+import { QueueId } from '@postbus/contracts'
 import { keyPair, type SigningKey } from '@postbus/mail-auth'
 import { NoSuchRecord, openSpoolWriter } from '@postbus/spool'
 import { startSmtpSink } from '@postbus/testkit'
 
-import { taskTo } from '../../../test/samples.ts'
+import { putMessage, taskTo } from '../../../test/samples.ts'
 import type { Destination } from '../../attempt/destination.ts'
 import { DeliveryConfig } from '../../config.ts'
 import { openTransactions, type Transactions } from '../../transaction.ts'
@@ -57,21 +57,7 @@ async function world(t: TestContext, settings: Record<string, string> = {}) {
   const hosts = [{ name: 'mx.far.test', address: '127.0.0.1', port: sink.port }]
   return {
     ...{ sink, config, keys, state, counted, metrics },
-    async put(id: QueueId): Promise<void> {
-      const text = `From: smith@example.org\r\nSubject: ${id}\r\n\r\nhello\r\n`
-      await spool.put(
-        id,
-        (async function* () {
-          yield Buffer.from(text)
-        })(),
-        (size) =>
-          MailAccepted.schema.parse({
-            ...{ queueId: id, incarnation: 0, acceptedAt: new Date().toISOString(), origin: 'submission', size },
-            ...{ smtputf8: false, requireTls: false },
-            envelope: { reversePath: 'smith@example.org', recipients: [{ forwardPath: 'x@far.test' }] },
-          }),
-      )
-    },
+    put: (id: QueueId) => putMessage(spool, id, `From: smith@example.org\r\nSubject: ${id}\r\n\r\nhello\r\n`),
     /** What became of each recipient, in order; the sink numbers what it keeps. */
     async send(
       id: QueueId,
