@@ -126,13 +126,13 @@ test('without a key nothing is signed and the body is not read', async () => {
       closed = true
     }
   }
-  let asked: string[] = []
-  const keysFor = async (fields: readonly { name: string }[]) => {
-    asked = fields.map(({ name }) => name)
+  let asked = ''
+  const keysFor = async (header: Buffer) => {
+    asked = header.toString()
     return []
   }
   assert.equal(await signatureOf(message(), { keysFor, at }), '')
-  assert.deepEqual(asked, ['From', 'To', 'Subject', 'Date'])
+  assert.match(asked, /^From: [^]*\r\nDate: .*\r\n\r\n$/)
   assert.ok(closed)
 })
 

@@ -9,7 +9,7 @@
 import { createHash, type KeyObject, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 
-import { type HeaderField, headerEnd, parseHeader } from '@postbus/message'
+import { asBuffer, headerEnd, parseHeader } from '@postbus/message'
 
 import type { SigningAlgorithm } from './key-pair.ts'
 import { RelaxedBodyHash } from './relaxed-body.ts'
@@ -25,8 +25,8 @@ export interface SigningKey {
 }
 
 export interface SigningOptions {
-  /** Asked once, when the header is known. Without a key nothing is signed, and the body is not read. */
-  keysFor(header: readonly HeaderField[]): Promise<readonly SigningKey[]>
+  /** Asked once, with the header and its empty line. Without a key nothing is signed, and the body is not read. */
+  keysFor(header: Buffer): Promise<readonly SigningKey[]>
   /** The time the signatures name. */
   at: Date
 }
@@ -43,14 +43,13 @@ export async function signatureOf(
   const chunks = message[Symbol.asyncIterator]()
   try {
     const { header, rest } = await readHeader(chunks)
-    const fields = parseHeader(header)
-    const keys = await keysFor(fields)
+    const keys = await keysFor(header)
     if (keys.length === 0) return ''
     const body = new RelaxedBodyHash()
     body.update(rest)
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) body.update(next.value)
     const bodyHash = body.digest()
-    const signed = signedFields(fields)
+    const signed = signedFields(parseHeader(header))
     const covered = signed.fields
       .map(({ start, end }) => `${relaxedField(header.toString('latin1', start, end))}\r\n`)
       .join('')
@@ -63,10 +62,11 @@ export async function signatureOf(
 
 /** Up to and with the empty line; what was read beyond it is `rest`. A message without an empty line is all header. */
 async function readHeader(chunks: AsyncIterator<Uint8Array>): Promise<{ header: Buffer; rest: Buffer }> {
-  let read = Buffer.alloc(0)
+  let read: Buffer = Buffer.alloc(0)
   let lineStart = 0
   for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
-    read = Buffer.concat([read, next.value])
+    // Mostly the first one holds it all.
+    read = read.length === 0 ? asBuffer(next.value) : Buffer.concat([read, next.value])
     const end = headerEnd(read, lineStart)
     if (end >= 0) return { header: read.subarray(0, end), rest: read.subarray(end) }
     lineStart = read.lastIndexOf('\n') + 1

@@ -3,7 +3,7 @@
  *
  * STANDARDS  RFC 5322 §2.1.1, §2.2.3; RFC 5321 §4.4, §6.3
  */
-import { asBuffer, fieldSpans } from './header.ts'
+import { asBuffer, fieldsNamed } from './header.ts'
 
 /** RFC 5322 §2.1.1: lines SHOULD be no longer than this. */
 const LINE_LENGTH = 78
@@ -39,10 +39,5 @@ export function formatFields(fields: Iterable<readonly [name: string, value: str
 
 /** How many servers the message passed — RFC 5321 §6.3: too many mean a loop. */
 export function countReceived(header: Uint8Array): number {
-  const buffer = asBuffer(header)
-  let count = 0
-  for (const { start, nameEnd } of fieldSpans(buffer)) {
-    if (nameEnd - start === 8 && buffer.toString('latin1', start, nameEnd).toLowerCase() === 'received') count++
-  }
-  return count
+  return fieldsNamed(asBuffer(header), 'received').reduce((count) => count + 1, 0)
 }

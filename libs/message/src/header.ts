@@ -61,6 +61,14 @@ export function* fieldSpans(buffer: Buffer): Generator<FieldSpan> {
   for (let span = fieldSpan(buffer, 0); span !== undefined; span = fieldSpan(buffer, span.end)) yield span
 }
 
+/** Those of one name, in order. @param name in lower case */
+export function* fieldsNamed(buffer: Buffer, name: string): Generator<FieldSpan> {
+  for (const span of fieldSpans(buffer)) {
+    const { start, nameEnd } = span
+    if (nameEnd - start === name.length && buffer.toString('latin1', start, nameEnd).toLowerCase() === name) yield span
+  }
+}
+
 /**
  * The offset just after the empty line that ends the header beginning at `from`, or -1 if there is none.
  * An empty line is CRLF or a bare LF at the start of a line.

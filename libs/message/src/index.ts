@@ -3,7 +3,7 @@
  * A model layer: no file, no socket, no clock. Every parser here is total (it never throws on any octets) and linear.
  */
 
-export { fieldValue, headerEnd, type HeaderField, headerText, parseHeader } from './header.ts'
+export { asBuffer, fieldsNamed, fieldValue, headerEnd, type HeaderField, headerText, parseHeader } from './header.ts'
 export {
   type AddressGroup,
   type AddressList,

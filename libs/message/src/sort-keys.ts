@@ -11,7 +11,7 @@ import { casemap } from './casemap.ts'
 import { parseDate } from './date.ts'
 import { decodeWords } from './encoded-words.ts'
 import type { Addresses, ImapEnvelope } from './envelope.ts'
-import { asBuffer, fieldSpans, fieldValue } from './header.ts'
+import { asBuffer, fieldsNamed, fieldValue } from './header.ts'
 import { parseMessageIds } from './message-id.ts'
 import { octetsToText } from './octets.ts'
 
@@ -91,9 +91,7 @@ function addressOf(address: MailboxAddress | AddressGroup): string {
 /** RFC 5256 §5: References; without a valid identifier in it, the first one of In-Reply-To. */
 function referencesOf(envelope: ImapEnvelope, header: Uint8Array): string[] {
   const buffer = asBuffer(header)
-  for (const { start, nameEnd, valueStart, end } of fieldSpans(buffer)) {
-    if (nameEnd - start !== 'references'.length) continue
-    if (buffer.toString('latin1', start, nameEnd).toLowerCase() !== 'references') continue
+  for (const { valueStart, end } of fieldsNamed(buffer, 'references')) {
     const found = identifiers(fieldValue(buffer, valueStart, end))
     if (found.length > 0) return [...new Set(found)].slice(-MAX_REFERENCES)
   }

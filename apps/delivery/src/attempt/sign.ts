@@ -9,7 +9,7 @@
  */
 import type { MailOut } from '@postbus/contracts'
 import { signatureOf, type SigningKey } from '@postbus/mail-auth'
-import { type AddressGroup, type HeaderField, type MailboxAddress, parseAddressList } from '@postbus/message'
+import { type AddressGroup, fieldsNamed, fieldValue, type MailboxAddress, parseAddressList } from '@postbus/message'
 import { normalizeDomain } from '@postbus/smtp'
 
 import type { Form } from './fit.ts'
@@ -38,7 +38,7 @@ export function signer(ports: SignPorts, maxRemembered: number): Sign {
   const remembered = new Map<string, Promise<string>>()
 
   async function signed(reversePath: string, body: () => AsyncIterable<Uint8Array>): Promise<string> {
-    const keysFor = (header: readonly HeaderField[]) => keysOfMessage(header, reversePath, ports)
+    const keysFor = (header: Buffer) => keysOfMessage(header, reversePath, ports)
     const signature = await signatureOf(body(), { keysFor, at: ports.now() })
     ports.signed(signature === '' ? 'unsigned' : 'signed')
     return signature
@@ -65,7 +65,7 @@ export function signer(ports: SignPorts, maxRemembered: number): Sign {
 }
 
 async function keysOfMessage(
-  header: readonly HeaderField[],
+  header: Buffer,
   reversePath: string,
   { keysOf }: Pick<SignPorts, 'keysOf'>,
 ): Promise<readonly SigningKey[]> {
@@ -78,11 +78,10 @@ async function keysOfMessage(
   return own.length > 0 ? own : keys
 }
 
-function authorDomains(header: readonly HeaderField[]): Set<string> {
+function authorDomains(header: Buffer): Set<string> {
   const domains = new Set<string>()
-  for (const { name, value } of header) {
-    if (name.toLowerCase() !== 'from') continue
-    for (const { domain } of parseAddressList(value).flatMap(mailboxesOf)) {
+  for (const { valueStart, end } of fieldsNamed(header, 'from')) {
+    for (const { domain } of parseAddressList(fieldValue(header, valueStart, end)).flatMap(mailboxesOf)) {
       const known = domain === undefined ? null : domainOf(domain)
       if (known !== null && domains.size < MAX_AUTHOR_DOMAINS) domains.add(known)
     }
