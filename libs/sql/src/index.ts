@@ -6,7 +6,7 @@
  *   await db.query.selectFrom('account').selectAll().execute()               reading: what is committed, at once
  *   await db.transaction(async (transaction) => { … transaction.query … })   writing: durable when it resolves
  *
- * Hot paths compile their statements once (`db.prepare`) and run them with `all`, `first`, `run`, `runEach`.
+ * Hot paths compile their statements once (`db.prepare`, `statement`) and run them with `all`, `first`, `run`, `runEach`.
  */
 export type { Database, Reader, Transaction, TransactionOptions } from './database.ts'
 export {
@@ -22,7 +22,7 @@ export { isPostgres } from './location.ts'
 export { type DatabaseOptions, openDatabase } from './open-database.ts'
 export { openPostgres, type PostgresOptions } from './postgres/database.ts'
 export { examinePostgres, type ServerReport } from './postgres/examine.ts'
-export type { Param, Prepared } from './prepared.ts'
+export { type Param, type Prepared, statement } from './prepared.ts'
 export { CannotMove, type MovedTable, moveRows } from './move-rows.ts'
 export { databaseMetrics, databaseTable } from './metrics.ts'
 export { observed, type Observer } from './observed.ts'

@@ -3,6 +3,9 @@
  */
 import type { Compilable, CompiledQuery, Kysely } from 'kysely'
 
+import type { Reader } from './database.ts'
+import type { Dialect } from './session.ts'
+
 /** Stands for a value that every run gives anew. */
 export interface Param<Params> {
   <Name extends keyof Params & string>(name: Name): Params[Name]
@@ -48,4 +51,12 @@ export function prepare<DB, Params, Row>(
       return bound
     },
   }
+}
+
+/** A statement of modules that have no database of their own, for whoever runs it: compiled once per dialect, when it is first run. */
+export function statement<DB, Params, Row = unknown>(
+  build: (query: Kysely<DB>, param: Param<Params>) => Compilable<Row> | CompiledQuery<Row>,
+): (reader: Pick<Reader<DB>, 'dialect' | 'query'>) => Prepared<Params, Row> {
+  const compiled = new Map<Dialect, Prepared<Params, Row>>()
+  return (reader) => compiled.getOrInsertComputed(reader.dialect, () => prepare(reader.query, build))
 }

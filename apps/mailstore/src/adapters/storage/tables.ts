@@ -1,6 +1,6 @@
 /** What several operations need: the mailbox row they work on, what the account has used, keywords by number. */
 import type { AccountId } from '@postbus/contracts'
-import type { Reader, Transaction } from '@postbus/sql'
+import { type Reader, statement, type Transaction } from '@postbus/sql'
 import type { Selectable } from 'kysely'
 
 import { foldKeyword } from '../../mailbox/flags.ts'
@@ -11,17 +11,46 @@ import type { Tables } from './schema.ts'
 export type MailboxRow = Selectable<Tables['mailboxes']>
 type Tx = Transaction<Tables>
 
-export async function findMailbox(
-  { query }: Reader<Tables>,
-  { account, mailbox }: MailboxOf,
-): Promise<MailboxRow | undefined> {
-  return query
+const numbered = statement<Tables, MailboxOf, MailboxRow>((query, param) =>
+  query
     .selectFrom('mailboxes')
     .selectAll()
-    .where('id', '=', mailbox)
-    .where('account', '=', account)
-    .where('name', 'is not', null)
-    .executeTakeFirst()
+    .where('id', '=', param('mailbox'))
+    .where('account', '=', param('account'))
+    .where('name', 'is not', null),
+)
+const named = statement<Tables, MailboxNamed, MailboxRow>((query, param) =>
+  query.selectFrom('mailboxes').selectAll().where('account', '=', param('account')).where('name', '=', param('name')),
+)
+const count = statement<Tables, MailboxRow>((query, param) =>
+  query
+    .updateTable('mailboxes')
+    .set({
+      uid_next: param('uid_next'),
+      highest_modseq: param('highest_modseq'),
+      recent_from: param('recent_from'),
+      messages: param('messages'),
+      unseen: param('unseen'),
+      deleted: param('deleted'),
+      size: param('size'),
+    })
+    .where('id', '=', param('id')),
+)
+const use = statement<Tables, { account: string; bytes: number; messages: number }>((query, param) =>
+  query
+    .updateTable('accounts')
+    .set((row) => ({
+      used_bytes: row('used_bytes', '+', param('bytes')),
+      messages: row('messages', '+', param('messages')),
+    }))
+    .where('account', '=', param('account')),
+)
+const used = statement<Tables, { account: string }, { used_bytes: number }>((query, param) =>
+  query.selectFrom('accounts').select('used_bytes').where('account', '=', param('account')),
+)
+
+export function findMailbox(db: Reader<Tables>, { account, mailbox }: MailboxOf): Promise<MailboxRow | undefined> {
+  return db.first(numbered(db), { account, mailbox })
 }
 
 /** @throws Refused noSuchMailbox */
@@ -31,38 +60,25 @@ export async function mailboxByNumber(tx: Tx, mailbox: MailboxOf): Promise<Mailb
   return row
 }
 
-export async function mailboxByName(
-  { query }: Reader<Tables>,
-  { account, name }: MailboxNamed,
-): Promise<MailboxRow | undefined> {
-  return query
-    .selectFrom('mailboxes')
-    .selectAll()
-    .where('account', '=', account)
-    .where('name', '=', name)
-    .executeTakeFirst()
+export function mailboxByName(db: Reader<Tables>, { account, name }: MailboxNamed): Promise<MailboxRow | undefined> {
+  return db.first(named(db), { account, name })
 }
 
 /** Writes back what an operation counted. */
-export async function saveMailbox({ query }: Tx, row: MailboxRow): Promise<MailboxChange> {
-  const { id, account, name: _name, uid_validity: _validity, special_use: _use, ...counted } = row
-  await query.updateTable('mailboxes').set(counted).where('id', '=', id).execute()
+export async function saveMailbox(tx: Tx, row: MailboxRow): Promise<MailboxChange> {
+  await tx.run(count(tx), row)
+  const { account, id, highest_modseq: highestModseq, uid_next: uidNext } = row
   // The column holds what was an AccountId when it was written.
-  return { account: account as AccountId, mailbox: id, highestModseq: row.highest_modseq, uidNext: row.uid_next }
+  return { account: account as AccountId, mailbox: id, highestModseq, uidNext }
 }
 
-export async function spend({ query }: Tx, account: string, bytes: number, messages: number): Promise<void> {
+export async function spend(tx: Tx, account: string, bytes: number, messages: number): Promise<void> {
   if (bytes === 0 && messages === 0) return
-  await query
-    .updateTable('accounts')
-    .set((row) => ({ used_bytes: row('used_bytes', '+', bytes), messages: row('messages', '+', messages) }))
-    .where('account', '=', account)
-    .execute()
+  await tx.run(use(tx), { account, bytes, messages })
 }
 
-export async function usedBytes({ query }: Tx, account: string): Promise<number> {
-  const row = await query.selectFrom('accounts').select('used_bytes').where('account', '=', account).executeTakeFirst()
-  return row?.used_bytes ?? 0
+export async function usedBytes(tx: Tx, account: string): Promise<number> {
+  return (await tx.first(used(tx), { account }))?.used_bytes ?? 0
 }
 
 /** Numbers of the keywords of a mailbox by folded name; unknown ones are added. @throws Refused limit */
