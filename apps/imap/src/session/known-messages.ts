@@ -38,13 +38,15 @@ type Known = { -readonly [Name in keyof FetchedMessage]: FetchedMessage[Name] }
 export class KnownMailbox {
   #modseq: number
   #bytes = 0
+  readonly key: string
   readonly #messages = new Map<number, Known>()
   /** UIDs that were asked for. One that is not among the messages is gone. */
   #asked = NumberSet.empty
   readonly #askedFor = new Map<Column, NumberSet>()
 
   /** @param modseq nothing is learned that is older */
-  constructor(modseq: number) {
+  constructor(key: string, modseq: number) {
+    this.key = key
     this.#modseq = modseq
   }
 
@@ -134,7 +136,9 @@ export interface KnownLimits {
 export class KnownMessages {
   readonly limits: KnownLimits
   /** The one used last is the last. */
-  readonly #mailboxes = new Map<string, KnownMailbox>()
+  readonly #mailboxes = new Map<string, { mailbox: KnownMailbox; bytes: number }>()
+  /** What they took when each was last looked at. */
+  #bytes = 0
 
   constructor(limits: KnownLimits) {
     this.limits = limits
@@ -143,10 +147,10 @@ export class KnownMessages {
   /** What is known of it, perhaps nothing yet. @param modseq a moment in its past */
   of(account: string, mailbox: number, modseq: number): KnownMailbox {
     const key = `${account}/${mailbox}`
-    const known = this.#mailboxes.get(key) ?? new KnownMailbox(modseq)
+    const kept = this.#mailboxes.get(key) ?? { mailbox: new KnownMailbox(key, modseq), bytes: 0 }
     this.#mailboxes.delete(key)
-    this.#mailboxes.set(key, known)
-    return known
+    this.#mailboxes.set(key, kept)
+    return kept.mailbox
   }
 
   /**
@@ -154,16 +158,16 @@ export class KnownMessages {
    * @returns whether this one is still kept
    */
   keeps(mailbox: KnownMailbox): boolean {
-    let bytes = 0
-    for (const known of this.#mailboxes.values()) bytes += known.bytes
-    let kept = false
-    for (const [key, known] of this.#mailboxes) {
-      if (bytes > this.limits.maxBytes || this.#mailboxes.size > MAX_MAILBOXES) {
-        bytes -= known.bytes
-        this.#mailboxes.delete(key)
-      } else kept ||= known === mailbox
+    const own = this.#mailboxes.get(mailbox.key)
+    if (own?.mailbox !== mailbox) return false
+    this.#bytes += mailbox.bytes - own.bytes
+    own.bytes = mailbox.bytes
+    for (const [key, { bytes }] of this.#mailboxes) {
+      if (this.#bytes <= this.limits.maxBytes && this.#mailboxes.size <= MAX_MAILBOXES) break
+      this.#bytes -= bytes
+      this.#mailboxes.delete(key)
     }
-    return kept
+    return this.#mailboxes.get(mailbox.key) === own
   }
 }
 
