@@ -43,6 +43,14 @@ export class DrainRate {
     return (this.#before + this.#now + 1) / span
   }
 
+  /**
+   * How many times as much it may turn out to be: the first seconds say little, for they go into sessions that have yet to be opened.
+   * 1 once it was seen for a whole window.
+   */
+  doubt(now: number): number {
+    return this.#since === null ? 1 : Math.max(1, WINDOW_MS / Math.max(1, now - this.#since))
+  }
+
   /** The best it has shown of late, transactions per millisecond: who is slow for a while may be so because we are. */
   get bestPerMs(): number {
     return this.#best

@@ -343,19 +343,36 @@ test('a fast site may fill the whole window and puts nothing back', async () => 
   assert.equal(count.spilled, 0)
 })
 
-test('a slow site holds a few of its tasks; the rest is put back, spread over the time it needs', async () => {
-  const { send, clock, count } = world({ 'slow.test': { ms: 150_000 } })
+test('a slow site holds a few of its tasks; the rest is put back, spread over the time it needs once that is known', async () => {
+  const { send, submit, task, clock, count } = world({ 'slow.test': { ms: 150_000 } })
   const sent = await passThrough(clock, () => send('slow.test'), 10_000)
+  // One second until it is known to be slow, for each time its queue ran empty; not more.
+  assert.ok(clock.now() < 5000, String(clock.now()))
+  await clock.pass(28_000)
   const { waiting = 0, spill = 0 } = kinds(sent)
   // As many as it would be through with in the time a task may wait, if it bore all the transactions it is allowed.
   assert.ok(waiting <= 20, String(waiting))
   assert.equal(spill, 10_000 - waiting)
   assert.equal(count.spilled, spill)
-  // One second until it is known to be slow, for each time its queue ran empty; not more.
-  assert.ok(clock.now() < 5000, String(clock.now()))
   const delays = delaysOf(clock, sent, 0)
-  assert.ok(Math.min(...delays) >= 30_000 && Math.max(...delays) <= 610_000)
-  assert.ok(delays.filter((ms) => ms < 60_000).length < 2000, 'they would all come back at once')
+  assert.ok(Math.min(...delays) >= 30_000 && Math.max(...delays) < 60_000, 'it might have turned out to be fast')
+
+  const back = clock.now()
+  const again = await passThrough(clock, () => submit({ ...task('slow.test'), spills: 1 }), 10_000)
+  const longer = delaysOf(clock, again, back)
+  assert.ok(Math.min(...longer) >= 60_000 && Math.max(...longer) <= 610_000)
+  assert.ok(longer.filter((ms) => ms < 120_000).length < 2000, 'they would all come back at once')
+})
+
+test('a site that is slow only to begin with has its backlog soon', async () => {
+  const fake = { ms: 1500 }
+  const spill = { afterMs: 10_000, minMs: 5000, maxMs: 600_000 }
+  const { send, clock } = world({ 'x.test': fake }, { spill })
+  clock.after(1000, () => (fake.ms = 5))
+  const sent = await passThrough(clock, () => send('x.test'), 10_000)
+  const delays = delaysOf(clock, sent, 0)
+  assert.ok(delays.length > 1000, String(delays.length))
+  assert.ok(Math.max(...delays) < 60_000, String(Math.max(...delays)))
 })
 
 test('what waits long stays in hand while its lane has room for others', async () => {

@@ -202,15 +202,15 @@ export class SiteQueue<Entry> {
     }
   }
 
-  /** What it does now says little of a site that is only beginning to get more at once. */
+  /** What it does now says little of a site that is only beginning, to be seen or to get more at once. */
   #perMs(now: number): number | null {
     const perMs = this.#drain.perMs(now)
-    return perMs === null ? null : perMs * this.#concurrency.headroom(this.#limit)
+    return perMs === null ? null : perMs * this.#concurrency.headroom(this.#limit) * this.#drain.doubt(now)
   }
 
-  /** @param perMs what it does now */
+  /** @param perMs what it may do now; the less sure that is, the sooner those put back come to see */
   #spillMs(perMs: number, spills: number, now: number): number {
-    return this.#spill.delayMs(Math.max(perMs, this.#drain.bestPerMs), spills, now)
+    return this.#spill.delayMs(Math.max(perMs * this.#drain.doubt(now), this.#drain.bestPerMs), spills, now)
   }
 
   get #limit(): number {
