@@ -15,6 +15,7 @@ import {
   listExpunged,
   listMailboxes,
   type MailboxInfo,
+  MAX_APPEND_INLINE_BYTES,
   openAccount,
   openMailbox,
   quotaOf,
@@ -70,6 +71,19 @@ export class Mailboxes implements ImportTarget, ExportSource {
   }
 
   async stage(octets: Octets): Promise<Staged> {
+    const rest = octets[Symbol.asyncIterator]()
+    const held: Uint8Array[] = []
+    let heldBytes = 0
+    for (;;) {
+      const next = await rest.next()
+      if (next.done === true) return { octets: Buffer.concat(held).toString('base64'), size: heldBytes }
+      held.push(next.value)
+      heldBytes += next.value.length
+      if (heldBytes > MAX_APPEND_INLINE_BYTES) return this.#put(followed(held, rest))
+    }
+  }
+
+  async #put(octets: Octets): Promise<Staged> {
     const blob = `${STAGED_PREFIX}${randomBytes(16).toString('hex')}`
     // Not durable yet: what the mailstore adopts, it makes so.
     const { size } = await this.#blobs.put(blob, octets, { durable: false })
@@ -78,7 +92,8 @@ export class Mailboxes implements ImportTarget, ExportSource {
 
   async discard(staged: readonly Staged[]): Promise<void> {
     // What cannot be deleted now is swept by age.
-    await Promise.allSettled(staged.map(({ blob }) => this.#blobs.delete(blob)))
+    const blobs = staged.flatMap((each) => ('blob' in each ? [each.blob] : []))
+    await Promise.allSettled(blobs.map((blob) => this.#blobs.delete(blob)))
   }
 
   async append(name: string, messages: readonly NewMessage[]): Promise<number> {
@@ -156,6 +171,15 @@ export class Mailboxes implements ImportTarget, ExportSource {
       this.#token = tokenOf(await this.#bus.request(openAccount, this.#asking))
     }
     return this.#token.value
+  }
+}
+
+async function* followed(held: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): Octets {
+  try {
+    yield* held
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+  } finally {
+    await rest.return?.()
   }
 }
 

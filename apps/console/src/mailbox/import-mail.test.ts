@@ -63,20 +63,25 @@ function account(more: Partial<ImportTarget> = {}) {
     subscribe: async () => {},
     async stage(octets) {
       const text = Buffer.concat(await Array.fromAsync(octets)).toString()
+      if (text.startsWith('small')) return { octets: Buffer.from(text).toString('base64'), size: text.length }
       const blob = `staged/${++lastStaged}`
       staged.set(blob, text)
       return { blob, size: text.length }
     },
     async discard(list) {
-      for (const { blob } of list) staged.delete(blob)
+      for (const each of list) if ('blob' in each) staged.delete(each.blob)
     },
     async append(name, messages) {
       const box = at(name)
-      const texts = messages.map(({ blob }: NewMessage) => staged.get(blob) ?? assert.fail('not staged'))
+      const texts = messages.map((each: NewMessage) =>
+        'blob' in each
+          ? (staged.get(each.blob) ?? assert.fail('not staged'))
+          : Buffer.from(each.octets, 'base64').toString(),
+      )
       if (texts.some((text) => text.startsWith('refused'))) throw new Refused('too large', false)
       if (texts.some((text) => text.startsWith('full'))) throw new Refused('over quota', true)
       box.messages.push(...texts)
-      for (const { blob } of messages) staged.delete(blob)
+      await target.discard(messages)
       return box.messages.length + 1
     },
     since: async (name, _validity, uid) =>
@@ -123,6 +128,25 @@ test('every message comes in order, and the next call takes only what is new', a
   )
   assert.equal(messages('INBOX').length, 251)
   assert.equal(staged.size, 0)
+})
+
+test('what travels in the request is bounded, whatever else there is, and keeps its order', async (t) => {
+  const { target, messages } = account()
+  const requests: number[] = []
+  const watched: ImportTarget = {
+    ...target,
+    append(name, list) {
+      requests.push(list.reduce((octets, each) => octets + ('octets' in each ? each.octets.length : 0), 0))
+      return target.append(name, list)
+    },
+  }
+  const mixed = Array.from({ length: 60 }, (_, index) =>
+    index % 3 === 0 ? `message ${index}` : `small ${index} ${'x'.repeat(50_000)}`,
+  )
+  await run(await journalFile(t), sourceOf({ INBOX: mixed }), watched)
+  assert.deepEqual(messages('INBOX'), mixed)
+  // NATS takes a mebibyte at once.
+  assert.ok(Math.max(...requests) < 512 * 1024, String(requests))
 })
 
 for (const [when, happens] of [

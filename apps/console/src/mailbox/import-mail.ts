@@ -12,7 +12,7 @@ export interface ImportTarget {
   mailboxes(): Promise<MailboxInfo[]>
   create(name: string, specialUse: string | null): Promise<MailboxInfo>
   subscribe(name: string): Promise<void>
-  /** Bytes on their way; durable only once they are appended. */
+  /** Bytes on their way, or in hand where they are few; durable only once they are appended. */
   stage(octets: Octets): Promise<Staged>
   discard(staged: readonly Staged[]): Promise<void>
   /** All or none. @returns the UID after the last of them @throws Refused */
@@ -21,12 +21,10 @@ export interface ImportTarget {
   since(name: string, uidValidity: number, uid: number): Promise<{ size: number; internalDate: string }[]>
 }
 
-export interface Staged {
-  blob: string
-  size: number
-}
+/** `octets` in base64. */
+export type Staged = { blob: string; size: number } | { octets: string; size: number }
 
-export interface NewMessage extends Staged {
+export type NewMessage = Staged & {
   flags: string[]
   internalDate: Date | null
 }
@@ -59,6 +57,8 @@ export interface Imported {
 
 const BATCH_MESSAGES = 100
 const BATCH_BYTES = 16 * 1024 * 1024
+/** Of those that travel in the request. */
+const BATCH_HELD_BYTES = 256 * 1024
 /** What a message may fail with before its mailbox is left. */
 const MAX_FAILED = 1000
 
@@ -93,11 +93,20 @@ interface Place {
   uidNext: number
 }
 
-interface Waiting {
+interface Batch {
   keys: string[]
   messages: NewMessage[]
-  bytes: number
 }
+
+interface Waiting extends Batch {
+  bytes: number
+  heldBytes: number
+}
+
+const nobody = (): Waiting => ({ keys: [], messages: [], bytes: 0, heldBytes: 0 })
+
+const isFull = ({ messages, bytes, heldBytes }: Waiting): boolean =>
+  messages.length >= BATCH_MESSAGES || bytes >= BATCH_BYTES || heldBytes >= BATCH_HELD_BYTES
 
 class Run {
   readonly result: Imported = { mailboxes: [], failed: [] }
@@ -166,7 +175,7 @@ class Run {
       return taken
     }
     const place: Place = { from, to, info, uidNext: info?.uidNext ?? 1 }
-    let waiting: Waiting = { keys: [], messages: [], bytes: 0 }
+    let waiting = nobody()
     /** One batch is appended while the next one is read. */
     let appending: Promise<void> = Promise.resolve()
     const told = (): void => {
@@ -187,18 +196,19 @@ class Run {
         waiting.keys.push(message.key)
         waiting.messages.push({ ...staged, flags: message.flags, internalDate: message.internalDate })
         waiting.bytes += staged.size
+        if ('octets' in staged) waiting.heldBytes += staged.size
         told()
-        if (waiting.messages.length < BATCH_MESSAGES && waiting.bytes < BATCH_BYTES) continue
+        if (!isFull(waiting)) continue
         await appending
         appending = this.#append(place, waiting, counted)
         // Waited for above or below, once the next batch is there.
         appending.catch(() => {})
-        waiting = { keys: [], messages: [], bytes: 0 }
+        waiting = nobody()
       }
       await appending
       if (waiting.messages.length === 0) return
       appending = this.#append(place, waiting, counted)
-      waiting = { keys: [], messages: [], bytes: 0 }
+      waiting = nobody()
       await appending
     } finally {
       await Promise.allSettled([appending])
@@ -216,7 +226,7 @@ class Run {
     }
   }
 
-  async #append(place: Place, { keys, messages }: Waiting, counted: Imported['mailboxes'][number]): Promise<void> {
+  async #append(place: Place, { keys, messages }: Batch, counted: Imported['mailboxes'][number]): Promise<void> {
     const { from, to, uidNext } = place
     const marks = messages.map(({ size, internalDate }) => ({ size, internalDate: secondsOf(internalDate) }))
     const uidValidity = place.info?.uidValidity ?? 0
@@ -237,7 +247,7 @@ class Run {
       }
       // One of them is at fault: each by itself.
       for (const [index, message] of messages.entries()) {
-        await this.#append(place, { keys: keys.slice(index, index + 1), messages: [message], bytes: 0 }, counted)
+        await this.#append(place, { keys: keys.slice(index, index + 1), messages: [message] }, counted)
       }
       return
     }
