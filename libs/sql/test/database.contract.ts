@@ -112,6 +112,7 @@ export function databaseContract(
       await query.insertInto('item').values(item(2)).execute()
       order.push('first ends')
     })
+    await begun.promise
     const others = [two, one].map((db, index) =>
       db.transaction(async ({ query }) => {
         const { n } = await query
@@ -121,7 +122,6 @@ export function databaseContract(
         order.push(`other ${index} sees ${n}`)
       }),
     )
-    await begun.promise
     assert.deepEqual(await one.query.selectFrom('item').selectAll().execute(), [], 'not committed yet')
     gate.resolve()
     await Promise.all([first, ...others])

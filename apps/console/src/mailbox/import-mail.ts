@@ -103,7 +103,7 @@ interface Waiting extends Batch {
   heldBytes: number
 }
 
-const nobody = (): Waiting => ({ keys: [], messages: [], bytes: 0, heldBytes: 0 })
+const noneYet = (): Waiting => ({ keys: [], messages: [], bytes: 0, heldBytes: 0 })
 
 const isFull = ({ messages, bytes, heldBytes }: Waiting): boolean =>
   messages.length >= BATCH_MESSAGES || bytes >= BATCH_BYTES || heldBytes >= BATCH_HELD_BYTES
@@ -175,7 +175,7 @@ class Run {
       return taken
     }
     const place: Place = { from, to, info, uidNext: info?.uidNext ?? 1 }
-    let waiting = nobody()
+    let waiting = noneYet()
     /** One batch is appended while the next one is read. */
     let appending: Promise<void> = Promise.resolve()
     const told = (): void => {
@@ -203,12 +203,12 @@ class Run {
         appending = this.#append(place, waiting, counted)
         // Waited for above or below, once the next batch is there.
         appending.catch(() => {})
-        waiting = nobody()
+        waiting = noneYet()
       }
       await appending
       if (waiting.messages.length === 0) return
       appending = this.#append(place, waiting, counted)
-      waiting = nobody()
+      waiting = noneYet()
       await appending
     } finally {
       await Promise.allSettled([appending])

@@ -11,7 +11,7 @@ import type { Tables } from './schema.ts'
 export type MailboxRow = Selectable<Tables['mailboxes']>
 type Tx = Transaction<Tables>
 
-const numbered = statement<Tables, MailboxOf, MailboxRow>((query, param) =>
+const mailboxWithNumber = statement<Tables, MailboxOf, MailboxRow>((query, param) =>
   query
     .selectFrom('mailboxes')
     .selectAll()
@@ -19,10 +19,10 @@ const numbered = statement<Tables, MailboxOf, MailboxRow>((query, param) =>
     .where('account', '=', param('account'))
     .where('name', 'is not', null),
 )
-const named = statement<Tables, MailboxNamed, MailboxRow>((query, param) =>
+const mailboxWithName = statement<Tables, MailboxNamed, MailboxRow>((query, param) =>
   query.selectFrom('mailboxes').selectAll().where('account', '=', param('account')).where('name', '=', param('name')),
 )
-const count = statement<Tables, MailboxRow>((query, param) =>
+const writeCounts = statement<Tables, MailboxRow>((query, param) =>
   query
     .updateTable('mailboxes')
     .set({
@@ -36,7 +36,7 @@ const count = statement<Tables, MailboxRow>((query, param) =>
     })
     .where('id', '=', param('id')),
 )
-const use = statement<Tables, { account: string; bytes: number; messages: number }>((query, param) =>
+const addUse = statement<Tables, { account: string; bytes: number; messages: number }>((query, param) =>
   query
     .updateTable('accounts')
     .set((row) => ({
@@ -45,12 +45,12 @@ const use = statement<Tables, { account: string; bytes: number; messages: number
     }))
     .where('account', '=', param('account')),
 )
-const used = statement<Tables, { account: string }, { used_bytes: number }>((query, param) =>
+const readUse = statement<Tables, { account: string }, { used_bytes: number }>((query, param) =>
   query.selectFrom('accounts').select('used_bytes').where('account', '=', param('account')),
 )
 
 export function findMailbox(db: Reader<Tables>, { account, mailbox }: MailboxOf): Promise<MailboxRow | undefined> {
-  return db.first(numbered(db), { account, mailbox })
+  return db.first(mailboxWithNumber(db), { account, mailbox })
 }
 
 /** @throws Refused noSuchMailbox */
@@ -61,12 +61,12 @@ export async function mailboxByNumber(tx: Tx, mailbox: MailboxOf): Promise<Mailb
 }
 
 export function mailboxByName(db: Reader<Tables>, { account, name }: MailboxNamed): Promise<MailboxRow | undefined> {
-  return db.first(named(db), { account, name })
+  return db.first(mailboxWithName(db), { account, name })
 }
 
 /** Writes back what an operation counted. */
 export async function saveMailbox(tx: Tx, row: MailboxRow): Promise<MailboxChange> {
-  await tx.run(count(tx), row)
+  await tx.run(writeCounts(tx), row)
   const { account, id, highest_modseq: highestModseq, uid_next: uidNext } = row
   // The column holds what was an AccountId when it was written.
   return { account: account as AccountId, mailbox: id, highestModseq, uidNext }
@@ -74,11 +74,11 @@ export async function saveMailbox(tx: Tx, row: MailboxRow): Promise<MailboxChang
 
 export async function spend(tx: Tx, account: string, bytes: number, messages: number): Promise<void> {
   if (bytes === 0 && messages === 0) return
-  await tx.run(use(tx), { account, bytes, messages })
+  await tx.run(addUse(tx), { account, bytes, messages })
 }
 
 export async function usedBytes(tx: Tx, account: string): Promise<number> {
-  return (await tx.first(used(tx), { account }))?.used_bytes ?? 0
+  return (await tx.first(readUse(tx), { account }))?.used_bytes ?? 0
 }
 
 /** Numbers of the keywords of a mailbox by folded name; unknown ones are added. @throws Refused limit */
