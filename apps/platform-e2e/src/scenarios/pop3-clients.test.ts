@@ -14,6 +14,7 @@ import { assertIntact, nameOf, samples, withCrlf, type Sample } from '../samples
 import { byNodemailer } from '../sending.ts'
 
 const run = promisify(execFile)
+const GETMAIL_MS = 60_000
 const isRoot = process.getuid?.() === 0
 const NOBODY = 65_534
 const sent = samples()
@@ -51,13 +52,16 @@ test('POP3 clients others wrote', async (t) => {
   })
 
   await t.test('getmail over POP3S leaves what it has seen, then removes it', async (t) => {
-    const dir = await directory(t)
     const { address, password } = accounts.getmail
-    const folders = ['', 'cur', 'new', 'tmp'].map((half) => join(dir, 'mail', half))
-    for (const folder of folders) await mkdir(folder)
-    // As root it delivers as somebody else, who must be let in.
-    if (isRoot) await Promise.all([chmod(dir, 0o711), ...folders.map((folder) => chown(folder, NOBODY, NOBODY))])
-    const getmail = async (remove: boolean): Promise<void> => {
+    const emptyMaildir = async (): Promise<string> => {
+      const dir = await directory(t)
+      const folders = ['', 'cur', 'new', 'tmp'].map((half) => join(dir, 'mail', half))
+      for (const folder of folders) await mkdir(folder)
+      // As root it delivers as somebody else, who must be let in.
+      if (isRoot) await Promise.all([chmod(dir, 0o711), ...folders.map((folder) => chown(folder, NOBODY, NOBODY))])
+      return dir
+    }
+    const getmail = async (dir: string, remove: boolean): Promise<void> => {
       const retriever = [
         'type = SimplePOP3SSLRetriever',
         'server = localhost',
@@ -82,13 +86,24 @@ test('POP3 clients others wrote', async (t) => {
         join(dir, 'getmailrc'),
         ['[retriever]', ...retriever, ...user, ...destination, ...options, ''].join('\n'),
       )
-      await run('getmail', ['--getmaildir', dir, '--rcfile', 'getmailrc', '--quiet'], { timeout: 180_000 })
+      await run('getmail', ['--getmaildir', dir, '--rcfile', 'getmailrc', '--quiet'], { timeout: GETMAIL_MS })
     }
+    /** On a busy machine getmail may wait for a lock of its own for ever, with nothing due on the connection: then once more, elsewhere. */
+    const begun = async (tries: number): Promise<string> => {
+      const dir = await emptyMaildir()
+      try {
+        await getmail(dir, false)
+        return dir
+      } catch (cause) {
+        if (tries === 1 || !wasKilled(cause)) throw cause
+        return begun(tries - 1)
+      }
+    }
+    const dir = await begun(3)
     const taken = async (): Promise<Buffer[]> => (await maildir(join(dir, 'mail'))).map(({ bytes }) => bytes)
-    await getmail(false)
     assertIntact(await taken(), sent)
     assert.equal((await left(accounts.getmail)).length, sent.length)
-    await getmail(true)
+    await getmail(dir, true)
     assertIntact(await taken(), sent)
     assert.deepEqual(await left(accounts.getmail), [])
   })
@@ -202,3 +217,5 @@ client.dele(plain)
 client.quit()
 print('done')
 `
+
+const wasKilled = (cause: unknown): boolean => cause instanceof Error && 'killed' in cause && cause.killed === true
