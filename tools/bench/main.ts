@@ -3,6 +3,7 @@
  *
  *   npm run bench                        how many messages per second are accepted, and how soon they stand in the mailbox
  *   npm run bench -- outbound            how many leave for one next hop, from a full queue
+ *   npm run bench -- lane                what a slow and a dead site cost a healthy one in their lane
  *   npm run bench -- scale               what scale-out costs, with 1, 2 and 4 routers and mailstores
  *   npm run bench -- tracing             what traces cost, with none, a hundredth, and all of them recorded
  *   npm run bench -- <name> --help       the options of one
@@ -10,11 +11,12 @@
  * Machines are shared and noisy: rounds are repeated and alternate with a peer's where there is one; medians and ratios count.
  */
 import { accept } from './accept.ts'
+import { lane } from './lane.ts'
 import { outbound } from './outbound.ts'
 import { scale } from './scale.ts'
 import { tracing } from './tracing.ts'
 
-const benchmarks = { accept, outbound, scale, tracing }
+const benchmarks = { accept, outbound, lane, scale, tracing }
 const isName = (text: string): text is keyof typeof benchmarks => Object.hasOwn(benchmarks, text)
 
 const [first = 'accept', ...rest] = process.argv.slice(2)

@@ -15,9 +15,18 @@ export interface Platform {
   ready: Ready
   /** Milliseconds until the mailstore's own count says so many messages were delivered. */
   untilDelivered(count: number): Promise<number>
-  /** How many recipients delivery has handed to their next hop since it started, all replicas together. */
-  relayed(): Promise<number>
+  /** What delivery has done with its tasks since it started, all replicas together. */
+  outbound(): Promise<Outbound>
   stop(): Promise<void>
+}
+
+export interface Outbound {
+  /** Handed to their next hop. */
+  relayed: number
+  /** Put back because there was no room for them soon. */
+  spilled: number
+  /** Put off because their site was left alone. */
+  suspended: number
 }
 
 /** @param args of the start command, besides those it needs to be by itself */
@@ -37,14 +46,13 @@ export async function startPlatform(data: string, args: readonly string[] = []):
     ready,
     async untilDelivered(count) {
       const startedAt = Date.now()
-      while (
-        (await sum(ready, 'mailstore', /^mail_mailstore_deliveries_total\{[^}]*outcome="delivered"[^}]*\} (\d+)/gm)) <
-        count
-      )
-        await pause(POLL_MS)
+      while (sumOf(DELIVERED, await pages(ready, 'mailstore')) < count) await pause(POLL_MS)
       return Date.now() - startedAt
     },
-    relayed: () => sum(ready, 'delivery', /^mail_delivery_attempts_total\{[^}]*outcome="relayed"[^}]*\} (\d+)/gm),
+    async outbound() {
+      const all = await pages(ready, 'delivery')
+      return { relayed: sumOf(RELAYED, all), spilled: sumOf(SPILLED, all), suspended: sumOf(SUSPENDED, all) }
+    },
     async stop() {
       if (child.exitCode !== null) return
       child.kill('SIGTERM')
@@ -53,9 +61,16 @@ export async function startPlatform(data: string, args: readonly string[] = []):
   }
 }
 
-/** A counter over all replicas of a service. */
-async function sum({ host, metrics }: Ready, service: string, counter: RegExp): Promise<number> {
+const DELIVERED = /^mail_mailstore_deliveries_total\{[^}]*outcome="delivered"[^}]*\} (\d+)/gm
+const RELAYED = /^mail_delivery_attempts_total\{[^}]*outcome="relayed"[^}]*\} (\d+)/gm
+const SPILLED = /^mail_delivery_spilled_total(?:\{[^}]*\})? (\d+)/gm
+const SUSPENDED = /^mail_delivery_suspended_total(?:\{[^}]*\})? (\d+)/gm
+
+/** The metrics of all replicas of a service. */
+function pages({ host, metrics }: Ready, service: string): Promise<string[]> {
   const ports = Object.entries(metrics).filter(([name]) => name === service || name.startsWith(`${service}-`))
-  const pages = await Promise.all(ports.map(async ([, port]) => (await fetch(`http://${host}:${port}/metrics`)).text()))
-  return pages.flatMap((page) => [...page.matchAll(counter)]).reduce((total, [, value]) => total + Number(value), 0)
+  return Promise.all(ports.map(async ([, port]) => (await fetch(`http://${host}:${port}/metrics`)).text()))
 }
+
+const sumOf = (counter: RegExp, all: readonly string[]): number =>
+  all.flatMap((page) => [...page.matchAll(counter)]).reduce((total, [, value]) => total + Number(value), 0)

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** Gone afterwards, whatever happens. */
-export async function inTemporaryDirectory(work: (dir: string) => Promise<void>): Promise<void> {
+export async function inTemporaryDirectory<T>(work: (dir: string) => Promise<T>): Promise<T> {
   const dir = await mkdtemp(join(tmpdir(), 'postbus-bench-'))
   try {
-    await work(dir)
+    return await work(dir)
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
