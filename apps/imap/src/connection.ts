@@ -10,7 +10,14 @@
 import type { Duplex } from 'node:stream'
 
 import type { Granted } from '@postbus/directory-client'
-import { Arguments, ImapSyntaxError, responseText, type Read, type ReceivedCommand } from '@postbus/imap-wire'
+import {
+  Arguments,
+  ImapNameError,
+  ImapSyntaxError,
+  responseText,
+  type Read,
+  type ReceivedCommand,
+} from '@postbus/imap-wire'
 import { offeredMechanisms, type Offer } from '@postbus/sasl'
 import { SpanKind, tracedRoot } from '@postbus/tracing'
 
@@ -366,6 +373,7 @@ export class Connection implements Session {
   /** The tagged answer to what went wrong. What ends the session is thrown on. */
   #fault(tag: string, cause: unknown): CommandResult {
     if (cause instanceof ImapSyntaxError) return this.#fault(tag, bad(cause.message))
+    if (cause instanceof ImapNameError) return this.#fault(tag, no('CANNOT', cause.message))
     if (cause instanceof ImapError) {
       this.#badInARow = cause.status === 'BAD' ? this.#badInARow + 1 : 0
       if (cause.code === 'CORRUPTION')

@@ -107,7 +107,7 @@ test('FETCH items and macros', () => {
     {
       kind: 'section',
       section: { part: '4.2', kind: 'fieldsNot', fields: ['Date', 'From'], partial: [5, 10] },
-      label: 'BODY[4.2.HEADER.FIELDS.NOT (Date From)]<5>',
+      label: 'BODY[4.2.HEADER.FIELDS.NOT (DATE FROM)]<5>',
       peek: false,
     },
   ])

@@ -178,5 +178,6 @@ function formatSectionSpec({ part, kind, fields }: SectionSpec): string {
     fieldsNot: 'HEADER.FIELDS.NOT',
   }
   const words = [part, names[kind]].filter((word) => word !== '').join('.')
-  return fields ? `${words} (${fields.map(encodeAstring).join(' ')})` : words
+  // Names in capitals, as Dovecot tells them: clients compare without case.
+  return fields ? `${words} (${fields.map((name) => encodeAstring(name.toUpperCase())).join(' ')})` : words
 }

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { encodeAstring, encodeMailbox, encodeString } from './encode.ts'
 import { ListPattern } from './list-pattern.ts'
 import { decodeUtf7, encodeUtf7, parseMailboxName } from './mailbox-name.ts'
-import { ImapSyntaxError } from './syntax-error.ts'
+import { ImapNameError, ImapSyntaxError } from './syntax-error.ts'
 
 test('modified UTF-7 as RFC 3501 §5.1.3 shows it', () => {
   assert.equal(decodeUtf7('~peter/mail/&U,BTFw-/&ZeVnLIqe-'), '~peter/mail/\u53f0\u5317/\u65e5\u672c\u8a9e')
@@ -18,7 +18,7 @@ test('every name survives modified UTF-7, and only our own spelling is read', ()
   fc.assert(fc.property(fc.string({ unit: 'grapheme' }), (name) => assert.equal(decodeUtf7(encodeUtf7(name)), name)))
   // Unterminated; plain ASCII encoded; superfluous shift; odd octets; half a surrogate pair.
   for (const bad of ['a&b', '&U,BTFw', '&AGE-', '&U,BTFw-&ZeVnLIqe-', '&AA-', '&2D0-'])
-    assert.throws(() => decodeUtf7(bad), ImapSyntaxError, bad)
+    assert.throws(() => decodeUtf7(bad), ImapNameError, bad)
 })
 
 test('INBOX is INBOX in any case, also above others; UTF-8 is understood where UTF-7 belongs', () => {
@@ -28,7 +28,7 @@ test('INBOX is INBOX in any case, also above others; UTF-8 is understood where U
   assert.equal(parseMailboxName('Entw\u00fcrfe', {}), 'Entw\u00fcrfe')
   assert.equal(parseMailboxName('a&b', { utf8: true }), 'a&b')
   for (const bad of ['a\u0007b', 'a\u007fb', 'a\u0085b', 'a\u2028b'])
-    assert.throws(() => parseMailboxName(bad, { utf8: true }), ImapSyntaxError)
+    assert.throws(() => parseMailboxName(bad, { utf8: true }), ImapNameError)
 })
 
 const matching = (pattern: string, names: string[], reference = ''): string[] =>

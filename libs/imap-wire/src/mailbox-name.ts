@@ -6,7 +6,7 @@
  *
  * STANDARDS  RFC 3501 §5.1.3 (modified UTF-7), §5.1 (INBOX); RFC 9051 §5.1
  */
-import { ImapSyntaxError } from './syntax-error.ts'
+import { ImapNameError } from './syntax-error.ts'
 
 /** Between the levels of a name. */
 export const SEPARATOR = '/'
@@ -14,11 +14,11 @@ export const SEPARATOR = '/'
 const SHIFTED = /&([^-]*)-/g
 const NOT_PRINTABLE = /[^\u0020-\u007e]+/g
 
-/** @throws ImapSyntaxError not modified UTF-7, or not the spelling it prescribes */
+/** @throws ImapNameError not modified UTF-7, or not the spelling it prescribes */
 export function decodeUtf7(encoded: string): string {
   const decoded = encoded.replace(SHIFTED, (_, base64: string) => (base64 === '' ? '&' : fromBase64(base64)))
   if (encodeUtf7(decoded) !== encoded || !decoded.isWellFormed())
-    throw new ImapSyntaxError('Mailbox name is not modified UTF-7')
+    throw new ImapNameError('Mailbox name is not modified UTF-7')
   return decoded
 }
 
@@ -26,14 +26,14 @@ export function encodeUtf7(text: string): string {
   return text.replaceAll('&', '&-').replace(NOT_PRINTABLE, (run) => `&${toBase64(run)}-`)
 }
 
-/** A name as it came from a client. Clients that put UTF-8 where UTF-7 belongs are understood. */
+/** A name as it came from a client. Clients that put UTF-8 where UTF-7 belongs are understood. @throws ImapNameError */
 export function parseMailboxName(wire: string, { utf8 = false }: { utf8?: boolean }): string {
   // Anything beyond ASCII cannot be modified UTF-7
   const isAscii = /^[\u0000-\u007f]*$/.test(wire)
   const name = utf8 || !isAscii ? wire : decodeUtf7(wire)
   // Control characters would end the line a name is written on — RFC 9051 §5.1, RFC 9755 §3
   if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(name))
-    throw new ImapSyntaxError('Mailbox name with a control character')
+    throw new ImapNameError('Mailbox name with a control character')
   return spellInbox(name)
 }
 

@@ -2,3 +2,8 @@
 export class ImapSyntaxError extends Error {
   override readonly name = 'ImapSyntaxError'
 }
+
+/** Well formed as an argument, and no mailbox can have this name. */
+export class ImapNameError extends Error {
+  override readonly name = 'ImapNameError'
+}

@@ -2,7 +2,7 @@
  * Names of mailboxes as folders of a Maildir++: `.Work.2026` in the directory that is INBOX itself, in modified UTF-7. A dot in
  * a level, which Maildir++ has no way to write, is written as UTF-7 would write it if it had to.
  */
-import { decodeUtf7, encodeUtf7, ImapSyntaxError } from '@postbus/imap-wire'
+import { decodeUtf7, encodeUtf7, ImapNameError } from '@postbus/imap-wire'
 
 export const INBOX = 'INBOX'
 const DOT = '&AC4-'
@@ -26,7 +26,7 @@ export function levelOf(text: string): string {
   try {
     return text.split(DOT).map(decodeUtf7).join('.')
   } catch (error) {
-    if (error instanceof ImapSyntaxError) return text
+    if (error instanceof ImapNameError) return text
     throw error
   }
 }

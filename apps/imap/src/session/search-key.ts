@@ -81,7 +81,7 @@ function compile(program: SearchProgram, compiling: Compiling): SearchKey {
       return { kind: 'not', key: inner(program.key) }
     case 'numbers':
     case 'uids':
-      return among(selected.resolve(program.set, program.kind === 'uids'))
+      return among(selected.match(program.set, program.kind === 'uids'))
     case 'header':
       return { kind: 'header', field: program.field, value: decode(program.value) }
     case 'body':

@@ -148,14 +148,20 @@ export class SelectedMailbox {
    * @throws ImapError BAD for a sequence number beyond the last one, also `*` in an empty mailbox — RFC 9051 §9 (seq-number)
    */
   resolve(set: SequenceSet, byUid: boolean): NumberSet {
+    if (set.kind === 'ranges' && !byUid) {
+      const numbers = resolveSequenceSet(set, this.#uids.size)
+      if (numbers.isEmpty || (numbers.last ?? 0) > this.#uids.size) throw bad('No message with this sequence number')
+    }
+    return this.match(set, byUid)
+  }
+
+  /** The same for a search, where a sequence number beyond the last one matches nothing, as in Dovecot. */
+  match(set: SequenceSet, byUid: boolean): NumberSet {
     // Messages, however they are numbered; none is no error — RFC 5182 §2.1.
     if (set.kind === 'saved') return this.#saved
-    const { first = 1, last = 0 } = this.#uids
+    const { first = 1, last = 0, size } = this.#uids
     if (byUid) return resolveSequenceSet(set, last).within(first, last)
-    const count = this.#uids.size
-    const numbers = resolveSequenceSet(set, count)
-    if (numbers.isEmpty || (numbers.last ?? 0) > count) throw bad('No message with this sequence number')
-    return NumberSet.fromRanges(this.#rangesOf(numbers))
+    return NumberSet.fromRanges(this.#rangesOf(resolveSequenceSet(set, size).within(1, size)))
   }
 
   /** The UIDs a client means, with those of messages that are gone: `*` is the highest there ever was. */

@@ -18,7 +18,7 @@ const MUTATIONS = long ? 4000 : 300
 
 const items = [
   ...['ENVELOPE', 'BODY', 'BODYSTRUCTURE', 'RFC822.SIZE', 'RFC822.HEADER', 'RFC822.TEXT', 'BODY.PEEK[]'],
-  ...['BODY.PEEK[HEADER]', 'BODY.PEEK[TEXT]', 'BODY.PEEK[HEADER.FIELDS (SUBJECT FROM CONTENT-TYPE)]'],
+  ...['BODY.PEEK[HEADER]', 'BODY.PEEK[TEXT]', 'BODY.PEEK[HEADER.FIELDS (Subject from CONTENT-TYPE)]'],
   ...['BODY.PEEK[HEADER.FIELDS.NOT (SUBJECT)]', 'BODY.PEEK[]<3.20>', 'BODY.PEEK[]<999999.5>', 'BODY.PEEK[TEXT]<2.5>'],
   ...['1', '2', '3', '1.1', '1.2', '2.1', '1.1.1', '1.2.1', '4'].map((part) => `BODY.PEEK[${part}]`),
   ...['1', '2', '3', '1.1', '2.1', '1.1.1'].map((part) => `BODY.PEEK[${part}.MIME]`),

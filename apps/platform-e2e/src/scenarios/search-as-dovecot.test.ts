@@ -60,6 +60,12 @@ test('SEARCH, SORT and THREAD answer as Dovecot does without an index', { timeou
     ...['HEADER X-Nothing ""', 'HEADER Cc ""', 'NOT SENTSINCE 1-Jan-1990', 'OR FROM ann SUBJECT budget'].map((keys) => [
       `SEARCH ${keys}`,
     ]),
+    ...['1:5', '2:9999', '9999', 'NOT 9999', 'OR 9999 3', '*', 'UID 5:9999', 'UID *', 'UID 9999', 'UID 9999:*'].map(
+      (numbers) => [`SEARCH ${numbers}`],
+    ),
+    ...['LARGER 400', 'SMALLER 400', 'UNSEEN', 'DELETED', 'KEYWORD none', 'UNKEYWORD none', 'NOT ALL'].map((key) => [
+      `SEARCH ${key}`,
+    ]),
   ]
   const differences: string[] = []
   let found = 0

@@ -103,6 +103,7 @@ export function mailboxesContract(name: string, open: OpenStorage): void {
     assert.deepEqual(names, ['ab', 'x', 'x/y', 'x/y/b'])
     assert.equal(mailboxes.find(({ name }) => name === 'x/y')?.mailbox, a.mailbox)
     assert.equal(refusal(await storage.write('rename', { account: smith, from: 'x/y', to: 'ab' })), 'exists')
+    assert.equal(refusal(await storage.write('rename', { account: smith, from: 'ab', to: 'ab' })), 'exists')
     assert.equal(refusal(await storage.write('rename', { account: smith, from: 'q', to: 'r' })), 'noSuchMailbox')
   })
 

@@ -92,7 +92,8 @@ export async function renameTree(
   for (const { name } of moving) staying.delete(name)
   const renamed = (name: string | null) => to + (name ?? '').slice(from.length)
   const taken = moving.find(({ name }) => staying.has(renamed(name)))
-  if (taken !== undefined || staying.has(to)) throw new Refused('exists', `${renamed(taken?.name ?? from)} exists`)
+  if (to === from || taken !== undefined || staying.has(to))
+    throw new Refused('exists', `${renamed(taken?.name ?? from)} exists`)
 
   if (moving.some(({ name }) => normalizeName(renamed(name)) === null)) {
     throw new Refused('limit', `a mailbox below ${from} would have too long a name`)
