@@ -101,8 +101,9 @@ export async function saveSheet(
     await transaction.run(statements.lookUpMessage, { queue_id: queueId, ...lookUpFields(entry) })
   }
 
-  const isRouted = await allRouted(transaction, statements, sheet)
-  const phase = isRouted ? await phaseOf(transaction, statements, queueId, now()) : OPEN
+  const pending = await pendingOf(transaction, statements, queueId)
+  const isRouted = pending.routed === message.originals
+  const phase = isRouted ? await phaseIn(pending, transaction, statements, queueId, now()) : OPEN
   const unroutedDueAt = isRouted ? null : (row?.unrouted_due_at ?? now() + overdueMs)
   if (!changed.message && row !== null) {
     if (row.phase === phase && row.unrouted_due_at === unroutedDueAt) return
@@ -174,12 +175,6 @@ export async function standing(
   return isToldWith(tracked, first) ? null : withFateOf(tracked, first)
 }
 
-async function allRouted(transaction: Transaction<Tables>, { routedOriginals }: Statements, sheet: Sheet) {
-  const { queueId, originals } = sheet.message
-  if (originals === null) return false
-  return (await transaction.first(routedOriginals, { queueId }))?.count === originals
-}
-
 /** As the sender wrote it; null while that is not known. */
 async function originalOf(
   transaction: Transaction<Tables>,
@@ -195,6 +190,13 @@ async function originalOf(
   return recipientIn(row?.recipient ?? null)
 }
 
+/** What is still to come of a message. */
+async function pendingOf(transaction: Transaction<Tables>, { pending }: Statements, queueId: QueueId) {
+  const row = await transaction.first(pending, { queueId })
+  if (row === undefined) throw new Error('a SELECT without FROM has one row')
+  return row
+}
+
 /** Of a message all of whose recipients are known. */
 export async function phaseOf(
   transaction: Transaction<Tables>,
@@ -202,11 +204,20 @@ export async function phaseOf(
   queueId: QueueId,
   now: number,
 ): Promise<number> {
-  if ((await transaction.first(statements.anyOpen, { queueId })) !== undefined) return OPEN
-  if ((await transaction.first(statements.reportWaits, { queueId })) !== undefined) {
-    await transaction.run(statements.hastenReports, { queueId, now })
-    await transaction.run(statements.hastenExpansions, { queueId, now })
-    return REPORT_DUE
+  return phaseIn(await pendingOf(transaction, statements, queueId), transaction, statements, queueId, now)
+}
+
+async function phaseIn(
+  { open, due, planned }: Awaited<ReturnType<typeof pendingOf>>,
+  transaction: Transaction<Tables>,
+  { hastenReports, hastenExpansions }: Statements,
+  queueId: QueueId,
+  now: number,
+): Promise<number> {
+  if (open) return OPEN
+  if (due) {
+    await transaction.run(hastenReports, { queueId, now })
+    await transaction.run(hastenExpansions, { queueId, now })
   }
-  return (await transaction.first(statements.planWaits, { queueId })) === undefined ? SETTLED : REPORT_DUE
+  return due || planned ? REPORT_DUE : SETTLED
 }

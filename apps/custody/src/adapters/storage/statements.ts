@@ -1,6 +1,6 @@
 /** The statements of the hot path, compiled once. Literals stand where a partial index must recognise its condition. */
 import type { Database, Param } from '@postbus/sql'
-import { sql } from 'kysely'
+import { type Expression, sql } from 'kysely'
 
 import { type LookUpFields, TRACKED } from './rows.ts'
 import { PLACE, type Tables } from './tables.ts'
@@ -261,36 +261,21 @@ export function statements(db: Database<Tables>) {
         .where('queue_id', '=', param('queueId'))
         .where('n', '=', param('n')),
     ),
-    routedOriginals: db.prepare((query, param: Param<OfMessage>) =>
-      query
-        .selectFrom('original')
-        .select((select) => select.fn.countAll<number>().as('count'))
-        .where('queue_id', '=', param('queueId'))
-        .where('routed', '=', 1),
-    ),
-    anyOpen: db.prepare((query, param: Param<OfMessage>) =>
-      query
-        .selectFrom('recipient')
-        .select('queue_id')
-        .where('queue_id', '=', param('queueId'))
-        .where('open', '=', sql.lit(1))
-        .limit(1),
-    ),
-    reportWaits: db.prepare((query, param: Param<OfMessage>) =>
-      query
-        .selectFrom('recipient')
-        .select('queue_id')
-        .where('queue_id', '=', param('queueId'))
-        .where('report_due_at', 'is not', null)
-        .unionAll(
-          query
-            .selectFrom('original')
-            .select('queue_id')
-            .where('queue_id', '=', param('queueId'))
-            .where('report_due_at', 'is not', null),
-        )
-        .limit(1),
-    ),
+    /** Of a message: how many originals are routed, and (1 or 0) whether recipients are open, reports due, reports planned and not done. */
+    pending: db.prepare((query, param: Param<OfMessage>) => {
+      const originals = query.selectFrom('original').where('queue_id', '=', param('queueId'))
+      const recipients = query.selectFrom('recipient').select('n').where('queue_id', '=', param('queueId'))
+      const plans = query.selectFrom('report').select('queue_id').where('about', '=', param('queueId'))
+      return query.selectNoFrom(({ fn }) => [
+        originals.select(fn.countAll<number>().as('count')).where('routed', '=', 1).$asScalar().$notNull().as('routed'),
+        anyOf(recipients.where('open', '=', sql.lit(1))).as('open'),
+        anyOf(
+          recipients.where('report_due_at', 'is not', null),
+          originals.select('original').where('report_due_at', 'is not', null),
+        ).as('due'),
+        anyOf(plans.where('done_at', 'is', null)).as('planned'),
+      ])
+    }),
     /** Nothing more will come that could share the report. */
     hastenReports: db.prepare((query, param: Param<OfMessage & { now: number }>) =>
       query
@@ -306,14 +291,6 @@ export function statements(db: Database<Tables>) {
         .where('queue_id', '=', param('queueId'))
         .where('report_due_at', '>', param('now')),
     ),
-    planWaits: db.prepare((query, param: Param<OfMessage>) =>
-      query
-        .selectFrom('report')
-        .select('queue_id')
-        .where('about', '=', param('queueId'))
-        .where('done_at', 'is', null)
-        .limit(1),
-    ),
     setPhase: db.prepare((query, param: Param<OfMessage & { phase: number }>) =>
       query
         .updateTable('message')
@@ -321,4 +298,10 @@ export function statements(db: Database<Tables>) {
         .where('queue_id', '=', param('queueId')),
     ),
   }
+}
+
+/** 1 where one of the queries has a row, else 0: databases differ in what a truth is. */
+function anyOf(...rows: Expression<unknown>[]) {
+  const exist = rows.map((query) => sql`exists ${query}`)
+  return sql<0 | 1>`case when ${sql.join(exist, sql` or `)} then 1 else 0 end`
 }
