@@ -9,8 +9,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 
-import { laneOf } from '@postbus/contracts'
-import { openSmtpSink } from '@postbus/testkit'
+import { openSmtpSink, sitesOfOneLane } from '@postbus/testkit'
 
 import { type Drained, drain, fill, settingsOf } from './queue.ts'
 import type { Platform } from './platform.ts'
@@ -74,15 +73,6 @@ export async function lane(args: string[]): Promise<void> {
   } finally {
     for (const site of [healthy, slow]) await sinks[site]?.close()
   }
-}
-
-/** Names whose lane is that of the first. */
-function sitesOfOneLane(count: number): string[] {
-  const names = ['site0.test']
-  for (let number = 1; names.length < count; number++) {
-    if (laneOf(`site${number}.test`) === laneOf('site0.test')) names.push(`site${number}.test`)
-  }
-  return names
 }
 
 const perSecond = (rate: number): string => `${rate.toFixed(0)}/s`

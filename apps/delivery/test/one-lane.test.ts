@@ -6,8 +6,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { laneOf } from '@postbus/contracts'
-import { startSmtpSink } from '@postbus/testkit'
+import { sitesOfOneLane, startSmtpSink } from '@postbus/testkit'
 
 import { platform, queueId } from './platform.ts'
 
@@ -24,15 +23,6 @@ function counting<Item>(items: readonly Item[], matches: (item: Item) => boolean
     seen = items.length
     return count
   }
-}
-
-/** Names whose lane is that of the first. */
-function sitesOfOneLane(count: number): string[] {
-  const names = ['site0.test']
-  for (let number = 1; names.length < count; number++) {
-    if (laneOf(`site${number}.test`) === laneOf('site0.test')) names.push(`site${number}.test`)
-  }
-  return names
 }
 
 test(

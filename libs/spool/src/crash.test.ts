@@ -169,7 +169,8 @@ test('whatever a crash leaves behind the last flush, records before it are found
       await writeFile(index, indexed ? entries.subarray(0, 80) : Buffer.alloc(0))
       const listed = (await Array.fromAsync(keeper.list())).map(({ accepted }) => accepted.queueId)
       const written = Buffer.from(garbage).equals(bytes.subarray(lastAt))
-      assert.deepEqual(listed.toSorted(), ids.slice(0, written ? 3 : 2))
+      // Ids of one millisecond are in no order.
+      assert.deepEqual(listed.toSorted(), ids.slice(0, written ? 3 : 2).toSorted())
     }),
     { numRuns: 200 },
   )

@@ -1,6 +1,7 @@
 /** @postbus/testkit — what tests of several projects share. Only tests import it. */
 export * from './nats-server.ts'
 export { claimed, freePort } from './free-port.ts'
+export { sitesOfOneLane } from './one-lane.ts'
 export { startNatsCluster, type NatsCluster, type NatsClusterOptions, type NatsMember } from './nats-cluster.ts'
 export { startPostgres, type PostgresServer } from './postgres-server.ts'
 export { playTranscript, type TranscriptOptions } from './transcript.ts'
