@@ -15,7 +15,8 @@ export async function inTemporaryDirectory<T>(work: (dir: string) => Promise<T>)
 
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
+  const [low = 0, high = 0] = [sorted[Math.floor((sorted.length - 1) / 2)], sorted[Math.floor(sorted.length / 2)]]
+  return (low + high) / 2
 }
 
 export const print = (line: string): void => void process.stdout.write(`${line}\n`)
