@@ -18,7 +18,6 @@ export interface ThreadData {
 
 /** One transaction to do. */
 export interface Errand {
-  kind: 'transact'
   id: number
   tasks: readonly [MailOut, ...MailOut[]]
   route: HostRoute
@@ -27,16 +26,21 @@ export interface Errand {
   generation: number
 }
 
+/** What became of one. */
+export type Result =
+  /** Outcomes in the order of the tasks. */
+  | { kind: 'done'; id: number; outcomes: readonly RecipientOutcome[]; news: SiteNews }
+  | { kind: 'failed'; id: number; failure: Failure }
+
+/** Errands, and results, of one turn of an event loop go together: each message between threads costs both of them. */
 export type ToThread =
-  | Errand
+  | { kind: 'transact'; errands: readonly Errand[] }
   | { kind: 'keys'; id: number; keys: readonly SigningKey[] }
   | { kind: 'noKeys'; id: number; failure: Failure }
   | { kind: 'close' }
 
 export type FromThread =
-  /** Outcomes in the order of the tasks. */
-  | { kind: 'done'; id: number; outcomes: readonly RecipientOutcome[]; news: SiteNews; counted: readonly Counted[] }
-  | { kind: 'failed'; id: number; failure: Failure; counted: readonly Counted[] }
+  | { kind: 'results'; results: readonly Result[]; counted: readonly Counted[] }
   | { kind: 'keysOf'; id: number; domains: readonly string[] }
 
 /** What happened since the last answer, for the metrics of the process. */

@@ -9,6 +9,7 @@ import {
   errorOf,
   failureOf,
   type FromThread,
+  type Result,
   type ThreadData,
   type ToThread,
 } from './errands.ts'
@@ -18,6 +19,7 @@ const port = parentPort
 const { config }: ThreadData = workerData
 
 let counted: Counted[] = []
+let results: Result[] = []
 const keys = askedKeys((id, domains) => say({ kind: 'keysOf', id, domains }))
 const { transact, close } = await openTransactions(config, config.DELIVERY_DKIM === 'off' ? null : keys, {
   session: (...values) => void counted.push({ name: 'session', with: values }),
@@ -28,7 +30,8 @@ const { transact, close } = await openTransactions(config, config.DELIVERY_DKIM 
 port.on('message', (message: ToThread) => {
   switch (message.kind) {
     case 'transact':
-      return void run(message)
+      for (const errand of message.errands) void run(errand)
+      return
     case 'keys':
       return keys.answered(message.id, message.keys)
     case 'noKeys':
@@ -44,18 +47,23 @@ async function run({ id, tasks, route, destination, generation }: Errand): Promi
   try {
     const { outcomes, news } = await transact(tasks, route, async () => destination)
     const inOrder = tasks.map((task) => outcomes.get(task)).filter((outcome) => outcome !== undefined)
-    say({ kind: 'done', id, outcomes: inOrder, news, counted: takeCounted() })
+    tell({ kind: 'done', id, outcomes: inOrder, news })
   } catch (error) {
-    say({ kind: 'failed', id, failure: failureOf(error), counted: takeCounted() })
+    tell({ kind: 'failed', id, failure: failureOf(error) })
   }
+}
+
+function tell(result: Result): void {
+  if (results.length === 0) setImmediate(sayResults)
+  results.push(result)
+}
+
+function sayResults(): void {
+  say({ kind: 'results', results, counted })
+  results = []
+  counted = []
 }
 
 function say(message: FromThread): void {
   port.postMessage(message)
-}
-
-function takeCounted(): Counted[] {
-  const taken = counted
-  counted = []
-  return taken
 }

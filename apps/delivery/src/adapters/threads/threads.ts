@@ -22,6 +22,7 @@ import {
   errorOf,
   failureOf,
   type FromThread,
+  type Result,
   type ThreadData,
   type ToThread,
 } from './errands.ts'
@@ -69,6 +70,7 @@ class TransactionThread {
   readonly #keys: Keys | null
   readonly #metrics: TransactionMetrics
   readonly #waiting = new Map<number, Waiting>()
+  #errands: Errand[] = []
   #lastId = 0
 
   constructor(data: ThreadData, keys: Keys | null, metrics: TransactionMetrics) {
@@ -88,11 +90,13 @@ class TransactionThread {
     const generation = this.#keys?.generation() ?? 0
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { tasks, resolve, reject })
-      this.#say({ kind: 'transact', id, tasks, route, destination, generation })
+      if (this.#errands.length === 0) setImmediate(() => this.#sayErrands())
+      this.#errands.push({ id, tasks, route, destination, generation })
     })
   }
 
   async close(): Promise<void> {
+    this.#sayErrands()
     this.#say({ kind: 'close' })
     await Promise.race([this.#ended, pause(CLOSE_MS, undefined, { ref: false })])
     await this.#worker.terminate()
@@ -101,15 +105,19 @@ class TransactionThread {
   #heard(message: FromThread): void {
     if (message.kind === 'keysOf') return void this.#tellKeys(message.id, message.domains)
     for (const event of message.counted) this.#count(event)
-    const waiting = this.#waiting.get(message.id)
-    this.#waiting.delete(message.id)
-    if (message.kind === 'failed') return waiting?.reject(errorOf(message.failure))
+    for (const result of message.results) this.#finish(result)
+  }
+
+  #finish(result: Result): void {
+    const waiting = this.#waiting.get(result.id)
+    this.#waiting.delete(result.id)
+    if (result.kind === 'failed') return waiting?.reject(errorOf(result.failure))
     const outcomes = new Map<MailOut, RecipientOutcome>()
-    for (const [index, outcome] of message.outcomes.entries()) {
+    for (const [index, outcome] of result.outcomes.entries()) {
       const task = waiting?.tasks[index]
       if (task !== undefined) outcomes.set(task, outcome)
     }
-    waiting?.resolve({ outcomes, news: message.news })
+    waiting?.resolve({ outcomes, news: result.news })
   }
 
   #count(event: Counted): void {
@@ -129,6 +137,11 @@ class TransactionThread {
     } catch (error) {
       this.#say({ kind: 'noKeys', id, failure: failureOf(error) })
     }
+  }
+
+  #sayErrands(): void {
+    if (this.#errands.length > 0) this.#say({ kind: 'transact', errands: this.#errands })
+    this.#errands = []
   }
 
   #say(message: ToThread): void {
