@@ -56,7 +56,10 @@ export function signer(ports: SignPorts, maxRemembered: number): Sign {
       if (oldest !== undefined) remembered.delete(oldest)
     }
     try {
-      return await signature
+      const fields = await signature
+      // Looked for again as quickly as it is found here.
+      if (fields === '') remembered.delete(key)
+      return fields
     } catch (error) {
       remembered.delete(key)
       throw error

@@ -34,12 +34,15 @@ export class TransportTable {
 
   /** @param accepts rules that it refuses are as if they were not there */
   find(about: Matched, accepts: (rule: Transport) => boolean = () => true): Transport | null {
-    const senders = sendersOf(about)
+    if (this.#rules.size === 0) return null
+    /** Most rules name none. */
+    let senders: string[] | undefined
     let best: { rule: Transport; rank: number } | null = null
     for (const [place, domain] of domainsOf(about.site).entries()) {
       for (const rule of this.#rules.get(domain) ?? []) {
         const { sender } = rule.match
-        const senderPlace = sender === undefined ? NO_SENDER : senders.indexOf(sender.toLowerCase())
+        const senderPlace =
+          sender === undefined ? NO_SENDER : (senders ??= sendersOf(about)).indexOf(sender.toLowerCase())
         if (senderPlace < 0 || !accepts(rule)) continue
         const rank = rankOf(domain, place, senderPlace)
         if (best === null || rank < best.rank) best = { rule, rank }
