@@ -46,6 +46,7 @@ export class Puller {
   #absences = 0
   #heard = 0
   #retry: NodeJS.Timeout | undefined
+  #asking: NodeJS.Immediate | undefined
   #stopped = false
   readonly #watchdog: NodeJS.Timeout
   readonly #reconnect: { stop(): Promise<void> }
@@ -59,8 +60,15 @@ export class Puller {
     this.#restart()
   }
 
-  /** There is room again, or there may be. Cheap; call it whenever something ended. */
+  /** There is room again, or there may be. Cheap; call it whenever something ended: what ends together is asked for together. */
   pull(): void {
+    this.#asking ??= setImmediate(() => {
+      this.#asking = undefined
+      this.#ask()
+    })
+  }
+
+  #ask(): void {
     if (this.#stopped || this.#retry || !this.#options.connection.connected) return
     const room = this.#options.room()
     const missing = room - this.#owed
