@@ -57,6 +57,9 @@ const KEYS_REMEMBERED = 10_000
 /** Hints may be lost; three in a row hardly are. */
 const MISSED_HEARTBEATS = 3
 
+/** Nothing follows a status but the acknowledgement, and lanes have hands enough: custody has fewer commits to make. */
+const STATUS_LINGER_MS = 30
+
 /** No task: to see whether the ledger answers. */
 const NOBODY = { queueId: QueueId.parse('0'.repeat(26)), n: '0'.repeat(16) }
 
@@ -160,7 +163,7 @@ export const deliveryService = defineService<DeliveryConfig>({
 
     const turns = new Turns()
     const queue = queueOnBus(bus)
-    const writeStatuses = statusWriter(bus).write
+    const writeStatuses = statusWriter(bus, { lingerMs: STATUS_LINGER_MS }).write
     const handler = onMailOut({
       ...{ ledger, turns, writeStatuses },
       attempt(task, until) {

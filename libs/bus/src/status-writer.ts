@@ -11,7 +11,7 @@ import type { Bus } from './bus.ts'
 /** Waiting calls; a handler waits for its own, so the bound is far above any maxInFlight. */
 const MAX_WAITING = 20_000
 const MAX_CALLS_PER_FLUSH = 500
-/** Nobody waits for a status but the handler that says it, and that one has hands enough. */
+/** What a status is about mostly goes on when it is written. */
 const LINGER_MS = 10
 
 export interface StatusWriter {
@@ -19,14 +19,15 @@ export interface StatusWriter {
   write(statuses: readonly Status[]): Promise<void>
 }
 
-export function statusWriter(bus: Pick<Bus, 'publish'>): StatusWriter {
+/** @param lingerMs while one flush follows upon the other: so long others may come before the next */
+export function statusWriter(bus: Pick<Bus, 'publish'>, { lingerMs = LINGER_MS } = {}): StatusWriter {
   const { add } = gather<readonly Status[], undefined>(
     async (calls) => {
       await Promise.all(statusMessages(calls.flat()).map((message) => bus.publish(MailStatus, message)))
       return calls.map(() => undefined)
     },
     {
-      ...{ maxItems: MAX_CALLS_PER_FLUSH, maxWaiting: MAX_WAITING, lingerMs: LINGER_MS },
+      ...{ maxItems: MAX_CALLS_PER_FLUSH, maxWaiting: MAX_WAITING, lingerMs },
       origin: batched('write statuses'),
     },
   )
