@@ -415,7 +415,11 @@ export function booksContract(name: string, open: OpenBooks): void {
     await writer.record([statusOf(one, 'ann', 'held', { attempt: 2, at: time(40) })])
     assert.deepEqual(await names(49), [])
     assert.deepEqual(await names(50), [keyOf('ann')])
-    await writer.record([statusOf(one, 'ann', 'dead', { attempt: 2 })])
+    await writer.record([statusOf(one, 'ann', 'released', { attempt: 2, at: time(51) })])
+    assert.deepEqual([await names(60), await names(61)], [[], [keyOf('ann')]])
+    await writer.record([statusOf(one, 'ann', 'released', { attempt: 3, at: time(52), missing: true })])
+    assert.deepEqual(await names(52), [keyOf('ann')])
+    await writer.record([statusOf(one, 'ann', 'dead', { attempt: 3 })])
     assert.deepEqual(await names(100_000), [])
   })
 

@@ -112,7 +112,14 @@ export const Status = z.discriminatedUnion('kind', [
     via: NextHop.optional(),
   }),
   /** An operator let it go on, at once: out of a hold, before its time, or another way (`via`). */
-  z.object({ ...ofRecipient, kind: z.literal('released'), by: z.string().max(200), via: NextHop.optional() }),
+  z.object({
+    ...ofRecipient,
+    kind: z.literal('released'),
+    by: z.string().max(200),
+    via: NextHop.optional(),
+    /** Nothing of it was on the bus: it goes on when custody has published it again. */
+    missing: z.literal(true).optional(),
+  }),
   z.object({ ...ofRecipient, kind: z.literal('cancelled'), by: z.string().max(200) }),
   z.object({ ...ofRecipient, kind: z.literal('dead'), stream: z.string().max(64), reason: z.string().max(200) }),
 ])

@@ -10,8 +10,9 @@ export function dueAt(tracked: Tracked, overdueMs: number): Date | null {
     case 'deferred':
       return new Date(Date.parse(status.nextAttemptAt) + overdueMs)
     case 'held':
-    case 'released':
       return new Date(Date.parse(status.at) + overdueMs)
+    case 'released':
+      return new Date(Date.parse(status.at) + (status.missing ? 0 : overdueMs))
     default:
       return null
   }

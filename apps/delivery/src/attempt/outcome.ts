@@ -32,7 +32,14 @@ export const Outcome = z.discriminatedUnion('kind', [
   /** The attempt is not made: the task waits in MAIL_HOLD until an operator releases or cancels it. */
   z.object({ kind: z.literal('held'), at: Timestamp, rule: z.string(), ...way }),
   /** Let go on at once, out of a hold, before its time or another way: the next attempt is work. */
-  z.object({ kind: z.literal('released'), at: Timestamp, by: z.string(), ...way }),
+  z.object({
+    kind: z.literal('released'),
+    at: Timestamp,
+    by: z.string(),
+    ...way,
+    /** No copy of it was found. */
+    missing: z.literal(true).optional(),
+  }),
   /** A rule ends it, and nobody is told. */
   z.object({ kind: z.literal('discarded'), at: Timestamp, rule: z.string() }),
   z.object({ kind: z.literal('cancelled'), at: Timestamp, by: z.string() }),

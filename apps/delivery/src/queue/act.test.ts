@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { type Act, type ActResult, MailHold, MailOut, MailOutLater, type QueuedTask } from '@postbus/contracts'
+import {
+  type Act,
+  type ActResult,
+  MailHold,
+  MailOut,
+  MailOutLater,
+  type QueuedTask,
+  type Status,
+} from '@postbus/contracts'
 import { pino } from 'pino'
 
 import { Died, memoryBus, standing } from '../../test/memory-bus.ts'
@@ -227,6 +235,21 @@ test('what the bus lost is decided all the same: custody brings it back, and the
       reroute: 'relayed',
     } as const
     assert.equal(w.standing(), act === refuse ? 'failed' : ends[act.kind])
+  }
+})
+
+test('the books are told whether what was let go on is on the bus: custody need not wait to look for it', async () => {
+  for (const act of [retry, reroute]) {
+    const there = await world('scheduled')
+    await there.act(act)
+    const gone = await world('scheduled')
+    gone.fire()
+    gone.nextWork()
+    await gone.act(act)
+    await gone.act(act)
+    const missing = (status: Status) => status.kind === 'released' && status.missing
+    assert.deepEqual(there.statuses.map(missing), [undefined])
+    assert.ok(gone.statuses.length > 0 && gone.statuses.every(missing))
   }
 })
 

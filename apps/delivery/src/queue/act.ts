@@ -86,6 +86,8 @@ export function decide(
   const standing = entry !== null && 'via' in entry.outcome ? entry.outcome.via : undefined
   const via = copy?.task.via ?? standing
   const way = via !== undefined && { via }
+  /** Only custody can make it again, and need not wait until it is overdue. */
+  const lost = copy === null && ({ missing: true } as const)
   /** A hold names the attempt that it holds, and its release is of the same. */
   const heldAttempt = Math.max(entry?.attempt ?? 0, copy?.task.attempt ?? 0)
 
@@ -94,15 +96,15 @@ export function decide(
       if (isHeld) return 'held'
       if (live?.where === 'work') return 'done'
       if (entry !== null && live === null && wasReleased) return entry
-      return entryOf({ kind: 'released', at, by, ...way })
+      return entryOf({ kind: 'released', at, by, ...way, ...lost })
     case 'hold':
       if (!isHeld) return entryOf({ kind: 'held', at, rule: act.rule, ...way })
       return entry !== null && live === null ? entry : 'done'
     case 'release':
-      if (isHeld) return entryOf({ kind: 'released', at, by, ...way }, heldAttempt)
+      if (isHeld) return entryOf({ kind: 'released', at, by, ...way, ...lost }, heldAttempt)
       return entry !== null && wasReleased ? entry : 'notHeld'
     case 'reroute':
-      return entryOf({ kind: 'released', at, by, via: act.via }, isHeld ? heldAttempt : attempt)
+      return entryOf({ kind: 'released', at, by, via: act.via, ...lost }, isHeld ? heldAttempt : attempt)
     case 'cancel':
       return entryOf(act.report ? refusedByOperator(at) : { kind: 'cancelled', at, by })
   }
