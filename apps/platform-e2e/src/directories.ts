@@ -1,14 +1,15 @@
-/** Where a client keeps its things, removed with the test. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+/** Where things are kept that a test brings along, removed with its process. */
+import { rmSync } from 'node:fs'
+import { mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 
 import { withCrlf } from './samples.ts'
 
-export async function directory(t: TestContext): Promise<string> {
+/** It is there until everything that a test started has been stopped, whatever the order in which a test asks for either. */
+export async function directory(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'postbus-client-'))
-  t.after(() => rm(dir, { recursive: true, force: true }))
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
   return dir
 }
 

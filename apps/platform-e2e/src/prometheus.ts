@@ -30,7 +30,7 @@ export interface Prometheus {
 
 /** Every second; ends with the test. */
 export async function startPrometheus(t: TestContext, { data }: Ready): Promise<Prometheus> {
-  const dir = await directory(t)
+  const dir = await directory()
   const port = await freePort()
   const shipped = await readFile(join(monitoring, 'prometheus-embedded.yaml'), 'utf8')
   const configuration = shipped

@@ -79,7 +79,7 @@ test('a backup under load, restored elsewhere, keeps every promise made before i
   await until(queued, SETTLE_MS, () => `${load.accepted()} accepted\n${first.output()}`)
   const promised = await load.promised()
 
-  const [place, elsewhere] = [join(await directory(t), 'backup'), join(await directory(t), 'data')]
+  const [place, elsewhere] = [join(await directory(), 'backup'), join(await directory(), 'data')]
   const startedAt = Date.now()
   const backup = await postbus<{ files: number; bytes: number }>(first.ready(), 'backup', place)
   const tookMs = Date.now() - startedAt

@@ -67,8 +67,8 @@ test('IMAP clients others wrote', async (t) => {
     for (const account of Object.values(accounts)) assertIntact(await messages(ready, account, sent.length), sent)
   })
 
-  await t.test('mbsync mirrors into a Maildir, and back', async (t) => {
-    const dir = await directory(t)
+  await t.test('mbsync mirrors into a Maildir, and back', async () => {
+    const dir = await directory()
     const account = accounts.mbsync
     const config = join(dir, 'mbsyncrc')
     await mkdir(join(dir, 'mail'))
@@ -124,8 +124,8 @@ test('IMAP clients others wrote', async (t) => {
     assert.match(near.get('huge') ?? '', /R/)
   })
 
-  await t.test('offlineimap mirrors into a Maildir, and back', async (t) => {
-    const dir = await directory(t)
+  await t.test('offlineimap mirrors into a Maildir, and back', async () => {
+    const dir = await directory()
     const account = accounts.offlineimap
     const config = join(dir, 'offlineimaprc')
     await writeFile(
@@ -170,8 +170,8 @@ test('IMAP clients others wrote', async (t) => {
     assert.match(near.get('huge') ?? '', /R/)
   })
 
-  await t.test(`mbsync goes on where it was broken off, both ways, with ${MANY} messages`, async (t) => {
-    const dir = await directory(t)
+  await t.test(`mbsync goes on where it was broken off, both ways, with ${MANY} messages`, async () => {
+    const dir = await directory()
     const { bulk: account } = await addAccounts(ready, ['bulk'])
     const [near, far] = [join(dir, 'near', 'INBOX'), join(dir, 'far')]
     for (const half of ['cur', 'new', 'tmp']) await mkdir(join(near, half), { recursive: true })
@@ -213,8 +213,8 @@ test('IMAP clients others wrote', async (t) => {
     assert.equal((await messages(ready, account, MANY)).length, MANY)
   })
 
-  await t.test('mutt in batch mode copies, flags, deletes and moves', async (t) => {
-    const dir = await directory(t)
+  await t.test('mutt in batch mode copies, flags, deletes and moves', async () => {
+    const dir = await directory()
     const { address, password } = accounts.mutt
     const rc = join(dir, 'muttrc')
     await writeFile(
@@ -307,8 +307,8 @@ test('IMAP clients others wrote', async (t) => {
     assert.deepEqual([vanished, flagged.length], [[gone], 1])
   })
 
-  await t.test('imaplib fetches, stores, copies, appends and expunges', async (t) => {
-    const dir = await directory(t)
+  await t.test('imaplib fetches, stores, copies, appends and expunges', async () => {
+    const dir = await directory()
     const { address, password } = accounts.imaplib
     const said = await piped(
       'python3',
@@ -327,8 +327,8 @@ test('IMAP clients others wrote', async (t) => {
     )
   })
 
-  await t.test('curl fetches, searches, uploads and stores', async (t) => {
-    const dir = await directory(t)
+  await t.test('curl fetches, searches, uploads and stores', async () => {
+    const dir = await directory()
     const { address, password } = accounts.curl
     const base = `imaps://localhost:${ready.ports['imaps']}`
     const login = ['-sS', '--cacert', ready.ca, '-u', `${address}:${password}`]

@@ -82,7 +82,7 @@ test('40 MiB through submission, FETCH, RETR and SEARCH BODY: no process grows b
   const ready = platform.ready()
   const [from, to] = ready.accounts
   assert.ok(from && to)
-  const dir = await directory(t)
+  const dir = await directory()
   await journey(ready, from, to, 'warm-up', message('warm-up', MIB), dir)
   const before = await peaks(ready)
   await journey(ready, from, to, 'large', message('large', SIZE), dir)

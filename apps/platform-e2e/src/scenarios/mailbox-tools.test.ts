@@ -79,8 +79,8 @@ test('mail goes out and in, comes back and is checked', async (t) => {
   const mail = await contentOf(ready, owner)
   assert.equal(Object.values(mail).flat().length, sent.length)
 
-  await t.test('through a Maildir, each once however often it is called', async (t) => {
-    const dir = await directory(t)
+  await t.test('through a Maildir, each once however often it is called', async () => {
+    const dir = await directory()
     const exported = async () =>
       countOf(
         (await postbus<{ mailboxes: { messages: number }[] }>(ready, 'mailbox', 'export', owner.address, dir, '--crlf'))
@@ -91,7 +91,7 @@ test('mail goes out and in, comes back and is checked', async (t) => {
     const inbox = (await maildir(dir)).map(({ bytes }) => bytes.toString('latin1')).toSorted()
     assert.deepEqual(inbox, mail['INBOX']?.map(({ bytes }) => bytes.toString('latin1')).toSorted())
 
-    const journal = join(await directory(t), 'journal')
+    const journal = join(await directory(), 'journal')
     const taking = (...more: string[]) =>
       postbus<Imported>(ready, 'mailbox', 'import', accounts.maildir.address, dir, '--journal', journal, ...more)
     assert.equal(countOf((await taking('--dry-run')).mailboxes), sent.length)
@@ -101,8 +101,8 @@ test('mail goes out and in, comes back and is checked', async (t) => {
     assert.deepEqual(filled(await contentOf(ready, accounts.maildir)), filled(mail))
   })
 
-  await t.test('through mbox files, below another mailbox', async (t) => {
-    const dir = await directory(t)
+  await t.test('through mbox files, below another mailbox', async () => {
+    const dir = await directory()
     await postbus(ready, 'mailbox', 'export', owner.address, dir, '--format', 'mbox')
     assert.ok((await readdir(dir)).includes('INBOX.mbox'))
     const to = ['import', accounts.mbox.address, dir, '--format', 'mbox', '--into', 'Old', '--journal', join(dir, '.j')]
@@ -111,8 +111,8 @@ test('mail goes out and in, comes back and is checked', async (t) => {
     assert.deepEqual(filled(await contentOf(ready, accounts.mbox)), filled(Object.fromEntries(below) as Content))
   })
 
-  await t.test('pulled from another IMAP server, only what is new the second time', async (t) => {
-    const journal = join(await directory(t), 'journal')
+  await t.test('pulled from another IMAP server, only what is new the second time', async () => {
+    const journal = join(await directory(), 'journal')
     const url = `imaps://${owner.address}@localhost:${ready.ports['imaps']}`
     const args = ['mailbox', 'import', accounts.pulled.address, url, '--ca', ready.ca, '--journal', journal]
     const pull = async (): Promise<Imported> =>

@@ -59,7 +59,7 @@ header_checks = pcre:/etc/postfix/header_checks
 test('domains, accounts with their passwords, aliases and mail move in, and a second call brings only what came meanwhile', async (t) => {
   const platform = await startPlatform(t)
   const ready = platform.ready()
-  const root = await directory(t)
+  const root = await directory()
   const old = await oldServer(root)
   const move = () =>
     postbusStatus<Migrated>(ready, 'migrate', 'postfix', old.etc, '--root', root, '--passwd-file', old.users)

@@ -64,7 +64,7 @@ test('mailboxes stay as they were, passwords work, and what waited in the queue 
   const postgres = await startPostgres(t)
   const sink = await startSmtpSink(t, { name: 'mx.far.test', host: '127.0.0.1' })
   const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['--set', `${name}=${value}`])
-  const old = join(await directory(t), 'data')
+  const old = join(await directory(), 'data')
   const embedded = await startPlatform(t, { profile: 'embedded', data: old, args: settings })
   const ready = embedded.ready()
   const { green } = await addAccounts(ready, ['green'])
@@ -85,7 +85,7 @@ test('mailboxes stay as they were, passwords work, and what waited in the queue 
   )
   await embedded.stop()
 
-  const data = join(await directory(t), 'data')
+  const data = join(await directory(), 'data')
   const args = ['--postgres', postgres.url, '--bytes', 'postgres', '--without-demo', ...settings]
   const start = () => startPlatform(t, { profile: 'scale-out', data, args })
   // The first start makes the tables; then it stands still while they are filled.

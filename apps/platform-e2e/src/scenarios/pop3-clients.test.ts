@@ -33,8 +33,8 @@ test('POP3 clients others wrote', async (t) => {
   for (const account of Object.values(accounts)) assertIntact(await messages(ready, account, sent.length), sent)
   const left = (account: Account): Promise<Buffer[]> => messages(ready, account, 0)
 
-  await t.test('fetchmail over POP3S takes everything and empties the maildrop', async (t) => {
-    const dir = await directory(t)
+  await t.test('fetchmail over POP3S takes everything and empties the maildrop', async () => {
+    const dir = await directory()
     const { address, password } = accounts.fetchmail
     const rc = join(dir, 'fetchmailrc')
     await mkdir(join(dir, 'mail'))
@@ -51,10 +51,10 @@ test('POP3 clients others wrote', async (t) => {
     assert.deepEqual(await left(accounts.fetchmail), [])
   })
 
-  await t.test('getmail over POP3S leaves what it has seen, then removes it', async (t) => {
+  await t.test('getmail over POP3S leaves what it has seen, then removes it', async () => {
     const { address, password } = accounts.getmail
     const emptyMaildir = async (): Promise<string> => {
-      const dir = await directory(t)
+      const dir = await directory()
       const folders = ['', 'cur', 'new', 'tmp'].map((half) => join(dir, 'mail', half))
       for (const folder of folders) await mkdir(folder)
       // As root it delivers as somebody else, who must be let in.
@@ -108,8 +108,8 @@ test('POP3 clients others wrote', async (t) => {
     assert.deepEqual(await left(accounts.getmail), [])
   })
 
-  await t.test('poplib reads with STLS, and removes only at QUIT', async (t) => {
-    const dir = await directory(t)
+  await t.test('poplib reads with STLS, and removes only at QUIT', async () => {
+    const dir = await directory()
     const { address, password } = accounts.poplib
     const args = [String(ready.ports['pop3']), ready.ca, address, password, dir]
     const { stdout } = await run('python3', ['-c', POPLIB, ...args], { timeout: 180_000 })
@@ -119,8 +119,8 @@ test('POP3 clients others wrote', async (t) => {
     assertIntact(await left(accounts.poplib), without('plain'))
   })
 
-  await t.test(`a maildrop of ${MANY} messages is listed at once, and keeps its UIDLs over a kill`, async (t) => {
-    const dir = await directory(t)
+  await t.test(`a maildrop of ${MANY} messages is listed at once, and keeps its UIDLs over a kill`, async () => {
+    const dir = await directory()
     const { bulk: account } = await addAccounts(ready, ['bulk'])
     const mbox = Array.from(
       { length: MANY },
@@ -141,8 +141,8 @@ test('POP3 clients others wrote', async (t) => {
     assert.deepEqual(await uidls(), before)
   })
 
-  await t.test('curl lists, reads and removes', async (t) => {
-    const dir = await directory(t)
+  await t.test('curl lists, reads and removes', async () => {
+    const dir = await directory()
     const { address, password } = accounts.curl
     const curl = async (...args: string[]): Promise<string> =>
       (await run('curl', ['-sS', '--cacert', ready.ca, '-u', `${address}:${password}`, ...args])).stdout

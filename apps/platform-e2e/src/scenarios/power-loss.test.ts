@@ -47,7 +47,7 @@ const SETTINGS = set({
 
 test('loss of power: no promised message is missing, none stands twice', async (t) => {
   if (isEmbeddedOnly(t, 'records what one disk had flushed')) return
-  const dir = await directory(t)
+  const dir = await directory()
   const recording = await recordRun(t, dir, MESSAGES, SETTINGS)
   const cuts = drawCuts(recording)
   const facts = { promised: 0, missing: 0, duplicated: 0, reinjected: 0, platforms: 0 }

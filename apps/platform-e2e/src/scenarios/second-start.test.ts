@@ -24,7 +24,7 @@ const isGone = (pid: number): boolean => {
 }
 
 test('a second start on the same data', async (t) => {
-  const data = join(await directory(t), 'data')
+  const data = join(await directory(), 'data')
   const first = await startPlatform(t, { data })
   const before = first.ready()
   const [smith] = before.accounts
