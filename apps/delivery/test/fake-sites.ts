@@ -30,6 +30,8 @@ export function world(fakes: Record<string, FakeSite> = {}, changes: Partial<Sch
   const running = new Map<string, number>()
   const most = new Map<string, number>()
   const transactions: { at: number; site: string; to: string[] }[] = []
+  /** How many transactions had begun when each was settled. */
+  const settled: number[] = []
   const suspended: { to: string; until: Date; trouble: Trouble }[] = []
   const count = { spilled: 0, suspended: 0 }
   const cluster = { replicas: 1, crowded: true }
@@ -55,8 +57,14 @@ export function world(fakes: Record<string, FakeSite> = {}, changes: Partial<Sch
         running.set(site, (running.get(site) ?? 0) - 1)
         if (tasks.some(({ to }) => to === 'bad')) throw new Error('spool')
         const sent = tasks.map(({ to }) => `sent ${to}`)
-        const outcomes = clock.sleep(fakes[site]?.commitMs ?? 0).then(() => sent)
-        return { outcomes, news: fakes[site]?.news?.() ?? well }
+        return {
+          news: fakes[site]?.news?.() ?? well,
+          async settle() {
+            settled.push(transactions.length)
+            await clock.sleep(fakes[site]?.commitMs ?? 0)
+            return sent
+          },
+        }
       },
       async suspend(tasks, trouble, until) {
         for (const { to } of tasks) suspended.push({ to, until, trouble })
@@ -87,7 +95,7 @@ export function world(fakes: Record<string, FakeSite> = {}, changes: Partial<Sch
     )
     return sent
   }
-  return { cluster, clock, queue, transactions, suspended, count, most, send, submit, task, running }
+  return { cluster, clock, queue, transactions, settled, suspended, count, most, send, submit, task, running }
 }
 
 const policyIn = ({ concurrency, perMinute, maxRecipients, shared }: FakeSite = {}): Omit<SitePolicy, 'key'> => ({

@@ -23,7 +23,7 @@ const trouble: SiteNews = { kind: 'trouble', status: '4.4.1', reason: 'no connec
 /** One attempt at `minutes` that comes to this, unless the route decides itself. */
 async function tried(task: MailOut, minutes: number, result: RecipientOutcome = later, route = routeBy(mx)) {
   const committed: LedgerEntry[] = []
-  const { outcomes, news } = await attempt(
+  const { news, settle } = await attempt(
     [task],
     route,
     {
@@ -35,7 +35,7 @@ async function tried(task: MailOut, minutes: number, result: RecipientOutcome = 
     },
     schedule,
   )
-  const [outcome] = await outcomes
+  const [outcome] = await settle()
   assert.ok(outcome)
   const { queueId, n, attempt: number, incarnation } = task
   assert.deepEqual(committed, [{ queueId, n, attempt: number, incarnation, outcome }])

@@ -27,7 +27,7 @@ export function groupOf({ queueId, reversePath, envid, ret }: MailOut): string {
 /** Whose turn it is inside a site. */
 export const submitterOf = ({ submitter, reversePath }: MailOut): string => submitter ?? reversePath
 
-/** @returns what was learned of the site, as soon as it was spoken to; and an outcome per task, in order, once each is in the ledger */
+/** @returns what was learned of the site, as soon as it was spoken to; settling gives an outcome per task, each in the ledger */
 export async function attempt(
   tasks: readonly MailOut[],
   route: Route,
@@ -35,26 +35,24 @@ export async function attempt(
   schedule: RetrySchedule,
 ): Promise<Transacted<Outcome>> {
   const [first, ...rest] = tasks
-  if (first === undefined) return { outcomes: [], news: { kind: 'well' } }
+  if (first === undefined) return { news: { kind: 'well' }, settle: async () => [] }
   const decided = decidedBy(route)
   const begun = ports.now()
   const { outcomes: results, news } =
     'way' in decided ? await ports.deliver([first, ...rest], decided) : sameForAll(tasks, decided)
   const now = ports.now()
   const tookMs = Math.max(0, now.getTime() - begun.getTime())
-  const outcomes = Promise.all(
-    tasks.map(async (task) => {
-      const result = results.get(task)
-      if (result === undefined) throw new Error(`no outcome for ${task.queueId} ${task.n}`)
-      const times = {
-        ...{ now, random: ports.random(), expiresAt: ports.expiryOf(task) },
-        // A rule takes no time.
-        ...('way' in decided && { tookMs }),
-      }
-      return commitOutcome(task, outcomeOf(task, result, times, schedule), ports.ledger)
-    }),
-  )
-  return { outcomes, news }
+  const settled = async (task: MailOut): Promise<Outcome> => {
+    const result = results.get(task)
+    if (result === undefined) throw new Error(`no outcome for ${task.queueId} ${task.n}`)
+    const times = {
+      ...{ now, random: ports.random(), expiresAt: ports.expiryOf(task) },
+      // A rule takes no time.
+      ...('way' in decided && { tookMs }),
+    }
+    return commitOutcome(task, outcomeOf(task, result, times, schedule), ports.ledger)
+  }
+  return { news, settle: () => Promise.all(tasks.map(settled)) }
 }
 
 /** What the rule says without asking any host, or the route to the hosts. */

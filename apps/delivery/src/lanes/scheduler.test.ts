@@ -28,11 +28,12 @@ test('a site that hangs holds nobody but its own mail', async () => {
 
 test('a site is free for the next when it was spoken to; what is left to do for the last one counts in the process', async () => {
   const slow = { ms: 10, commitMs: 1000, concurrency: 1 }
-  const { send, clock, queue, transactions } = world({ 'x.test': slow, 'y.test': slow }, { transactions: 3 })
+  const { send, clock, queue, transactions, settled } = world({ 'x.test': slow, 'y.test': slow }, { transactions: 3 })
   const sent = times(3, () => send('x.test'))
   await clock.pass(50)
   assert.equal(transactions.length, 3)
   assert.deepEqual([kinds(sent), queue.state.running], [{ waiting: 3 }, 3])
+  assert.deepEqual(settled, [2, 3, 3], 'the next one began first')
   const other = send('y.test')
   await clock.pass(900)
   assert.equal(transactions.length, 3, 'the process has no more hands')

@@ -40,9 +40,9 @@ export interface SchedulerState {
 }
 
 export interface Transacted<Outcome> {
-  /** One for each task, in their order. What is done for them after the site was spoken to does not keep the site. */
-  outcomes: readonly Outcome[] | Promise<readonly Outcome[]>
   news: SiteNews
+  /** Does what is left to do for the tasks, once, after the site has gone on. @returns one for each of them, in their order */
+  settle(): Promise<readonly Outcome[]>
 }
 
 export interface SchedulerPorts<Task, Outcome> {
@@ -252,7 +252,7 @@ export function scheduler<Task, Outcome>(
     else open.add(site)
     turn(site)
     try {
-      if (done !== null) answer(tasks, await done.outcomes)
+      if (done !== null) answer(tasks, await done.settle())
     } catch (cause) {
       refuse(cause)
     }

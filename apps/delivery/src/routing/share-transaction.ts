@@ -32,26 +32,36 @@ function chunks<T>(items: readonly T[], size: number): T[][] {
   )
 }
 
-/** Each of them its own transaction. @returns outcomes in the order of the tasks; the news of the first that is not well */
+/** Each of them its own transaction. @returns the news of the first that is not well; settling gives outcomes in the order of the tasks */
 export async function attemptEach<Outcome>(
   tasks: readonly MailOut[],
   routeOf: (task: MailOut) => Route,
   attempt: (tasks: readonly MailOut[], route: Route) => Promise<Transacted<Outcome>>,
 ): Promise<Transacted<Outcome>> {
+  const all = shareTransaction(tasks, routeOf)
+  const [only, ...others] = all
+  if (only !== undefined && others.length === 0) return attempt(only.tasks, only.route)
   const outcomes = new Map<MailOut, Outcome>()
   const parts: Promise<void>[] = []
   let news: SiteNews = { kind: 'well' }
-  for (const { route, tasks: shared } of shareTransaction(tasks, routeOf)) {
+  for (const { route, tasks: shared } of all) {
     const done = await attempt(shared, route)
     if (news.kind === 'well') news = done.news
-    const part = note(shared, done.outcomes)
+    // What is known of these does not wait for the next.
+    const part = note(shared, done.settle())
     // It is heard of at the end, with the others; meanwhile nobody listens.
     part.catch(() => {})
     parts.push(part)
   }
-  return { outcomes: Promise.all(parts).then(() => tasks.flatMap((task) => outcomes.get(task) ?? [])), news }
+  return {
+    news,
+    async settle() {
+      await Promise.all(parts)
+      return tasks.flatMap((task) => outcomes.get(task) ?? [])
+    },
+  }
 
-  async function note(shared: readonly MailOut[], said: Transacted<Outcome>['outcomes']): Promise<void> {
+  async function note(shared: readonly MailOut[], said: Promise<readonly Outcome[]>): Promise<void> {
     for (const [index, outcome] of (await said).entries()) {
       const task = shared[index]
       if (task) outcomes.set(task, outcome)

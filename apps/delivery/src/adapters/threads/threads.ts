@@ -71,6 +71,8 @@ class TransactionThread {
   readonly #metrics: TransactionMetrics
   readonly #waiting = new Map<number, Waiting>()
   #errands: Errand[] = []
+  /** How many are expected, for as many have ended. */
+  #due = 0
   #lastId = 0
 
   constructor(data: ThreadData, keys: Keys | null, metrics: TransactionMetrics) {
@@ -92,6 +94,8 @@ class TransactionThread {
       this.#waiting.set(id, { tasks, resolve, reject })
       if (this.#errands.length === 0) setImmediate(() => this.#sayErrands())
       this.#errands.push({ id, tasks, route, destination, generation })
+      // No more are to come: they need not wait for the rest of the turn, in which what ended is settled.
+      if (this.#errands.length === this.#due) this.#sayErrands()
     })
   }
 
@@ -104,8 +108,9 @@ class TransactionThread {
 
   #heard(message: FromThread): void {
     if (message.kind === 'keysOf') return void this.#tellKeys(message.id, message.domains)
-    for (const event of message.counted) this.#count(event)
+    this.#due = message.results.length
     for (const result of message.results) this.#finish(result)
+    for (const event of message.counted) this.#count(event)
   }
 
   #finish(result: Result): void {
@@ -142,6 +147,7 @@ class TransactionThread {
   #sayErrands(): void {
     if (this.#errands.length > 0) this.#say({ kind: 'transact', errands: this.#errands })
     this.#errands = []
+    this.#due = 0
   }
 
   #say(message: ToThread): void {
