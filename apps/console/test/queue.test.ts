@@ -175,6 +175,7 @@ test('one recipient is shown with its history, a message with several by its rec
           ...{ ...of, kind: 'deferred', attempt: 2, status: '4.2.0', reason: 'later', reply: '450 try later' },
           ...{ mxHost: 'mx.far.test', nextAttemptAt: acceptedAt },
         },
+        { ...of, kind: 'released', attempt: 2, by: 'postbus ann', missing: true },
       ],
     }
   })
@@ -187,6 +188,7 @@ test('one recipient is shown with its history, a message with several by its rec
     assert.match(out, / 1 +held +operator: too many$/m)
     assert.match(out, / 1 +released +by postbus ann via mx:other\.test$/m)
     assert.match(out, / 2 +deferred +4\.2\.0 450 try later \(mx\.far\.test\), next /m)
+    assert.match(out, / 2 +released +by postbus ann, lost by the bus: custody makes it again$/m)
   }
   assert.equal((await call('show', queueId, 'nobody@far.test')).status, 2)
 })

@@ -276,8 +276,10 @@ function said(status: Status): [string, string] {
     case 'held':
     case 'discarded':
       return [status.kind, status.rule]
-    case 'released':
-      return ['released', `by ${status.by}${status.via === undefined ? '' : ` via ${status.via}`}`]
+    case 'released': {
+      const way = status.via === undefined ? '' : ` via ${status.via}`
+      return ['released', `by ${status.by}${way}${status.missing ? ', lost by the bus: custody makes it again' : ''}`]
+    }
     case 'cancelled':
       return ['cancelled', `by ${status.by}`]
     case 'dead':
