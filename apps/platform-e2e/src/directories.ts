@@ -6,10 +6,16 @@ import { join } from 'node:path'
 
 import { withCrlf } from './samples.ts'
 
+const directories: string[] = []
+process.once('exit', () => {
+  // A store that was just stopped may still be writing.
+  for (const dir of directories) rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
+})
+
 /** It is there until everything that a test started has been stopped, whatever the order in which a test asks for either. */
 export async function directory(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'postbus-client-'))
-  process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
+  directories.push(dir)
   return dir
 }
 
