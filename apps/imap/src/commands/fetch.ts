@@ -79,7 +79,7 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
       const number = selected.sequenceNumber(uid)
       if (number === undefined) continue
       answered++
-      const fault = unreadable(message)
+      const fault = unreadable(plan, message)
       if (fault) {
         refused ??= fault
         continue

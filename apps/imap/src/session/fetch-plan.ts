@@ -18,6 +18,8 @@ export interface FetchPlan {
   plain: readonly PlainItem[] | null
   /** An item that sets \Seen is among them. */
   marksSeen: boolean
+  /** A section without its encoding is among them. */
+  decodes: boolean
 }
 
 type PlainItem = Exclude<FetchItem['kind'], 'section'>
@@ -35,6 +37,7 @@ export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPla
     items,
     plain: sections.length > 0 ? null : items.flatMap((item) => (item.kind === 'section' ? [] : item.kind)),
     marksSeen: sections.some(({ peek }) => !peek),
+    decodes: sections.some(({ section }) => section.binary !== undefined),
     want: {
       flags: kinds.has('flags'),
       internalDate: kinds.has('internalDate'),
@@ -72,8 +75,8 @@ export interface Written {
 }
 
 /** A section was asked for without its encoding, which nobody can undo: the FETCH cannot be OK — RFC 3516 §4.2. */
-export function unreadable({ sections }: FetchedMessage): ImapError | undefined {
-  if (sections === undefined) return undefined
+export function unreadable({ decodes }: FetchPlan, { sections }: FetchedMessage): ImapError | undefined {
+  if (!decodes || sections === undefined) return undefined
   const has = (kind: FetchedSection['kind']): boolean => sections.some((section) => section.kind === kind)
   if (has('unknownEncoding')) return no('UNKNOWN-CTE', 'A part has an unknown Content-Transfer-Encoding')
   // RFC 9051 §7.1, as Dovecot.

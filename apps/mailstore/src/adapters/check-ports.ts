@@ -4,7 +4,7 @@ import type { AccountId } from '@postbus/contracts'
 
 import type { CheckPorts } from '../mailbox/check-account.ts'
 import { prepareHeld, prepareLarge } from '../mailbox/prepare.ts'
-import type { ContentToCheck, MailStorage, Repair } from '../mailbox/storage.ts'
+import type { ContentToCheck, FetchPageOf, MailStorage, Repair } from '../mailbox/storage.ts'
 
 export function checkPorts(
   storage: Pick<MailStorage, 'read'>,
@@ -39,7 +39,8 @@ export function checkPorts(
   }
 }
 
-const NOTHING = {
+/** For whoever asks for a little. */
+export const NOTHING: FetchPageOf['want'] = {
   ...{ flags: false, internalDate: false, size: false, envelope: false, structure: false, saveDate: false },
   ...{ basicStructure: false, emailId: false, preview: false },
   sections: [],

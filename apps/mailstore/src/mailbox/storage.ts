@@ -229,6 +229,8 @@ export interface FetchPageOf extends MailboxOf {
     sections: Section[]
   }
   changedSince: number | null
+  /** Messages in the page at most; absent for a first page. */
+  limit?: number
 }
 
 export interface Fetched {
@@ -239,6 +241,8 @@ export interface Fetched {
   unseen: UidRange[]
   /** What is left of the UIDs asked for. */
   rest: UidRange[]
+  /** For the page of those: about as many messages as fill it. */
+  nextLimit: number
 }
 
 export interface SearchPageOf extends MailboxOf {

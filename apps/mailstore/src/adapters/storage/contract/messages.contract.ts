@@ -1,10 +1,11 @@
 /** Messages are copied, moved, appended, read and expunged. */
 import assert from 'node:assert/strict'
 
-import type { FetchedMessage, FetchedSection, Section } from '@postbus/contracts'
+import { type FetchedMessage, fetchedMessages, type FetchedSection, type Section } from '@postbus/contracts'
 
 import { parseFlags } from '../../../mailbox/flags.ts'
 import { formatUidSet, parseUidSet } from '../../../mailbox/uid-ranges.ts'
+import { NOTHING } from '../../check-ports.ts'
 import {
   content,
   delivery,
@@ -28,6 +29,8 @@ const plain = (messages: readonly Pick<FetchedMessage, 'sections'>[]): unknown =
       ),
     ),
   )
+
+const inline = (text: string): FetchedSection => ({ kind: 'inline', octets: Buffer.from(text) })
 
 export function messagesContract(name: string, open: OpenStorage): void {
   const it = suiteOf(name, open)
@@ -172,6 +175,42 @@ export function messagesContract(name: string, open: OpenStorage): void {
           plain(expected.map((each) => ({ sections: each }))),
         )
     }
+  })
+
+  it('a page is as long as fills it, judging by the page before', async ({ ok, storage, inbox }) => {
+    const lengths = Array.from({ length: 200 }, (_, at) => (at === 9 ? 50_000 : 3000))
+    const headers = lengths.map((length, at) => `Subject: ${at}\r\nX-Long: ${'x'.repeat(length)}\r\n\r\n`)
+    const { mailbox } = await inbox()
+    await ok(
+      'deliver',
+      headers.map((header) => delivery(smith, { content: content(`${header}hi\r\n`), prefix: new Uint8Array() })),
+    )
+    const pagesOf = async (section: Section) => {
+      const pages: { limit: number | undefined; messages: FetchedMessage[] }[] = []
+      let rest = parseUidSet('1:200')
+      let limit: number | undefined
+      while (rest.length > 0) {
+        const fetched = await storage.read('fetch', {
+          ...{ account: smith, mailbox, uids: rest, changedSince: null, ...(limit !== undefined && { limit }) },
+          want: { ...NOTHING, sections: [section] },
+        })
+        assert.ok(fetched)
+        pages.push({ limit, messages: [...fetchedMessages(fetched.page, fetched.octets ? [fetched.octets] : [])] })
+        ;({ rest, nextLimit: limit } = fetched)
+      }
+      return { pages, limit, sections: plain(pages.flatMap(({ messages }) => messages)) }
+    }
+    const whole = await pagesOf({ part: '', kind: 'header' })
+    assert.deepEqual(whole.sections, plain(headers.map((header) => ({ sections: [inline(header)] }))))
+    for (const { limit, messages } of whole.pages.slice(1)) {
+      assert.ok(limit !== undefined && limit > 50 && limit < 80 && messages.length <= limit, `${limit}`)
+    }
+    const subjects = await pagesOf({ part: '', kind: 'fields', fields: ['Subject'] })
+    assert.deepEqual(
+      subjects.sections,
+      plain(headers.map((_, at) => ({ sections: [inline(`Subject: ${at}\r\n\r\n`)] }))),
+    )
+    assert.deepEqual([subjects.pages.length, subjects.limit], [1, 1000])
   })
 
   it('header fields asked for again are the same, and of the messages there are then', async ({

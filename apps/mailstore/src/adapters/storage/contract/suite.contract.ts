@@ -11,6 +11,7 @@ import { sortKeysOf } from '@postbus/message'
 import type { StoredContent } from '../../../mailbox/content.ts'
 import type { Delivery, FetchPageOf, MailStorage, Outcome, Reads, Writes } from '../../../mailbox/storage.ts'
 import { parseUidSet } from '../../../mailbox/uid-ranges.ts'
+import { NOTHING } from '../../check-ports.ts'
 
 export interface StorageUnderTest {
   storage: MailStorage
@@ -98,29 +99,16 @@ function helpers({ storage, another }: StorageUnderTest): Helpers {
         ((await storage.read('list', { account: jones })).mailboxes.some((m) => m.mailbox === mailbox) ? jones : smith)
       const messages: FetchedMessage[] = []
       let rest = parseUidSet(uids.replace('*', '4294967295'))
-      const all = {
-        flags: false,
-        internalDate: false,
-        size: false,
-        envelope: false,
-        structure: false,
-        basicStructure: false,
-        saveDate: false,
-        emailId: false,
-        preview: false,
-        sections: [],
-      }
+      let size: { limit?: number } = {}
       while (rest.length > 0) {
         const fetched: Reads['fetch']['output'] = await storage.read('fetch', {
-          account: owner,
-          mailbox,
-          uids: rest,
-          want: { ...all, ...want },
-          changedSince: null,
+          ...{ account: owner, mailbox, uids: rest, changedSince: null, ...size },
+          want: { ...NOTHING, ...want },
         })
         if (fetched === null) return null
         messages.push(...fetchedMessages(fetched.page, fetched.octets === null ? [] : [fetched.octets]))
         rest = fetched.rest
+        size = { limit: fetched.nextLimit }
       }
       return messages
     },

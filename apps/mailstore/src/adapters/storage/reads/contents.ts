@@ -13,6 +13,11 @@ export const prefixOrNull = sql<Uint8Array | null>`case when length(emails.prefi
   'prefix',
 )
 
+/** A header is seldom longer; those that are must not be held by the thousand, and are read a few at a time. */
+const LONG_HEADER = 32 * 1024
+export const headerUnlessLong = sql<Uint8Array | null>`
+  case when contents.header_size <= ${sql.lit(LONG_HEADER)} then contents.header end`.as('header')
+
 const NO_PREFIX = new Uint8Array()
 
 interface ContentRow {
@@ -48,8 +53,9 @@ export function heldContents(db: MailDatabase, blobs: Blobs): ContentOf {
 /** Emails read with one statement, and octets of them: together they are held in memory. */
 const TOGETHER = 32
 const TOGETHER_BYTES = 128 * 1024
-/** A header is seldom longer than a few KiB. */
+/** Of messages as long as these together, since nobody knows how much of them is header. */
 const HEADERS_TOGETHER = 128
+const HEADERS_TOGETHER_BYTES = 4 * 1024 * 1024
 
 /** As much of an email as most need who look at nothing but its header. */
 export interface HeaderRow {
@@ -107,7 +113,7 @@ export function headersOf(db: MailDatabase, blobs: Blobs) {
       .where(isIn(db, 'emails.id', param('emails'))),
   )
   async function* read(reader: Reader<Tables>, emails: readonly { email: number; size: number }[]) {
-    for (const some of bundles(emails, HEADERS_TOGETHER, Infinity)) {
+    for (const some of bundles(emails, HEADERS_TOGETHER, HEADERS_TOGETHER_BYTES)) {
       const byEmail = new Map<number, HeaderRow>()
       for (const row of await reader.all(headers, { emails: listOf(db, some) })) byEmail.set(row.email, row)
       for (const email of some) yield byEmail.get(email) ?? null

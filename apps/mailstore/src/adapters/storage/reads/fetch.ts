@@ -23,13 +23,18 @@ import { isOneOf } from '../dialect.ts'
 import type { MailDatabase, ReadOperation } from '../operation.ts'
 import { keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
-import { contentsOf, hasHeader, type HeaderRow, headersOf, prefixOrNull } from './contents.ts'
+import { contentsOf, hasHeader, headersOf, headerUnlessLong, type HeaderRow, prefixOrNull } from './contents.ts'
 import type { HeaderPage, HeaderPages } from './header-pages.ts'
 
-/** Rows of one page: what is read beyond a full page is read again. Structures are short, an envelope has some 300 octets. */
-const MAX_ROWS_WITH_ENVELOPE = 700
-const MAX_ROWS_WITH_HEADER = 500
-const MAX_ROWS_WITH_BODY = 100
+/** Rows of a first page: what is read beyond a full page is read again. Structures are short, an envelope has some 300 octets. */
+const FIRST_WITH_ENVELOPE = 700
+const FIRST_WITH_HEADER = 500
+const FIRST_WITH_BODY = 100
+/** Rows of a page at most where headers are read along with them. */
+const MAX_ROWS_WITH_HEADER = 1000
+const MIN_ROWS = 16
+/** So much of a page is aimed at: the next messages are not as long as those before. */
+const FILL = 0.9
 /**
  * A page ends when its texts or its bytes reach this: with what else it says it is a frame of the bus. What waits for a slow
  * reader is at most a page or two.
@@ -40,7 +45,7 @@ type Message = Selectable<Tables['messages']>
 /** What a page always needs, and what only some do. */
 type Row = Pick<Message, 'uid' | 'modseq' | 'flags'> &
   Partial<Pick<Message, 'internal_date' | 'save_date' | 'size' | 'email'>> &
-  Partial<HeaderRow>
+  Partial<Omit<HeaderRow, 'header'> & { header: Uint8Array | null }>
 const fewColumns = ['uid', 'modseq', 'flags'] as const
 const columns = [...fewColumns, 'internal_date', 'save_date', 'size', 'email'] as const
 
@@ -50,10 +55,9 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
   const contents = contentsOf(db, blobs)
   const headers = headersOf(db, blobs)
   const rowsOf = rowsFrom(db)
-  return async (reader, { uids, want, changedSince, ...of }) => {
+  return async (reader, { uids, want, changedSince, limit = firstLimit(want), ...of }) => {
     const wantsTexts = want.envelope || want.structure || want.basicStructure
     const wantsContents = want.preview || want.sections.length > 0
-    const limit = rowsOfPage(want)
     const wantsHeaders = wantsContents && !needsBody(want)
     const headersAsked = { mailbox: of.mailbox, from: uids[0]?.[0] ?? 0, sections: want.sections }
     const mayBeKept = wantsHeaders && keptHeaders.has(headersAsked)
@@ -94,6 +98,11 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
       octets: cut?.octets ?? null,
       unseen: rangesOf(rows.filter(({ flags }) => (flags & SEEN) === 0).map(({ uid }) => uid)),
       rest: done === null ? [] : above(uids, done),
+      nextLimit: nextLimit(limit, {
+        rows: rows.length,
+        octets: (texts?.octets ?? 0) + (cut?.octets.length ?? 0),
+        max: wantsHeaders ? MAX_ROWS_WITH_HEADER : MAX_FETCHED_IN_ROW,
+      }),
     }
   }
 }
@@ -101,7 +110,7 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
 const emailRowOf = ({ email = 0, size = 0 }: Row) => ({ email, size })
 
 function headerRowOf({ email = 0, size = 0, prefix, header, header_size }: Row) {
-  if (prefix === undefined || header === undefined || header_size === undefined) return { email, size }
+  if (prefix === undefined || !header || header_size === undefined) return { email, size }
   return { email, size, prefix, header, header_size }
 }
 
@@ -148,7 +157,7 @@ function rowsFrom(db: MailDatabase) {
         .innerJoin('emails', 'emails.id', 'messages.email')
         .innerJoin('contents', 'contents.id', 'emails.content')
         .select(['messages.uid', 'messages.modseq', 'messages.flags', 'messages.size', 'messages.email'])
-        .select([prefixOrNull, 'contents.header', 'contents.header_size']),
+        .select([prefixOrNull, headerUnlessLong, 'contents.header_size']),
     ),
     whole: db.prepare((query, param) => between(query, param).select(columns)),
   }
@@ -199,20 +208,27 @@ async function textsOf(reader: Reader<Tables>, rows: readonly Row[], want: Want)
   const structures: string[] = []
   const basicStructures: string[] = []
   let count = 0
-  for (let octets = 0; count < rows.length && octets < MAX_PAGE_BYTES; count++) {
+  let octets = 0
+  for (; count < rows.length && octets < MAX_PAGE_BYTES; count++) {
     const { envelope = '', wire_structure = '', wire_body = '' } = byEmail.get(rows[count]?.email ?? 0) ?? {}
     envelopes.push(envelope)
     structures.push(wire_structure)
     basicStructures.push(wire_body)
     octets += envelope.length + wire_structure.length + wire_body.length
   }
-  return { count, envelopes, structures, basicStructures }
+  return { count, octets, envelopes, structures, basicStructures }
 }
 
-function rowsOfPage(want: Want): number {
-  if (needsBody(want)) return MAX_ROWS_WITH_BODY
-  if (want.sections.length > 0) return MAX_ROWS_WITH_HEADER
-  return want.envelope ? MAX_ROWS_WITH_ENVELOPE : MAX_FETCHED_IN_ROW
+function firstLimit(want: Want): number {
+  if (needsBody(want)) return FIRST_WITH_BODY
+  if (want.sections.length > 0) return FIRST_WITH_HEADER
+  return want.envelope ? FIRST_WITH_ENVELOPE : MAX_FETCHED_IN_ROW
+}
+
+/** As many rows as fill the next page, if it is like this one; growing step by step. */
+function nextLimit(limit: number, { rows, octets, max }: { rows: number; octets: number; max: number }): number {
+  const filling = octets === 0 ? Infinity : Math.floor((FILL * MAX_PAGE_BYTES * rows) / octets)
+  return Math.max(MIN_ROWS, Math.min(filling, 2 * limit, max))
 }
 
 const needsStructure = ({ preview, sections }: Want): boolean => preview || sections.some(({ part }) => part !== '')
