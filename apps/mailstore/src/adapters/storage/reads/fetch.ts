@@ -3,7 +3,7 @@
  * sections are cut out by their offsets.
  */
 import type { Blobs } from '@postbus/blobs'
-import { type FetchedPage, FlagColumns, MAX_FETCHED_IN_ROW, SectionColumns } from '@postbus/contracts'
+import { type FetchedPage, FlagColumns, MAX_FETCHED_IN_ROW, type Section, SectionColumns } from '@postbus/contracts'
 import type { Param, Prepared, Reader } from '@postbus/sql'
 import type { Selectable } from 'kysely'
 
@@ -72,7 +72,8 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
       if (kept) return cutAgain(kept)
       const rows = fitting.map(headerRowOf)
       const cut = cutHeld(rows, want) ?? (await cutFrom(headers(reader, rows), want))
-      if (isWhole(cut)) keptHeaders.keep(headersAsked, emails, toKeep(cut))
+      // Whole headers are as quickly read again, and would crowd out the fields.
+      if (isWhole(cut) && !want.sections.some(isWholeHeader)) keptHeaders.keep(headersAsked, emails, toKeep(cut))
       return cut
     }
     const structures = needsStructure(want)
@@ -261,18 +262,44 @@ async function cutFrom(contents: AsyncIterable<HeldContent | null>, want: Want):
 function cutHeld(rows: readonly (object | HeaderRow)[], { sections }: Want): Cut | undefined {
   const cutters = headerCutters(sections)
   if (cutters === undefined) return undefined
-  const headers: Uint8Array[] = []
+  const held = headersAtHand(rows)
+  if (held === undefined) return undefined
+  return sections.every(isWholeHeader) ? wholeHeaders(held) : cutFields(held, cutters)
+}
+
+const isWholeHeader = ({ kind }: Section): boolean => kind === 'header'
+
+/** Headers one after the other, with where each ends. */
+interface HeldHeaders {
+  pieces: Uint8Array[]
+  ends: number[]
+}
+
+function headersAtHand(rows: readonly (object | HeaderRow)[]): HeldHeaders | undefined {
+  const pieces: Uint8Array[] = []
   const ends: number[] = []
   let held = 0
   for (const row of rows) {
     if (!hasHeader(row) || row.header.length < row.header_size) return undefined
     const length = (row.prefix?.length ?? 0) + row.header.length
     if (length > MAX_HEADER_BYTES) return undefined
-    if (row.prefix !== null) headers.push(row.prefix)
-    headers.push(row.header)
+    if (row.prefix !== null) pieces.push(row.prefix)
+    pieces.push(row.header)
     ends.push((held += length))
   }
-  const text = Buffer.concat(headers, held).toString('latin1')
+  return { pieces, ends }
+}
+
+function wholeHeaders({ pieces, ends }: HeldHeaders): Cut {
+  const last = ends.findIndex((end) => end >= MAX_PAGE_BYTES)
+  const count = last < 0 ? ends.length : last + 1
+  const lengths = ends.slice(0, count).map((end, at) => end - (ends[at - 1] ?? 0))
+  const octets = new Uint8Array(Buffer.concat(pieces, ends[count - 1] ?? 0))
+  return { count, previews: [], columns: { lengths }, octets }
+}
+
+function cutFields({ pieces, ends }: HeldHeaders, cutters: readonly ((header: string) => string)[]): Cut {
+  const text = Buffer.concat(pieces, ends.at(-1) ?? 0).toString('latin1')
   const lengths: number[] = []
   let octets = ''
   let count = 0
