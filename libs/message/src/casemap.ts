@@ -35,7 +35,5 @@ function formOf(character: string): string {
   return one.normalize('NFKD')
 }
 
-function isAscii(text: string): boolean {
-  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false
-  return true
-}
+/** UTF-8 takes more octets than there are characters for whatever is not ASCII; they are counted without a loop of our own. */
+const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length

@@ -22,12 +22,13 @@ export interface TextPiece {
 /** More of one header is not looked at. */
 const MAX_HEADER = 1024 * 1024
 
-/** `chunks` are all octets of the message; `root` is its tree. */
+/** `chunks` are all octets of the message; `root` is its tree. Without `headers` there are pieces of bodies only. */
 export async function* decodedText(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   root: MessagePart,
+  { headers = true }: { headers?: boolean } = {},
 ): AsyncGenerator<TextPiece> {
-  const jobs = jobsOf(root)
+  const jobs = jobsOf(root, headers)
   let job = jobs.next()
   let offset = 0
   for await (const chunk of chunks) {
@@ -53,9 +54,9 @@ interface Job {
 }
 
 /** In the order of the message and without overlap: each header and each text body. */
-function* jobsOf(root: MessagePart): Generator<Job> {
+function* jobsOf(root: MessagePart, headers: boolean): Generator<Job> {
   for (const part of walkParts(root)) {
-    const header = headerJob(part, part === root ? 'header' : 'mime')
+    const header = headerJob(part, part === root ? 'header' : 'mime', headers)
     yield header
     // As Dovecot: also a message that is not MIME by its header is read by the encoding it names.
     const encoding = part.encoding ?? header.encoding()
@@ -72,17 +73,21 @@ function isText(part: MessagePart, encoding = '7bit'): boolean {
 }
 
 interface HeaderJob extends Job {
-  /** Content-Transfer-Encoding, once the header has passed by. */
+  /** Content-Transfer-Encoding, once the header of a part that is not MIME has passed by. */
   encoding(): string | undefined
 }
 
-function headerJob(part: MessagePart, of: 'header' | 'mime'): HeaderJob {
+const NAMES_ENCODING = /^content-transfer-encoding[ \t]*:/im
+
+/** @param isTold whether the header is a piece of the text */
+function headerJob(part: MessagePart, of: 'header' | 'mime', isTold: boolean): HeaderJob {
+  const isKept = isTold || part.encoding === undefined
   const kept: Buffer[] = []
   let length = 0
-  let encoding: string | undefined
   return {
     range: part.header,
     write(bytes) {
+      if (!isKept) return []
       const room = bytes.subarray(0, Math.max(0, MAX_HEADER - length))
       // A copy: the caller may use its chunk again before the header is complete.
       kept.push(Buffer.from(room))
@@ -90,28 +95,41 @@ function headerJob(part: MessagePart, of: 'header' | 'mime'): HeaderJob {
       return []
     },
     end() {
+      if (!isTold) return []
       let text = ''
       for (const { name, value } of decodedFields(Buffer.concat(kept))) {
         text += `${name === '' ? '' : `${name}: `}${value}\r\n`
-        if (name.toLowerCase() === 'content-transfer-encoding') encoding ??= parseTransferEncoding(value)
       }
       return [{ of, part, text }]
     },
-    encoding: () => encoding,
+    encoding() {
+      const header = Buffer.concat(kept)
+      if (!NAMES_ENCODING.test(header.toString('latin1'))) return undefined
+      for (const { value } of decodedFields(header, 'content-transfer-encoding')) {
+        const encoding = parseTransferEncoding(value)
+        if (encoding !== undefined) return encoding
+      }
+      return undefined
+    },
   }
 }
 
-/** Unfolded and with encoded words decoded. Octets are UTF-8 (RFC 6532) or nothing: nobody knows what else they mean. */
-export function* decodedFields(header: Uint8Array): Generator<{ name: string; value: string }> {
+/**
+ * Unfolded and with encoded words decoded. Octets are UTF-8 (RFC 6532) or nothing: nobody knows what else they mean.
+ * @param named in lower case: fields of this name only
+ */
+export function* decodedFields(header: Uint8Array, named?: string): Generator<{ name: string; value: string }> {
   const buffer = asBuffer(header)
   for (const { start, nameEnd, valueStart, end } of fieldSpans(buffer)) {
+    const name = buffer.toString('latin1', start, nameEnd)
+    if (named !== undefined && (nameEnd - start !== named.length || name.toLowerCase() !== named)) continue
     // As Dovecot: a fold with a tab reads as a space.
     const unfolded = buffer
       .toString('utf8', valueStart, end)
       .replaceAll(/\r?\n\t/g, ' ')
       .replaceAll(/\r?\n/g, '')
     const value = unfolded.trim()
-    yield { name: buffer.toString('latin1', start, nameEnd), value: decodeWords(value) }
+    yield { name, value: decodeWords(value) }
   }
 }
 

@@ -111,6 +111,20 @@ test('the pieces of a message are the same text, however it is cut', async () =>
   )
 })
 
+test('bodies are the same text with headers and without', async () => {
+  const notMime = octetsOf('Subject: x\r\nContent-transfer-encoding : base64\r\n\r\naGVsbG8=')
+  for (const message of [MESSAGE, notMime]) {
+    const root = parseStructureOf(message)
+    const all = await Array.fromAsync(decodedText([message], root))
+    const bodies = await Array.fromAsync(decodedText([message], root, { headers: false }))
+    assert.ok(bodies.length > 0 && bodies.length < all.length)
+    assert.deepEqual(
+      bodies,
+      all.filter((piece) => piece.of === 'body'),
+    )
+  }
+})
+
 test('a body is read by the encoding its header names, MIME or not, and in charsets of any kind', async () => {
   const found = async (value: string, ...lines: string[]) => {
     const message = octetsOf(lines.join('\r\n'))

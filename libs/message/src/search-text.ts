@@ -21,7 +21,8 @@ export async function searchText(
   keys: readonly TextKey[],
 ): Promise<boolean[]> {
   const finders = keys.map((key) => new Finder(casemap(key.value)))
-  for await (const { of, part, text } of foldedText(chunks, root)) {
+  const headers = keys.some((key) => key.in === 'text')
+  for await (const { of, part, text } of foldedText(chunks, root, { headers })) {
     keys.forEach((key, index) => {
       if (key.in === 'text' || of === 'body') finders[index]?.look(text, part)
     })
@@ -30,12 +31,13 @@ export async function searchText(
   return finders.map((finder) => finder.found)
 }
 
-/** What is looked at, in the form it is compared in. */
+/** What is looked at, in the form it is compared in. Without `headers` bodies only. */
 export async function* foldedText(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   root: MessagePart,
+  of: { headers?: boolean } = {},
 ): AsyncGenerator<TextPiece> {
-  for await (const piece of decodedText(chunks, root)) yield { ...piece, text: casemap(piece.text) }
+  for await (const piece of decodedText(chunks, root, of)) yield { ...piece, text: casemap(piece.text) }
 }
 
 /** Finds a string in pieces of a text, also where it is cut between two. */
@@ -65,10 +67,8 @@ class Finder {
  * count as one unless the value has them too. An empty value asks only for the field — RFC 9051 §6.4.4.
  */
 export function headerContains(header: Uint8Array, name: string, value: string): boolean {
-  const wanted = name.toLowerCase()
   const needle = casemap(value)
-  for (const field of decodedFields(header)) {
-    if (field.name.toLowerCase() !== wanted) continue
+  for (const field of decodedFields(header, name.toLowerCase())) {
     const text = casemap(field.value)
     if (text.includes(needle) || text.replaceAll(/[ \t]+/g, ' ').includes(needle)) return true
   }

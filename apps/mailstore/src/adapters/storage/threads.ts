@@ -31,8 +31,13 @@ export class StorageThread {
     return this.#waiting.size
   }
 
+  /** Before something is asked of it, which it would else begin with. */
+  start(): void {
+    if (this.#waiting.size === 0) this.#running().unref()
+  }
+
   call(kind: string, input: unknown): Promise<unknown> {
-    const worker = (this.#worker ??= this.#start())
+    const worker = this.#running()
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
       // Only what somebody waits for keeps the process running.
@@ -50,7 +55,11 @@ export class StorageThread {
     await worker?.terminate()
   }
 
-  #start(): Worker {
+  #running(): Worker {
+    return (this.#worker ??= this.#begin())
+  }
+
+  #begin(): Worker {
     const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: this.#data })
     let isWaiting = false
     const note = (waitsFor: string | null): void => {
