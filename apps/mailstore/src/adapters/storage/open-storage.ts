@@ -75,16 +75,15 @@ export async function openStorage(options: StorageOptions): Promise<MailStorage>
     const among = slow.has(kind) && searcher !== undefined ? [searcher] : quick
     return among.reduce((least, reader) => (reader.busy < least.busy ? reader : least))
   }
-  let clientsRead = false
-  const begins = (kind: keyof Reads): void => {
-    if (clientsRead || kind === 'known') return
-    clientsRead = true
-    // Who looks into a mailbox will search it: the thread need not begin only then, which takes some hundred milliseconds.
-    searcher?.start()
+  /** Who looks into a mailbox will search it, and to begin a thread takes some hundred milliseconds. */
+  let expectsSearch = false
+  const expectSearch = (): void => {
+    if (!expectsSearch) searcher?.start()
+    expectsSearch = true
   }
   return {
     async read<Kind extends keyof Reads>(kind: Kind, input: Reads[Kind]['input']) {
-      begins(kind)
+      if (kind !== 'known') expectSearch()
       // The far end is thread.ts, with the types of the port; so is the near one.
       return (await (near.read(kind, input) ?? readerFor(kind).call(kind, input))) as Reads[Kind]['output']
     },
