@@ -77,6 +77,7 @@ test('a cluster of three: what is confirmed stays, whichever server dies or lose
   const taking = contender.acquireLease('leader', { ttlMs: LEASE_MS, signal: waiting.signal }).then(
     (taken) => {
       assert.equal(lease.lost.aborted, true, 'the lease has two holders')
+      assert.match(String(lease.lost.reason), /not confirmed in time/)
       assert.ok(taken.revision > lease.revision, `${taken.revision} after ${lease.revision}`)
       lease = taken
     },
