@@ -77,8 +77,6 @@ interface HeaderJob extends Job {
   encoding(): string | undefined
 }
 
-const NAMES_ENCODING = /^content-transfer-encoding[ \t]*:/im
-
 /** @param isTold whether the header is a piece of the text */
 function headerJob(part: MessagePart, of: 'header' | 'mime', isTold: boolean): HeaderJob {
   const isKept = isTold || part.encoding === undefined
@@ -103,9 +101,7 @@ function headerJob(part: MessagePart, of: 'header' | 'mime', isTold: boolean): H
       return [{ of, part, text }]
     },
     encoding() {
-      const header = Buffer.concat(kept)
-      if (!NAMES_ENCODING.test(header.toString('latin1'))) return undefined
-      for (const { value } of decodedFields(header, 'content-transfer-encoding')) {
+      for (const { value } of decodedFields(Buffer.concat(kept), 'content-transfer-encoding')) {
         const encoding = parseTransferEncoding(value)
         if (encoding !== undefined) return encoding
       }

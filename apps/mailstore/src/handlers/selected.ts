@@ -68,8 +68,8 @@ export function answerSelected(bus: Pick<Bus, 'answerRows'>, sessions: Sessions)
     bus.answerRows(fetchMessages, async function* ({ token, mailbox, uids, want, markSeen, changedSince }, { signal }) {
       const account = await sessions.accountOf(token)
       const at = { account, mailbox }
-      const pageOf = (rest: UidRange[], size: { limit?: number } = {}) =>
-        storage.read('fetch', { ...at, ...size, uids: rest, want, changedSince: changedSince ?? null })
+      const pageOf = (rest: UidRange[], limit?: number) =>
+        storage.read('fetch', { ...at, uids: rest, want, limit, changedSince: changedSince ?? null })
       let coming = pageOf(parseUidSet(uids))
       for (;;) {
         const fetched = await coming
@@ -78,7 +78,7 @@ export function answerSelected(bus: Pick<Bus, 'answerRows'>, sessions: Sessions)
         const last = rest.length === 0
         // The next page is read while this one travels. A reader that is slow has two pages waiting, never more.
         if (!last) {
-          coming = pageOf(rest, { limit: nextLimit })
+          coming = pageOf(rest, nextLimit)
           coming.catch(() => {})
         }
         const row = markSeen ? await marked(sessions, at, page, unseen) : page

@@ -230,7 +230,7 @@ export interface FetchPageOf extends MailboxOf {
   }
   changedSince: number | null
   /** Messages in the page at most; absent for a first page. */
-  limit?: number
+  limit?: number | undefined
 }
 
 export interface Fetched {

@@ -9,7 +9,7 @@ import { AccountId, type FetchedMessage, fetchedMessages, type MailboxInfo, Queu
 import { sortKeysOf } from '@postbus/message'
 
 import type { StoredContent } from '../../../mailbox/content.ts'
-import type { Delivery, FetchPageOf, MailStorage, Outcome, Reads, Writes } from '../../../mailbox/storage.ts'
+import type { Delivery, FetchPageOf, MailboxOf, MailStorage, Outcome, Reads, Writes } from '../../../mailbox/storage.ts'
 import { parseUidSet } from '../../../mailbox/uid-ranges.ts'
 import { NOTHING } from '../../check-ports.ts'
 
@@ -63,11 +63,19 @@ export function suiteOf(adapter: string, open: OpenStorage) {
 
 type Want = Partial<FetchPageOf['want']>
 
+interface FetchedMessages {
+  limit: number | undefined
+  nextLimit: number
+  messages: FetchedMessage[]
+}
+
 export interface Helpers extends StorageUnderTest {
   ok<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']): Promise<Writes[Kind]['output']>
   inbox(account?: AccountId): Promise<MailboxInfo>
   filled(messages: number): Promise<MailboxInfo>
   fetch(uids: string, want?: Want, from?: MailboxInfo, account?: AccountId): Promise<FetchedMessage[] | null>
+  /** As the handler asks for them; null: there is no such mailbox. */
+  fetchPages(at: MailboxOf, uids: string, want: Want): AsyncGenerator<FetchedMessages | null>
 }
 
 function helpers({ storage, another }: StorageUnderTest): Helpers {
@@ -79,6 +87,21 @@ function helpers({ storage, another }: StorageUnderTest): Helpers {
   const inbox: Helpers['inbox'] = async (account = smith) => {
     await ok('prepareAccount', { account })
     return (await storage.read('status', { account, name: 'INBOX' })) ?? assert.fail('no INBOX')
+  }
+  const fetchPages: Helpers['fetchPages'] = async function* (at, uids, want) {
+    let rest = parseUidSet(uids.replace('*', '4294967295'))
+    let limit: number | undefined
+    while (rest.length > 0) {
+      const fetched: Reads['fetch']['output'] = await storage.read('fetch', {
+        ...{ ...at, uids: rest, limit, changedSince: null },
+        want: { ...NOTHING, ...want },
+      })
+      if (fetched === null) return yield null
+      const { page, octets, nextLimit } = fetched
+      yield { limit, nextLimit, messages: [...fetchedMessages(page, octets === null ? [] : [octets])] }
+      rest = fetched.rest
+      limit = nextLimit
+    }
   }
   return {
     storage,
@@ -97,21 +120,10 @@ function helpers({ storage, another }: StorageUnderTest): Helpers {
       const owner =
         account ??
         ((await storage.read('list', { account: jones })).mailboxes.some((m) => m.mailbox === mailbox) ? jones : smith)
-      const messages: FetchedMessage[] = []
-      let rest = parseUidSet(uids.replace('*', '4294967295'))
-      let size: { limit?: number } = {}
-      while (rest.length > 0) {
-        const fetched: Reads['fetch']['output'] = await storage.read('fetch', {
-          ...{ account: owner, mailbox, uids: rest, changedSince: null, ...size },
-          want: { ...NOTHING, ...want },
-        })
-        if (fetched === null) return null
-        messages.push(...fetchedMessages(fetched.page, fetched.octets === null ? [] : [fetched.octets]))
-        rest = fetched.rest
-        size = { limit: fetched.nextLimit }
-      }
-      return messages
+      const pages = await Array.fromAsync(fetchPages({ account: owner, mailbox }, uids, want))
+      return pages.includes(null) ? null : pages.flatMap((page) => page?.messages ?? [])
     },
+    fetchPages,
   }
 }
 
