@@ -1,11 +1,12 @@
 /**
  * npm test — every test of the workspace: units, contract suites, transcripts, and the scenarios on real processes.
  *
- * Unchanged projects answer from Nx's cache, with the counts of their last run. Ends with a plain line
+ * Unchanged projects answer from Nx's cache, with the counts of their last run. Ends with what failed and why, and a plain line
  * `N passed, N failed, N skipped`. Arguments go to `nx run-many` (`-- -p @postbus/smtp`).
  */
 import { installPrerequisites } from './prerequisites.ts'
 import { run } from './run.ts'
+import { countOf, failuresIn } from './test-output.ts'
 
 installPrerequisites()
 
@@ -21,10 +22,8 @@ const { code, output } = await run('nx', [
   ...process.argv.slice(2),
 ])
 
-/** node:test closes each run with these lines; Nx may put the project's name in front. */
-const total = (word: string): number =>
-  [...output.matchAll(new RegExp(`^.*ℹ ${word} (\\d+)$`, 'gm'))].reduce((sum, [, count]) => sum + Number(count), 0)
-
-const failed = total('fail') + total('cancelled')
-process.stdout.write(`\n${total('pass')} passed, ${failed} failed, ${total('skipped') + total('todo')} skipped\n`)
+const failed = countOf('fail', output) + countOf('cancelled', output)
+const skipped = countOf('skipped', output) + countOf('todo', output)
+process.stdout.write(`\n${failuresIn(output).join('\n')}\n`)
+process.stdout.write(`\n${countOf('pass', output)} passed, ${failed} failed, ${skipped} skipped\n`)
 process.exitCode = code === 0 && failed === 0 ? 0 : 1
