@@ -8,6 +8,9 @@
  * The bucket is in memory on the bus: it may vanish with its server, and a cluster that was down as a whole has it again, empty and
  * under the same date. A holder renews at every reconnect, so it learns at once that its entry is gone, and has then lost the lease.
  *
+ * The numbers of such a bucket count from its beginning again, so another's entry may come to have the number of the holder's last. A
+ * holder therefore asks since when the bucket is whole before each renewal: that date is in every bucket somebody took a lease in.
+ *
  * In a cluster any copy of the bucket answers a look, and may be behind. A look therefore never decides that a lease is ours: only a
  * compare-and-set does, which the bucket's leader judges.
  *
@@ -18,7 +21,7 @@
  */
 import { randomUUID } from 'node:crypto'
 
-import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream'
+import { jetstream, JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream'
 import { Kvm, type KV, type KvEntry } from '@nats-io/kv'
 import { LEASE_BUCKET } from '@postbus/contracts'
 import type { Logger } from 'pino'
@@ -54,7 +57,7 @@ export async function acquireLease({ patienceMs = 0, ...options }: LeaseOptions)
   for (;;) {
     signal.throwIfAborted()
     try {
-      const bucket = await openBucket(connection)
+      const bucket = await openBucket(options)
       const entry = await bucket.get(key)
       const revision = entry?.revision ?? 0
       if (seen?.revision !== revision) seen = { revision, since: performance.now() }
@@ -63,9 +66,9 @@ export async function acquireLease({ patienceMs = 0, ...options }: LeaseOptions)
         const asked = performance.now()
         const taken = await take(bucket, key, holder, entry)
         if (taken !== undefined) {
-          const fence = whole * WRITES_PER_MS + taken
-          log.info({ lease: name, revision: fence }, 'took a lease')
-          return new Held({ ...options, bucket, key, holder, revision: fence, entryRevision: taken, asked })
+          const held = new Held({ ...options, bucket, key, holder, whole, entryRevision: taken, asked })
+          log.info({ lease: name, revision: held.revision }, 'took a lease')
+          return held
         }
       }
     } catch (err) {
@@ -76,8 +79,11 @@ export async function acquireLease({ patienceMs = 0, ...options }: LeaseOptions)
 }
 
 /** Opened each time anew, which asks nothing of the server: the bucket may have been made again meanwhile. */
-const openBucket = (connection: Connection): Promise<KV> =>
-  new Kvm(connection.nats).open(LEASE_BUCKET, { allow_direct: true, bindOnly: true })
+const openBucket = ({ connection, ttlMs }: LeaseOptions): Promise<KV> =>
+  new Kvm(jetstream(connection.nats, { timeout: ttlMs / RENEWALS_PER_TTL })).open(LEASE_BUCKET, {
+    allow_direct: true,
+    bindOnly: true,
+  })
 
 const isFree = (entry: KvEntry | null): boolean =>
   entry === null || entry.operation !== 'PUT' || entry.string() === FREE
@@ -97,24 +103,35 @@ const isWrongRevision = (error: unknown): boolean =>
   (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
     error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
 
-/** @returns when this party's marker was stored (ms): nothing in the bucket was lost since */
+/** @returns when this party's marker was stored (ms), made if it is not there: nothing in the bucket was lost since */
 async function wholeSince(bucket: KV, party: string): Promise<number> {
-  const key = `${party}.${MARKER}`
-  let marker = await bucket.get(key)
-  if (marker?.operation !== 'PUT') {
-    // Another may have made it meanwhile, or the copy that was asked is behind: the next look tells.
-    await bucket.create(key, '')
-    marker = await bucket.get(key)
-  }
-  if (marker?.operation !== 'PUT') throw new BusUnavailable('the lease bucket does not say since when it is whole')
-  return marker.created.getTime()
+  const found = await markedAt(bucket, party)
+  if (found !== undefined) return found
+  // Another may have made it meanwhile, or the copy that was asked is behind: the next look tells.
+  await bucket.create(markerOf(party), '')
+  const made = await markedAt(bucket, party)
+  if (made === undefined) throw new BusUnavailable('the lease bucket does not say since when it is whole')
+  return made
+}
+
+const markerOf = (party: string): string => `${party}.${MARKER}`
+
+async function markedAt(bucket: KV, party: string): Promise<number | undefined> {
+  const marker = await bucket.get(markerOf(party))
+  return marker?.operation === 'PUT' ? marker.created.getTime() : undefined
+}
+
+/** Numbers of entries are others' in it. */
+class MadeAnew extends Error {
+  override readonly message = 'its bucket was made anew'
 }
 
 interface HeldOptions extends LeaseOptions {
   bucket: KV
   key: string
   holder: string
-  revision: number
+  /** Since when the bucket it was taken in is whole (ms). */
+  whole: number
   entryRevision: number
   /** When taking it was asked for: its time runs from there. */
   asked: number
@@ -133,7 +150,7 @@ class Held implements Lease {
 
   constructor(options: HeldOptions) {
     this.#options = options
-    this.revision = options.revision
+    this.revision = options.whole * WRITES_PER_MS + options.entryRevision
     this.#entryRevision = options.entryRevision
     this.#end = this.#endAt(options.asked)
     this.#renewals = setInterval(() => void this.#renew(), options.ttlMs / RENEWALS_PER_TTL)
@@ -148,9 +165,9 @@ class Held implements Lease {
     if (this.#over) return
     this.#finish()
     await this.#renewing
-    const { bucket, key, name, log } = this.#options
+    const { name, log } = this.#options
     try {
-      await bucket.update(key, FREE, this.#entryRevision)
+      await this.#update(FREE)
       log.info({ lease: name }, 'released a lease')
     } catch (err) {
       log.debug({ err, lease: name }, 'a lease could not be released, it runs out by itself')
@@ -165,15 +182,23 @@ class Held implements Lease {
   }
 
   async #renewOnce(): Promise<void> {
-    const { bucket, key, holder, ttlMs } = this.#options
     const sent = performance.now()
     try {
-      this.#entryRevision = await bucket.update(key, holder, this.#entryRevision, ttlMs / RENEWALS_PER_TTL)
+      await this.#update(this.#options.holder)
       this.#confirmed(sent)
     } catch (error) {
       // Not confirmed is not lost: time decides. Another's entry, or none, is.
-      if (isWrongRevision(error)) await this.#lookAgain()
+      if (error instanceof MadeAnew) this.#lose(error.message)
+      else if (isWrongRevision(error)) await this.#lookAgain()
     }
+  }
+
+  async #update(value: string): Promise<void> {
+    const { bucket, key, whole, connection } = this.#options
+    const marked = await markedAt(bucket, connection.party)
+    // Where nobody set the mark nobody took a lease either, or the copy that was asked is behind: the update tells.
+    if (marked !== undefined && marked !== whole) throw new MadeAnew()
+    this.#entryRevision = await bucket.update(key, value, this.#entryRevision)
   }
 
   /** A renewal whose confirmation got lost left our own value under a newer revision. What was seen, the next renewal has to confirm. */

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
+
 import { platform, until } from './harness.ts'
 
 test('a lease has one holder at a time, and each later one has a higher revision', async (t) => {
@@ -65,6 +68,30 @@ test('a broker that lost its memory: the holder learns it, and the next revision
   await until(() => lease.lost.aborted)
   const next = await custody.acquireLease('leader', { ttlMs: 5000, signal: t.signal })
   assert.ok(next.revision > lease.revision)
+})
+
+test('a bucket made anew, in which another holds it under the same number: the holder learns it, and the other keeps it', async (t) => {
+  const { nats, bus } = await platform(t)
+  const [holder, other] = await Promise.all([bus('custody'), bus('custody')])
+  const lease = await holder.acquireLease('leader', { ttlMs: 3000, signal: t.signal })
+  const admin = await connect({
+    servers: nats.url,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(nats.adminSeed)),
+  })
+  t.after(() => admin.close())
+  const { streams } = await jetstreamManager(admin, { checkAPI: false })
+  const { config } = await streams.info('KV_lease')
+  await streams.delete('KV_lease')
+  await streams.add(config)
+  const next = await other.acquireLease('leader', { ttlMs: 60_000, signal: t.signal })
+  await until(() => lease.lost.aborted)
+  assert.match(String(lease.lost.reason), /made anew/)
+  assert.ok(next.revision > lease.revision)
+  // Its entry was left alone: the lease is free at once, not when its time is over.
+  await next.release()
+  const last = await holder.acquireLease('leader', { ttlMs: 60_000, signal: AbortSignal.timeout(30_000) })
+  assert.ok(last.revision > next.revision)
+  await last.release()
 })
 
 test('a free lease is left to others for as long as one is patient', async (t) => {
