@@ -13,7 +13,8 @@ export type SearchKey =
   | { kind: 'not'; key: SearchKey }
   | { kind: 'flag'; flag: string }
   | { kind: 'uids'; uids: UidSet }
-  | { kind: 'header'; field: string; value: string }
+  /** `envelope`: the field as the envelope has it, addresses in one spelling — RFC 9051 §6.4.4 (FROM). */
+  | { kind: 'header'; field: string; value: string; envelope?: boolean | undefined }
   | { kind: 'body'; value: string }
   | { kind: 'text'; value: string }
   | { kind: 'date'; of: 'internal' | 'sent' | 'saved'; is: 'before' | 'on' | 'since'; date: string }
@@ -34,7 +35,12 @@ export const SearchKey: z.ZodType<SearchKey> = z.lazy(() =>
     z.object({ kind: z.literal('not'), key: SearchKey }),
     z.object({ kind: z.literal('flag'), flag: Flag }),
     z.object({ kind: z.literal('uids'), uids: UidSet }),
-    z.object({ kind: z.literal('header'), field: z.string().max(998), value: z.string().max(4096) }),
+    z.object({
+      kind: z.literal('header'),
+      field: z.string().max(998),
+      value: z.string().max(4096),
+      envelope: z.boolean().optional(),
+    }),
     z.object({ kind: z.literal('body'), value: z.string().max(4096) }),
     z.object({ kind: z.literal('text'), value: z.string().max(4096) }),
     z.object({

@@ -20,7 +20,8 @@ export type SearchProgram =
   | { kind: 'not'; key: SearchProgram }
   | { kind: 'flag'; flag: string }
   | { kind: 'numbers' | 'uids'; set: SequenceSet }
-  | { kind: 'header'; field: string; value: Uint8Array }
+  /** `envelope`: the field as the envelope has it — RFC 9051 §6.4.4 (FROM). */
+  | { kind: 'header'; field: string; value: Uint8Array; envelope: boolean }
   | { kind: 'body' | 'text'; value: Uint8Array }
   | { kind: 'date'; of: 'internal' | 'sent' | 'saved'; is: 'before' | 'on' | 'since'; date: string }
   | { kind: 'size'; is: 'larger' | 'smaller'; octets: number }
@@ -71,16 +72,16 @@ type Reader = (args: Arguments, budget: Budget, depth: number) => SearchProgram
 const date =
   (of: 'internal' | 'sent' | 'saved', is: 'before' | 'on' | 'since'): Reader =>
   (args) => ({ kind: 'date', of, is, date: parseDate(args) })
-const header =
+const ofEnvelope =
   (field: string): Reader =>
-  (args) => ({ kind: 'header', field, value: args.astringBytes('a string to search for') })
+  (args) => ({ kind: 'header', field, value: args.astringBytes('a string to search for'), envelope: true })
 
 const withArgument = new Map<string, Reader>([
-  ['BCC', header('Bcc')],
-  ['CC', header('Cc')],
-  ['FROM', header('From')],
-  ['SUBJECT', header('Subject')],
-  ['TO', header('To')],
+  ['BCC', ofEnvelope('Bcc')],
+  ['CC', ofEnvelope('Cc')],
+  ['FROM', ofEnvelope('From')],
+  ['SUBJECT', ofEnvelope('Subject')],
+  ['TO', ofEnvelope('To')],
   ['HEADER', parseHeaderKey],
   ['BODY', (args) => ({ kind: 'body', value: args.astringBytes('a string to search for') })],
   ['TEXT', (args) => ({ kind: 'text', value: args.astringBytes('a string to search for') })],
@@ -174,7 +175,7 @@ function parseOr(args: Arguments, budget: Budget, depth: number): SearchProgram 
 function parseHeaderKey(args: Arguments): SearchProgram {
   const field = args.astring('a header field name')
   if (!/^[!-9;-~]{1,998}$/.test(field)) throw new ImapSyntaxError('Not a header field name')
-  return { kind: 'header', field, value: args.space().astringBytes('a string to search for') }
+  return { kind: 'header', field, value: args.space().astringBytes('a string to search for'), envelope: false }
 }
 
 function parseKeyword(args: Arguments): string {

@@ -20,6 +20,7 @@ import {
   type MessagePart,
   type Parameters,
   sizeOf,
+  shownAddress,
 } from '@postbus/message'
 
 export interface BodyStructureOptions {
@@ -141,12 +142,9 @@ function address(value: MailboxAddress | AddressGroup): string {
 
 /** Neither half may be NIL, or the address would read as the mark of a group. */
 function mailbox(value: MailboxAddress): string {
-  return `(${[
-    value.name === undefined ? 'NIL' : humanString(value.name),
-    value.invalidRoute ? '"INVALID_ROUTE"' : nstring(value.route),
-    string(value.localPart ?? 'MISSING_MAILBOX'),
-    value.syntaxError ? '"SYNTAX_ERROR"' : string(value.domain ?? 'MISSING_DOMAIN'),
-  ].join(' ')})`
+  const { route, localPart, domain } = shownAddress(value)
+  const name = value.name === undefined ? 'NIL' : humanString(value.name)
+  return `(${[name, nstring(route), string(localPart), string(domain)].join(' ')})`
 }
 
 /** A lone CR or LF left by unfolding says nothing, but would force a literal that a client shows on two lines. */

@@ -30,6 +30,16 @@ export interface AddressGroup {
   members: MailboxAddress[]
 }
 
+/** An address as it is shown: neither half may be missing in ENVELOPE, and of what is broken these words tell, as Dovecot's do. */
+export function shownAddress(address: MailboxAddress): { route?: string; localPart: string; domain: string } {
+  const { route, localPart = 'MISSING_MAILBOX', domain = 'MISSING_DOMAIN', syntaxError, invalidRoute } = address
+  return {
+    ...(invalidRoute ? { route: 'INVALID_ROUTE' } : route !== undefined && { route }),
+    localPart,
+    domain: syntaxError ? 'SYNTAX_ERROR' : domain,
+  }
+}
+
 export interface AddressList {
   addresses: (MailboxAddress | AddressGroup)[]
   /** False if reading stopped before the end: what follows was not understood, and no decision may rest on the list. */

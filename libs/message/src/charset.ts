@@ -28,7 +28,7 @@ export function charsetDecoder(charset: string): CharsetDecoder {
   return { write: (bytes) => decoder.write(bytes), end: () => decoder.end() ?? '' }
 }
 
-export function isKnownCharset(charset: string): boolean {
+function isKnownCharset(charset: string): boolean {
   const name = charset.toLowerCase()
   if (name.length > MAX_LABEL || BYTE_NAMES.has(name)) return false
   return iconv.encodingExists(name) || WEB_ONLY.has(name)

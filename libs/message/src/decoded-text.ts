@@ -6,17 +6,19 @@
  */
 import { charsetDecoder, type CharsetDecoder } from './charset.ts'
 import { decodeWords } from './encoded-words.ts'
-import { asBuffer, fieldSpans } from './header.ts'
-import { parameter, parseTransferEncoding } from './parameters.ts'
-import { type MessagePart, mediaTypeOf, type Range, walkParts } from './structure.ts'
+import { asBuffer, fieldSpans, isBlank } from './header.ts'
+import { decodeParameter, firstWord, parseContentType } from './parameters.ts'
+import { type MessagePart, type Range, walkParts } from './structure.ts'
 import { type TransferDecoder, transferDecoder } from './transfer.ts'
 
 export interface TextPiece {
   /** `header`: of the message itself; `mime`: of a part inside it; `body`: of a text part. */
   of: 'header' | 'mime' | 'body'
   part: MessagePart
-  /** A whole header as lines `Name: value`, or some of a body; pieces of one body follow each other. */
+  /** A whole header, a field on each line, or some of a body; pieces of one body follow each other. */
   text: string
+  /** Of a header: the header itself. */
+  octets?: Buffer
 }
 
 /** More of one header is not looked at. */
@@ -58,34 +60,34 @@ function* jobsOf(root: MessagePart, headers: boolean): Generator<Job> {
   for (const part of walkParts(root)) {
     const header = headerJob(part, part === root ? 'header' : 'mime', headers)
     yield header
-    // As Dovecot: also a message that is not MIME by its header is read by the encoding it names.
-    const encoding = part.encoding ?? header.encoding()
-    if (part.parts === undefined && part.message === undefined && isText(part, encoding)) yield bodyJob(part, encoding)
+    if ((part.parts ?? []).length > 0 || part.message !== undefined) continue
+    const { isText, encoding } = header.reading()
+    if (isText && READABLE.has(encoding)) yield bodyJob(part, encoding)
   }
 }
 
 const READABLE = new Set(['7bit', '8bit', 'binary', 'quoted-printable', 'base64'])
 
-/** As Dovecot: message/delivery-status and the like are read, images, applications and unknown encodings are not. */
-function isText(part: MessagePart, encoding = '7bit'): boolean {
-  const { type } = mediaTypeOf(part)
-  return (type === 'text' || type === 'message') && READABLE.has(encoding.toLowerCase())
+/** How a body is to be read. */
+interface Reading {
+  isText: boolean
+  /** In lower case. */
+  encoding: string
 }
 
 interface HeaderJob extends Job {
-  /** Content-Transfer-Encoding, once the header of a part that is not MIME has passed by. */
-  encoding(): string | undefined
+  /** What the header says of the body, once it has passed by. */
+  reading(): Reading
 }
 
 /** @param isTold whether the header is a piece of the text */
 function headerJob(part: MessagePart, of: 'header' | 'mime', isTold: boolean): HeaderJob {
-  const isKept = isTold || part.encoding === undefined
   const kept: Buffer[] = []
   let length = 0
+  let header = Buffer.alloc(0)
   return {
     range: part.header,
     write(bytes) {
-      if (!isKept) return []
       const room = bytes.subarray(0, Math.max(0, MAX_HEADER - length))
       // A copy: the caller may use its chunk again before the header is complete.
       kept.push(Buffer.from(room))
@@ -93,48 +95,67 @@ function headerJob(part: MessagePart, of: 'header' | 'mime', isTold: boolean): H
       return []
     },
     end() {
+      header = Buffer.concat(kept)
       if (!isTold) return []
       let text = ''
-      for (const { name, value } of decodedFields(Buffer.concat(kept))) {
-        text += `${name === '' ? '' : `${name}: `}${value}\r\n`
-      }
-      return [{ of, part, text }]
+      for (const { front, value } of unfoldedFields(header)) text += `${front}${decodeWords(value)}\r\n`
+      return [{ of, part, text, octets: header }]
     },
-    encoding() {
-      for (const { value } of decodedFields(Buffer.concat(kept), 'content-transfer-encoding')) {
-        const encoding = parseTransferEncoding(value)
-        if (encoding !== undefined) return encoding
-      }
-      return undefined
-    },
+    reading: () => readingBy(header),
   }
 }
 
 /**
- * Unfolded and with encoded words decoded. Octets are UTF-8 (RFC 6532) or nothing: nobody knows what else they mean.
- * @param named in lower case: fields of this name only
+ * As Dovecot, for which the tree is not what says it: of several fields the last counts, MIME or not; message/delivery-status and
+ * the like are read, images, applications and unknown encodings are not.
  */
-export function* decodedFields(header: Uint8Array, named?: string): Generator<{ name: string; value: string }> {
+function readingBy(header: Uint8Array): Reading {
+  const reading = { isText: true, encoding: '7bit' }
+  for (const { name, value } of unfoldedFields(header, READING_FIELDS)) {
+    if (name.length === CONTENT_TYPE.length) {
+      const { type, subtype } = parseContentType(value)
+      reading.isText = subtype !== '' && /^(?:text|message)$/i.test(type)
+    } else reading.encoding = firstWord(value).toLowerCase()
+  }
+  return reading
+}
+
+const CONTENT_TYPE = 'content-type'
+const READING_FIELDS = [CONTENT_TYPE, 'content-transfer-encoding']
+
+/** @param names in lower case: fields of these names only */
+export function* unfoldedFields(header: Uint8Array, names?: readonly string[]): Generator<UnfoldedField> {
   const buffer = asBuffer(header)
   for (const { start, nameEnd, valueStart, end } of fieldSpans(buffer)) {
+    // Most are ruled out by their length.
+    if (names !== undefined && !names.some(({ length }) => length === nameEnd - start)) continue
     const name = buffer.toString('latin1', start, nameEnd)
-    if (named !== undefined && (nameEnd - start !== named.length || name.toLowerCase() !== named)) continue
+    if (names !== undefined && !names.includes(name.toLowerCase())) continue
+    const from = nameEnd > start && isBlank(buffer[valueStart]) ? valueStart + 1 : valueStart
     // As Dovecot: a fold with a tab reads as a space.
-    const unfolded = buffer
-      .toString('utf8', valueStart, end)
+    const value = buffer
+      .toString('utf8', from, end)
       .replaceAll(/\r?\n\t/g, ' ')
       .replaceAll(/\r?\n/g, '')
-    const value = unfolded.trim()
-    yield { name, value: decodeWords(value) }
+    yield { name, front: buffer.toString('latin1', start, from), value }
   }
 }
 
-function bodyJob(part: MessagePart, encoding: string | undefined): Job {
+export interface UnfoldedField {
+  /** Empty for a line without a colon. */
+  name: string
+  /** What stands before the value: the name, the colon, one blank. */
+  front: string
+  /** Encoded words are still that. Octets are UTF-8 (RFC 6532) or nothing: nobody knows what else they mean. */
+  value: string
+}
+
+function bodyJob(part: MessagePart, encoding: string): Job {
   let transfer: TransferDecoder | undefined
   let charset: CharsetDecoder | undefined
   const decode = (bytes: Buffer): string => {
-    transfer ??= transferDecoder(encoding)
-    charset ??= charsetDecoder(parameter(part.contentType?.params ?? [], 'charset') ?? '')
+    transfer ??= transferDecoder(encoding, { toFirstEnd: true })
+    charset ??= charsetDecoder(decodeParameter(part.contentType?.params ?? [], 'charset') ?? '')
     return charset.write(transfer.write(bytes))
   }
   const piece = (text: string): TextPiece[] => (text === '' ? [] : [{ of: 'body', part, text }])

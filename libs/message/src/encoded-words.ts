@@ -1,9 +1,10 @@
 /**
- * Encoded words in header fields. What is no valid encoded word stays as it is.
+ * Encoded words in header fields. What is no valid encoded word stays as it is; one in a charset nobody knows says what it has of
+ * UTF-8.
  *
- * STANDARDS  RFC 2047 §2, §6.2; RFC 2231 §5 (language)
+ * STANDARDS  RFC 2047 §2, §6.2, §6.3; RFC 2231 §5 (language)
  */
-import { decodeCharset, isKnownCharset } from './charset.ts'
+import { decodeCharset } from './charset.ts'
 import { octetsOf } from './octets.ts'
 import { decodeTransfer } from './transfer.ts'
 
@@ -23,12 +24,11 @@ export function decodeWords(value: string): string {
   }
   for (const match of value.matchAll(ENCODED_WORD)) {
     const [word, charset = '', encoding = '', encoded = ''] = match
-    if (!isKnownCharset(charset) && !/^(us-)?ascii$/i.test(charset)) continue
     const between = value.slice(at, match.index)
-    // RFC 2047 §6.2: blanks between encoded words only separate them.
-    const adjoining = open !== undefined && /^[ \t\r\n]*$/.test(between)
-    if (!adjoining || open?.charset.toLowerCase() !== charset.toLowerCase()) close()
-    if (!adjoining) text += between
+    // RFC 2047 §6.2: blanks between encoded words only separate them. Those before the first one say as little.
+    const isBlank = /^[ \t\r\n]*$/.test(between)
+    if (!isBlank || open?.charset.toLowerCase() !== charset.toLowerCase()) close()
+    if (!isBlank) text += between
     open ??= { charset, octets: [] }
     open.octets.push(decodeWord(encoding, encoded))
     at = match.index + word.length

@@ -119,7 +119,8 @@ function isEmptyLine(buffer: Uint8Array, at: number): boolean {
   return buffer[at] === LF || (buffer[at] === CR && buffer[at + 1] === LF)
 }
 
-function isBlank(octet: number | undefined): boolean {
+/** A space or a tab. */
+export function isBlank(octet: number | undefined): boolean {
   return octet === SPACE || octet === TAB
 }
 

@@ -88,6 +88,13 @@ test('what a search finds in a part stands in the indexed text in one piece', as
   await fc.assert(property)
 })
 
+test('the addresses of the envelope stand in it as SEARCH knows them', async () => {
+  const message = Buffer.from('From: (c) "Ann B" <ann@x.example>\r\nTo: bob\r\nSender: carl @ x\r\n\r\n')
+  const indexed = (await indexText([message], parseStructureOf(message), 10_000)) ?? assert.fail()
+  for (const text of ['(C) "ANN B" <ANN@', '\n\n"ANN B" <ANN@X.EXAMPLE>\n<BOB@MISSING_DOMAIN>'])
+    assert.ok(indexed.headers.includes(text), text)
+})
+
 test('a text that is too long is not indexed', async () => {
   const message = Buffer.from(`\r\n${'x'.repeat(1000)}`)
   const root = parseStructureOf(message)

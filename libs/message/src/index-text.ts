@@ -5,12 +5,12 @@
  * STANDARDS  RFC 9051 §6.4.4 (BODY, TEXT)
  */
 import type { TextPiece } from './decoded-text.ts'
-import { foldedText } from './search-text.ts'
+import { foldedAddresses, foldedText } from './search-text.ts'
 import type { MessagePart } from './structure.ts'
 
 /** In the form strings are compared in (casemap). */
 export interface IndexText {
-  /** Every header, that of the message and those of parts: fields as `NAME: value`. */
+  /** Every header, that of the message and those of parts, then the addresses of the message as SEARCH knows them. */
   headers: string
   /** The text parts. */
   bodies: string
@@ -28,10 +28,12 @@ export async function indexText(
   const texts = { headers: '', bodies: '' }
   let last: TextPiece | undefined
   for await (const piece of foldedText(chunks, root)) {
-    const { of, part, text } = piece
+    const { of, part, text, octets } = piece
     const into = of === 'body' ? 'bodies' : 'headers'
     const goesOn = last?.part === part && last.of === of
     texts[into] += goesOn || texts[into] === '' ? text : GAP + text
+    const addresses = of === 'header' && octets !== undefined ? foldedAddresses(octets) : ''
+    if (addresses !== '') texts.headers += GAP + addresses
     last = piece
     if (texts.headers.length + texts.bodies.length > maxCharacters) return null
   }

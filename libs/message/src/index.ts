@@ -9,6 +9,7 @@ export {
   type AddressList,
   type MailboxAddress,
   parseAddressList,
+  shownAddress,
   readAddressList,
 } from './address.ts'
 export { type Addresses, type ImapEnvelope, isEnvelopeField } from './envelope.ts'
@@ -32,10 +33,10 @@ export {
 export { mediaTypeOf, type MessagePart, type Range, sizeOf, walkParts } from './structure.ts'
 export { fieldCutter, findPart, type SectionName, sectionRange, selectFields } from './section.ts'
 export { casemap } from './casemap.ts'
-export { charsetDecoder, type CharsetDecoder, decodeCharset, isKnownCharset } from './charset.ts'
+export { charsetDecoder, type CharsetDecoder, decodeCharset } from './charset.ts'
 export { decodedText, type TextPiece } from './decoded-text.ts'
 export { decodeWords } from './encoded-words.ts'
-export { headerContains, searchText, type TextKey } from './search-text.ts'
+export { headerContains, type HeaderKey, searchText, type TextKey } from './search-text.ts'
 export { encodeBinaryParts, hasBinaryParts } from './encode-binary.ts'
 export { CrlfEncoder } from './line-ends.ts'
 export { previewSource, previewText, type PreviewSource } from './preview.ts'

@@ -59,6 +59,13 @@ export function parseTransferEncoding(value: string): string | undefined {
   return token !== '' && scanner.skip() && scanner.ended ? token : undefined
 }
 
+/** What a field begins with, up to a blank or what no value of MIME holds; what follows is not looked at. */
+export function firstWord(value: string): string {
+  const scanner = new Scanner(value)
+  scanner.skip()
+  return /^[^\s"(),:;<=>?@[\\\]]*/.exec(value.slice(scanner.at))?.[0] ?? ''
+}
+
 /** Language tags up to the first that is none. */
 export function parseLanguages(value: string): string[] {
   const scanner = new Scanner(value)

@@ -88,14 +88,48 @@ test('a message shorter than its tree is searched as far as it goes', async () =
   assert.deepEqual(await searchText([MESSAGE.subarray(0, 100)], root, [{ in: 'text', value: 'nested' }]), [false])
 })
 
+const inHeader = (lines: string, field: string, value: string, envelope?: boolean): boolean =>
+  headerContains(Buffer.from(`${lines}\r\n\r\n`), { field, value, envelope })
+
 test('header fields are found by name and decoded value', () => {
-  assert.ok(headerContains(MESSAGE, 'SUBJECT', 'grüße aus köln and'))
-  assert.ok(headerContains(MESSAGE, 'from', ''))
-  assert.ok(!headerContains(MESSAGE, 'to', ''))
-  assert.ok(!headerContains(MESSAGE, 'subject', 'Jürgen'))
-  const folded = octetsOf('Subject: one\r\n \t two\r\n\r\n')
-  assert.ok(headerContains(folded, 'subject', 'one two'))
-  assert.ok(headerContains(folded, 'subject', 'one \t two'))
+  assert.ok(headerContains(MESSAGE, { field: 'SUBJECT', value: 'grüße aus köln and' }))
+  assert.ok(headerContains(MESSAGE, { field: 'from', value: '' }))
+  assert.ok(!headerContains(MESSAGE, { field: 'to', value: '' }))
+  assert.ok(!headerContains(MESSAGE, { field: 'subject', value: 'Jürgen' }))
+})
+
+test('a fold is the blank that follows it, a tab a space; one blank after the colon is none of the value', () => {
+  const folded = 'Subject:   one\r\n\ttwo\r\n  three '
+  assert.ok(inHeader(folded, 'subject', '  one two  three '))
+  assert.ok(!inHeader(folded, 'subject', '   one'))
+  assert.ok(!inHeader(folded, 'subject', 'two three'))
+})
+
+test('the subject of the envelope has single blanks', () => {
+  const subject = 'Subject:   one\r\n\ttwo \t three\t'
+  assert.ok(inHeader(subject, 'subject', 'one two three ', true))
+  assert.ok(!inHeader(subject, 'subject', ' one', true))
+  assert.ok(!inHeader(subject, 'subject', 'two \t three', true))
+})
+
+test('addresses of the envelope are in one spelling, each field by itself', () => {
+  const from =
+    'From: (c) "Ann" <ann@x.example> ,\r\n\tbob @ x . example (Bob B.)\r\nFrom: =?utf-8?q?J=C3=BCrgen?= <j@x.example>'
+  assert.ok(inHeader(from, 'from', 'ann <ann@x.example>, "bob b." <bob@x.example>', true))
+  assert.ok(inHeader(from, 'FROM', 'jürgen <j@', true))
+  for (const value of ['(', '(c)', '> ,', ', jürgen', ' @ ']) assert.ok(!inHeader(from, 'from', value, true), value)
+  assert.ok(inHeader(from, 'from', '(c) "Ann"'))
+  assert.ok(inHeader('To: nobody', 'to', '<nobody@missing_domain>', true))
+  assert.ok(inHeader('Cc:', 'cc', '', true))
+  assert.ok(!inHeader('Cc:', 'cc', '@', true))
+})
+
+test('TEXT has the lines of a header as they were written', async () => {
+  const message = Buffer.from('Subject:one\r\nX-Y \t:  two  \r\nno colon\r\n\r\n')
+  const found = (value: string) => searchText([message], parseStructureOf(message), [{ in: 'text', value }])
+  for (const value of ['subject:one\r\nx', 'x-y \t:  two  \r\nno colon\r\n'])
+    assert.deepEqual(await found(value), [true], value)
+  for (const value of ['subject: one', 'x-y:', ': two']) assert.deepEqual(await found(value), [false], value)
 })
 
 test('the pieces of a message are the same text, however it is cut', async () => {
@@ -135,7 +169,32 @@ test('a body is read by the encoding its header names, MIME or not, and in chars
   assert.ok(await found('日本', 'Content-Type: text/plain; charset=ISO-2022-JP', '', '\x1b$BF|K\\\x1b(B'))
 })
 
-test('a fold is the blank that follows it, a tab a space', () => {
-  const header = octetsOf('Subject: one\r\n\ttwo\r\n  three\r\n\r\n')
-  assert.ok(headerContains(header, 'subject', 'one two  three'))
+test('of several fields that say how a body is read the last counts, and what is no encoding is not read', async () => {
+  const found = async (...lines: string[]): Promise<boolean | undefined> => {
+    const message = octetsOf(lines.join('\r\n'))
+    return (await searchText([message], parseStructureOf(message), [{ in: 'body', value: 'hello' }]))[0]
+  }
+  const [base64, plain] = ['aGVsbG8=', 'hello']
+  assert.ok(await found('Content-Transfer-Encoding: 8bit', 'Content-Transfer-Encoding: BASE64', '', base64))
+  assert.ok(await found('Content-Transfer-Encoding: base64', 'Content-Transfer-Encoding: 8bit', '', plain))
+  assert.ok(await found('Content-Transfer-Encoding: (c) 7bit (d)', '', plain))
+  for (const encoding of ['', '"7bit"', '8 bit', '8bit/x', 'x-foo'])
+    assert.ok(!(await found(`Content-Transfer-Encoding: ${encoding}`, '', plain)), encoding)
+  assert.ok(await found('Content-Type: image/png', 'Content-Type: Text / plain', '', plain))
+  for (const type of ['', 'text', 'text/', 'garbage', '"text/plain"', 'image/png'])
+    assert.ok(!(await found('Content-Type: text/plain', `Content-Type: ${type}`, '', plain)), type)
+})
+
+test('base64 is read to its first end', async () => {
+  const found = async (body: string, value: string, size = 1000) => {
+    const message = octetsOf(`Content-Transfer-Encoding: base64\r\n\r\n${body}`)
+    return (await searchText(chunked(message, size), parseStructureOf(message), [{ in: 'body', value }]))[0]
+  }
+  for (const size of [1, 7, 1000]) {
+    assert.ok(await found('aGVs\r\n bG8', 'hello', size))
+    assert.ok(await found('aGVsbG8=\r\n--\r\na footer', 'hello', size))
+    assert.ok(!(await found('aGVsbG8=aGVsbG8h', '!', size)))
+    assert.ok(await found('aGVsb*aGVsbG8h', 'hel', size))
+    assert.ok(!(await found('aGVsb*aGVsbG8h', '!', size)))
+  }
 })

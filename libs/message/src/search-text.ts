@@ -4,9 +4,14 @@
  *
  * STANDARDS  RFC 9051 §6.4.4 (BODY, HEADER, TEXT); RFC 5051
  */
+import { addressText } from './address-text.ts'
 import { casemap } from './casemap.ts'
-import { decodedFields, decodedText, type TextPiece } from './decoded-text.ts'
+import { decodedText, type TextPiece, unfoldedFields } from './decoded-text.ts'
+import { decodeWords } from './encoded-words.ts'
 import type { MessagePart } from './structure.ts'
+
+/** SEARCH has keys for those. */
+const ADDRESS_FIELDS = ['from', 'to', 'cc', 'bcc']
 
 export interface TextKey {
   /** `body`: the text parts; `text`: also every header, that of the message and those of parts. */
@@ -62,15 +67,38 @@ class Finder {
   }
 }
 
+export interface HeaderKey {
+  field: string
+  value: string
+  /** As the envelope has the field, not as it was written: what BCC, CC, FROM, SUBJECT and TO ask for. */
+  envelope?: boolean | undefined
+}
+
 /**
- * HEADER: whether a field of that name contains the value, decoded and unfolded. Runs of blanks, which come from folding,
- * count as one unless the value has them too. An empty value asks only for the field — RFC 9051 §6.4.4.
+ * Whether a field of that name contains the value, unfolded and decoded. Of the envelope, Subject has one blank for each run of them,
+ * and addresses are in one spelling. An empty value asks only for the field — RFC 9051 §6.4.4.
  */
-export function headerContains(header: Uint8Array, name: string, value: string): boolean {
+export function headerContains(header: Uint8Array, { field, value, envelope = false }: HeaderKey): boolean {
+  const name = field.toLowerCase()
   const needle = casemap(value)
-  for (const field of decodedFields(header, name.toLowerCase())) {
-    const text = casemap(field.value)
-    if (text.includes(needle) || text.replaceAll(/[ \t]+/g, ' ').includes(needle)) return true
+  if (needle === '') return !unfoldedFields(header, [name]).next().done
+  const form = envelope ? (ENVELOPE_FORMS.get(name) ?? asWritten) : asWritten
+  for (const found of unfoldedFields(header, [name])) {
+    if (casemap(decodeWords(form(found.value))).includes(needle)) return true
   }
   return false
+}
+
+const asWritten = (value: string): string => value
+const withSingleBlanks = (value: string): string => value.replaceAll(/[ \t]+/g, ' ').replace(/^ /, '')
+
+const ENVELOPE_FORMS: ReadonlyMap<string, (value: string) => string> = new Map([
+  ['subject', withSingleBlanks],
+  ...ADDRESS_FIELDS.map((name) => [name, addressText] as const),
+])
+
+/** The addresses of a header as `headerContains` looks at them, in the form they are compared in: a line for each field. */
+export function foldedAddresses(header: Uint8Array): string {
+  const texts = [...unfoldedFields(header, ADDRESS_FIELDS)].map(({ value }) => decodeWords(addressText(value)))
+  return casemap(texts.join('\n'))
 }

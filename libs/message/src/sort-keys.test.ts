@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { parseStructureOf } from './parse-structure.ts'
 import { sortKeysOf } from './sort-keys.ts'
 
 function keysOf(...lines: string[]) {
   const bytes = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`)
-  return sortKeysOf(parseStructureOf(bytes).envelope ?? {}, bytes)
+  return sortKeysOf(bytes)
 }
 
 test('addresses are known by the mailbox of the first, shown by its name', () => {
@@ -20,6 +19,13 @@ test('addresses are known by the mailbox of the first, shown by its name', () =>
   assert.equal(keys.cc, 'DAN')
   const plain = keysOf('From: ann@example.org')
   assert.deepEqual([plain.from, plain.displayFrom, plain.to, plain.displayTo], ['ANN', 'ANN@EXAMPLE.ORG', '', ''])
+})
+
+test('an address with gaps is known by what ENVELOPE shows', () => {
+  const keys = keysOf('From: Smith Jones', 'To: nobody', 'Cc: <>')
+  assert.deepEqual([keys.from, keys.displayFrom], ['MISSING_MAILBOX', 'SMITH JONES'])
+  assert.deepEqual([keys.to, keys.displayTo], ['NOBODY', 'NOBODY@MISSING_DOMAIN'])
+  assert.equal(keys.cc, 'MISSING_MAILBOX')
 })
 
 test('the subject is its base, the date that of UTC', () => {

@@ -1,23 +1,23 @@
 /**
- * What a mailbox is sorted and threaded by, worked out of a header once.
+ * What a mailbox is sorted and threaded by, and searched by day, worked out of a header once.
  *
  * Strings are in the form of i;unicode-casemap, so that comparing them is comparing octets, and cut to MAX_KEY characters.
  *
  * STANDARDS  RFC 5256 §2.2, §3 (SORT), §5 (THREAD); RFC 5957 §3 (display names); RFC 5255 §4.6
  */
-import type { MailboxAddress, AddressGroup } from './address.ts'
+import { type AddressGroup, type MailboxAddress, parseAddressList, shownAddress } from './address.ts'
 import { baseSubject } from './base-subject.ts'
 import { casemap } from './casemap.ts'
 import { parseDate } from './date.ts'
 import { decodeWords } from './encoded-words.ts'
-import type { Addresses, ImapEnvelope } from './envelope.ts'
-import { asBuffer, fieldsNamed, fieldValue } from './header.ts'
+import { unfoldedFields } from './decoded-text.ts'
 import { parseMessageIds } from './message-id.ts'
-import { octetsToText } from './octets.ts'
 
 export interface SortKeys {
   /** Milliseconds since 1970 of the Date field; null without a usable one. */
   sentAt: number | null
+  /** The day as its author wrote it, `YYYY-MM-DD`: what SENTON compares. */
+  sentDay: string | null
   /** The base subject. */
   subject: string
   /** The subject had a mark of a reply or forward. */
@@ -41,61 +41,57 @@ const MAX_REFERENCES = 100
 /** RFC 5322 §2.1.1: a line has 998 octets, and an identifier cannot be folded. */
 const MAX_ID = 998
 
-/** @param header at least the fields up to References */
-export function sortKeysOf(envelope: ImapEnvelope, header: Uint8Array): SortKeys {
-  const { subject, isReply } = baseSubject(octetsToText(envelope.subject ?? ''))
+/** Of a field that is there several times the first counts, as in Dovecot. @param header at least the fields up to References */
+export function sortKeysOf(header: Uint8Array): SortKeys {
+  const first = new Map<string, string>()
+  const references: string[] = []
+  for (const { name, value } of unfoldedFields(header, FIELDS)) {
+    const field = name.toLowerCase()
+    if (!first.has(field)) first.set(field, value)
+    if (field === 'references' && references.length === 0) references.push(...identifiers(value))
+  }
+  const value = (field: string): string => first.get(field) ?? ''
+  const address = (field: string): FirstAddress => parseAddressList(value(field))[0]
+  const { subject, isReply } = baseSubject(value('subject'))
+  // RFC 5256 §5: References; without a valid identifier in it, the first one of In-Reply-To.
+  const sent = parseDate(value('date'))
+  const ancestors = references.length > 0 ? references : identifiers(value('in-reply-to')).slice(0, 1)
   return {
-    sentAt: parseDate(envelope.date ?? '')?.time.getTime() ?? null,
+    sentAt: sent?.time.getTime() ?? null,
+    sentDay: sent?.day ?? null,
     subject: key(subject),
     isReply,
-    from: key(mailboxOf(envelope.from)),
-    to: key(mailboxOf(envelope.to)),
-    cc: key(mailboxOf(envelope.cc)),
-    displayFrom: key(displayOf(envelope.from)),
-    displayTo: key(displayOf(envelope.to)),
-    messageId: identifiers(envelope.messageId ?? '')[0] ?? null,
-    references: referencesOf(envelope, header),
+    from: key(mailboxOf(address('from'))),
+    to: key(mailboxOf(address('to'))),
+    cc: key(mailboxOf(address('cc'))),
+    displayFrom: key(displayOf(address('from'))),
+    displayTo: key(displayOf(address('to'))),
+    messageId: identifiers(value('message-id'))[0] ?? null,
+    references: [...new Set(ancestors)].slice(-MAX_REFERENCES),
   }
 }
+
+const FIELDS = ['subject', 'date', 'from', 'to', 'cc', 'message-id', 'in-reply-to', 'references']
 
 function key(text: string): string {
   // Cut twice: before, so that a megabyte is not folded; after, because folding may make it longer.
   return casemap(text.slice(0, MAX_KEY)).slice(0, MAX_KEY)
 }
 
+type FirstAddress = MailboxAddress | AddressGroup | undefined
+
 /** RFC 5256 §3: addr-mailbox of the first address; ENVELOPE shows the name of a group there. */
-function mailboxOf(addresses: Addresses | undefined): string {
-  const first = addresses?.[0]
+function mailboxOf(first: FirstAddress): string {
   if (first === undefined) return ''
-  return octetsToText(first.kind === 'group' ? first.name : (first.localPart ?? ''))
+  return first.kind === 'group' ? first.name : shownAddress(first).localPart
 }
 
-/** RFC 5957 §3: the name, else the address, else what there is of it. */
-function displayOf(addresses: Addresses | undefined): string {
-  const first = addresses?.[0]
+/** RFC 5957 §3: the name, else the address. */
+function displayOf(first: FirstAddress): string {
   if (first === undefined) return ''
-  return nameOf(first) || addressOf(first)
-}
-
-function nameOf(address: MailboxAddress | AddressGroup): string {
-  return address.kind === 'group' ? '' : decodeWords(octetsToText(address.name ?? ''))
-}
-
-function addressOf(address: MailboxAddress | AddressGroup): string {
-  if (address.kind === 'group') return octetsToText(address.name)
-  const { localPart, domain } = address
-  if (localPart === undefined) return ''
-  return octetsToText(domain === undefined ? localPart : `${localPart}@${domain}`)
-}
-
-/** RFC 5256 §5: References; without a valid identifier in it, the first one of In-Reply-To. */
-function referencesOf(envelope: ImapEnvelope, header: Uint8Array): string[] {
-  const buffer = asBuffer(header)
-  for (const { valueStart, end } of fieldsNamed(buffer, 'references')) {
-    const found = identifiers(fieldValue(buffer, valueStart, end))
-    if (found.length > 0) return [...new Set(found)].slice(-MAX_REFERENCES)
-  }
-  return identifiers(envelope.inReplyTo ?? '').slice(0, 1)
+  if (first.kind === 'group') return first.name
+  const { localPart, domain } = shownAddress(first)
+  return decodeWords(first.name ?? '') || `${localPart}@${domain}`
 }
 
 /** Valid ones in one spelling: `<"a"@b>` and `<a@b>` are the same — RFC 5256 §5 (REFERENCES). */

@@ -13,13 +13,18 @@ export interface TransferDecoder {
   readonly damaged: boolean
 }
 
+export interface TransferOptions {
+  /** Base64 ends with its padding, or where something stands that is none: what follows, a footer say, is not looked at. */
+  toFirstEnd?: boolean
+}
+
 const NOTHING = Buffer.alloc(0)
 
 /** Encodings other than base64 and quoted-printable leave the octets as they are. */
-export function transferDecoder(encoding: string | undefined): TransferDecoder {
+export function transferDecoder(encoding: string | undefined, options: TransferOptions = {}): TransferDecoder {
   switch (encoding?.toLowerCase()) {
     case 'base64':
-      return new Base64Decoder()
+      return new Base64Decoder(options)
     case 'quoted-printable':
       return new QuotedPrintableDecoder()
     default:
@@ -41,6 +46,8 @@ for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 }
 
 class Base64Decoder implements TransferDecoder {
+  readonly #toFirstEnd: boolean
+  #ended = false
   /** Letters of a quantum not complete yet. */
   #rest = NOTHING
   /** Nothing may follow padding. */
@@ -49,11 +56,16 @@ class Base64Decoder implements TransferDecoder {
   #missingPads = 0
   #damaged = false
 
+  constructor({ toFirstEnd = false }: TransferOptions) {
+    this.#toFirstEnd = toFirstEnd
+  }
+
   get damaged(): boolean {
     return this.#damaged
   }
 
   write(bytes: Buffer): Buffer {
+    if (this.#ended) return NOTHING
     const letters = Buffer.allocUnsafe(this.#rest.length + bytes.length)
     const decoded: Buffer[] = []
     let length = this.#rest.copy(letters)
@@ -61,6 +73,9 @@ class Base64Decoder implements TransferDecoder {
     for (const octet of bytes) {
       if (LETTER[octet] === 1) {
         letters[length++] = octet
+      } else if (this.#toFirstEnd && !isSpace(octet)) {
+        this.#ended = true
+        break
       } else if (octet === PAD && length > from) {
         // Padding ends what was encoded; more may follow, encoded on its own.
         this.#beginPadding((length - from) % 4)
@@ -73,7 +88,7 @@ class Base64Decoder implements TransferDecoder {
       }
     }
     this.#damaged ||= this.#padded && length > from
-    const whole = length - ((length - from) % 4)
+    const whole = this.#ended ? length : length - ((length - from) % 4)
     decoded.push(decodeLetters(letters, from, whole))
     this.#rest = Buffer.from(letters.subarray(whole, length))
     return decoded.length === 1 ? (decoded[0] ?? NOTHING) : Buffer.concat(decoded)

@@ -82,8 +82,10 @@ function compile(program: SearchProgram, compiling: Compiling): SearchKey {
     case 'numbers':
     case 'uids':
       return among(selected.match(program.set, program.kind === 'uids'))
-    case 'header':
-      return { kind: 'header', field: program.field, value: decode(program.value) }
+    case 'header': {
+      const { field, value, envelope } = program
+      return { kind: 'header', field, value: decode(value), ...(envelope && { envelope }) }
+    }
     case 'body':
     case 'text':
       return { kind: program.kind, value: decode(program.value) }

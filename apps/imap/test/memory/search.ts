@@ -22,7 +22,7 @@ export async function matches(message: MemoryMessage, key: SearchKey): Promise<b
     case 'uids':
       return NumberSet.parse(key.uids).has(message.uid)
     case 'header':
-      return headerContains(message.bytes.subarray(0, message.root.header.end), key.field, key.value)
+      return headerContains(message.bytes.subarray(0, message.root.header.end), key)
     case 'body':
     case 'text':
       return (await searchText([message.bytes], message.root, [{ in: key.kind, value: key.value }]))[0] ?? false

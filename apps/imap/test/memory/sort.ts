@@ -29,7 +29,7 @@ export function threaded(messages: readonly MemoryMessage[], algorithm: 'ordered
   return [...threads.pieces(1)]
 }
 
-const keysOf = ({ root, bytes }: MemoryMessage): SortKeys => sortKeysOf(root.envelope ?? {}, bytes)
+const keysOf = ({ bytes }: MemoryMessage): SortKeys => sortKeysOf(bytes)
 
 const sentAt = (message: MemoryMessage): number => keysOf(message).sentAt ?? Date.parse(message.internalDate)
 

@@ -15,9 +15,7 @@ export interface StoredContent {
   queueId: QueueId | null
   size: number
   headerSize: number
-  /** The day of the Date field as written; null without a usable one. */
-  sentDay: string | null
-  /** What SORT and THREAD go by. */
+  /** What SORT, THREAD and SENTON go by. */
   sort: SortKeys
   /** IMAP wire forms. */
   envelope: string

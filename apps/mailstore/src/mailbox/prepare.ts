@@ -5,14 +5,7 @@
  */
 import type { QueueId } from '@postbus/contracts'
 import { encodeBodyStructure, encodeEnvelope } from '@postbus/imap-wire'
-import {
-  type MessagePart,
-  packStructure,
-  parseDate,
-  parseStructureOf,
-  sortKeysOf,
-  StructureParser,
-} from '@postbus/message'
+import { type MessagePart, packStructure, parseStructureOf, sortKeysOf, StructureParser } from '@postbus/message'
 
 import { MAX_HELD_BYTES, type StoredContent } from './content.ts'
 
@@ -57,8 +50,7 @@ function computed(root: MessagePart, header: Uint8Array) {
   const envelope = root.envelope ?? {}
   return {
     headerSize: root.header.end,
-    sentDay: parseDate(envelope.date ?? '')?.day ?? null,
-    sort: sortKeysOf(envelope, header),
+    sort: sortKeysOf(header),
     envelope: encodeEnvelope(envelope),
     wireStructure: encodeBodyStructure(root, { extended: true }),
     wireBody: encodeBodyStructure(root, { extended: false }),

@@ -28,7 +28,7 @@ function programs(depth: number): SearchKey[] {
 /** A message whose text has those of the values. */
 const having = (values: readonly string[], size: number): Candidate => ({
   ...{ uid: 1, modseq: 1, flags: 0, keywords: new Set(), internalDate: 0, saveDate: 0, size, email: 1, sentDay: null },
-  header: async (_field, value) => values.includes(value),
+  header: async ({ value }) => values.includes(value),
   body: async (value) => values.includes(value),
   text: async (value) => values.includes(value),
 })

@@ -6,6 +6,7 @@
  */
 import type { SearchKey } from '@postbus/contracts'
 import { NumberSet } from '@postbus/imap-wire'
+import type { HeaderKey } from '@postbus/message'
 
 import { foldKeyword, systemFlagBit } from './flags.ts'
 import { parseEmailId } from './object-id.ts'
@@ -21,7 +22,7 @@ export interface Candidate {
   size: number
   email: number
   sentDay: string | null
-  header(field: string, value: string): Promise<boolean>
+  header(key: HeaderKey): Promise<boolean>
   body(value: string): Promise<boolean>
   text(value: string): Promise<boolean>
 }
@@ -108,7 +109,7 @@ export function matcher(key: SearchKey, now: number): Matcher {
       return ({ uid }) => set.has(uid)
     }
     case 'header':
-      return (candidate) => candidate.header(key.field, key.value)
+      return (candidate) => candidate.header(key)
     case 'body':
       return (candidate) => candidate.body(key.value)
     case 'text':

@@ -1,11 +1,11 @@
 /** The keys of a search program that need a message's text, answered for one message with one pass over its octets. */
 import type { SearchKey } from '@postbus/contracts'
-import { casemap, headerContains, searchText, type TextKey, unpackStructure } from '@postbus/message'
+import { casemap, headerContains, type HeaderKey, searchText, type TextKey, unpackStructure } from '@postbus/message'
 
 import { type HeldContent, MAX_HEADER_BYTES } from './sections.ts'
 
 export interface MessageText {
-  header(field: string, value: string): Promise<boolean>
+  header(key: HeaderKey): Promise<boolean>
   body(value: string): Promise<boolean>
   text(value: string): Promise<boolean>
 }
@@ -53,7 +53,7 @@ export function messageText(content: HeldContent, keys: readonly TextKey[]): Mes
   }
 
   return {
-    header: async (field, value) => headerContains(Buffer.concat([prefix, await wholeHeader()]), field, value),
+    header: async (key) => headerContains(Buffer.concat([prefix, await wholeHeader()]), key),
     body: (value) => contains('body', value),
     // Return-Path and Delivered-To stand before the content and belong to the header.
     text: async (value) => prefixContains(prefix, value) || contains('text', value),

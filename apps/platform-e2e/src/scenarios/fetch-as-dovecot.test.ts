@@ -11,6 +11,7 @@ import fc from 'fast-check'
 
 import { besideDovecot, type Pair } from '../beside-dovecot.ts'
 import { fetchItems, type ImapDialogue, type Value } from '../imap-dialogue.ts'
+import { mutation } from '../mutation.ts'
 import { deepMessage, deepMultipart, manyParts, strangeMessages, type StrangeMessage } from '../strange-messages.ts'
 import { long, SEED } from '../under-load.ts'
 
@@ -156,59 +157,3 @@ test('FETCH answers as Dovecot does', { timeout: 600_000 }, async (t) => {
     assert.deepEqual(await differences(pair, mutated, items), [])
   })
 })
-
-/** What breaks messages when it stands in the wrong place. */
-const splinters = [
-  ...[
-    '\r\n',
-    '\r\n\r\n',
-    '\n',
-    '\r',
-    ' ',
-    '\t',
-    '"',
-    '\\',
-    '(',
-    ')',
-    '<',
-    '>',
-    '@',
-    ':',
-    ';',
-    ',',
-    '=',
-    '*',
-    '--',
-    '\x80',
-  ],
-  ...['--b\r\n', '--b--\r\n', '\r\n--b\r\n', '\r\n--b--\r\n', '--c\r\n', '\r\n ', '=?utf-8?q?=C3=BC?=', 'x*0=a; x*1=b'],
-  ...['Content-Type: text/html\r\n', 'Content-Type: message/rfc822\r\n\r\n', 'Subject: s\r\n', 'From: A <a@b>, c\r\n'],
-  ...['Content-Type: multipart/mixed; boundary=b\r\n', 'Content-Type: multipart/digest; boundary="c"\r\n\r\n'],
-]
-
-interface Stroke {
-  at: number
-  take: number
-  put: string
-}
-
-/** A message of the corpus with some of its octets taken out, doubled, or broken by splinters. */
-function mutation(corpus: readonly StrangeMessage[]): fc.Arbitrary<StrangeMessage> {
-  const short = corpus.filter(({ bytes }) => bytes.length < 4000)
-  const stroke: fc.Arbitrary<Stroke> = fc.record({
-    at: fc.double({ min: 0, max: 1, noNaN: true }),
-    take: fc.nat({ max: 12 }),
-    put: fc.oneof(fc.constant(''), fc.constantFrom(...splinters)),
-  })
-  return fc
-    .tuple(fc.constantFrom(...short), fc.array(stroke, { minLength: 1, maxLength: 4 }))
-    .map(([{ name, bytes }, strokes]) => {
-      let text = bytes.toString('latin1')
-      for (const { at, take, put } of strokes) {
-        const from = Math.floor(at * text.length)
-        text = text.slice(0, from) + put + text.slice(from + take)
-      }
-      return { name: `${name} as ${JSON.stringify(text.slice(0, SHOWN))}`, bytes: Buffer.from(text, 'latin1') }
-    })
-    .filter(({ bytes }) => bytes.length > 0)
-}

@@ -1,5 +1,5 @@
 /** The step that brings SORT, THREAD and the text index: what is here already gets its sort keys. */
-import { sortKeysOf, unpackStructure } from '@postbus/message'
+import { sortKeysOf } from '@postbus/message'
 import type { Transaction } from '@postbus/sql'
 import type { Kysely } from 'kysely'
 
@@ -37,14 +37,16 @@ export async function migrateFullText(tx: Transaction<unknown>): Promise<void> {
   for (let last = 0; ;) {
     const contents = await query
       .selectFrom('contents')
-      .select(['id', 'structure', 'header'])
+      .select(['id', 'header'])
       .where('id', '>', last)
       .orderBy('id')
       .limit(PAGE)
       .execute()
-    for (const { id, structure, header } of contents) {
-      const keys = sortKeysOf(unpackStructure(structure).envelope ?? {}, header)
-      await query.insertInto('sort_keys').values(sortKeysRowOf(id, keys)).execute()
+    for (const { id, header } of contents) {
+      await query
+        .insertInto('sort_keys')
+        .values(sortKeysRowOf(id, sortKeysOf(header)))
+        .execute()
       last = id
     }
     if (contents.length < PAGE) return

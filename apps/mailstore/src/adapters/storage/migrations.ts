@@ -163,4 +163,10 @@ export const migrations: readonly Migration[] = [
     `,
     postgres: postgres.undelete,
   },
+  {
+    // What SEARCH finds changed (addresses of the envelope, broken encodings): an index of before would rule it out.
+    name: '0006-texts-read-anew',
+    sqlite: 'update text_index set epoch = lower(hex(randomblob(16)))',
+    postgres: postgres.textsReadAnew,
+  },
 ]

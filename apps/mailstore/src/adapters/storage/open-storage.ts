@@ -75,7 +75,7 @@ export async function openStorage(options: StorageOptions): Promise<MailStorage>
     const among = slow.has(kind) && searcher !== undefined ? [searcher] : quick
     return among.reduce((least, reader) => (reader.busy < least.busy ? reader : least))
   }
-  /** Who looks into a mailbox will search it, and to begin a thread takes some hundred milliseconds. */
+  /** Who has looked into a mailbox will search it, and to begin a thread takes some hundred milliseconds. */
   let expectsSearch = false
   const expectSearch = (): void => {
     if (!expectsSearch) searcher?.start()
@@ -83,9 +83,11 @@ export async function openStorage(options: StorageOptions): Promise<MailStorage>
   }
   return {
     async read<Kind extends keyof Reads>(kind: Kind, input: Reads[Kind]['input']) {
-      if (kind !== 'known') expectSearch()
       // The far end is thread.ts, with the types of the port; so is the near one.
-      return (await (near.read(kind, input) ?? readerFor(kind).call(kind, input))) as Reads[Kind]['output']
+      const answer = (await (near.read(kind, input) ?? readerFor(kind).call(kind, input))) as Reads[Kind]['output']
+      // Not before: the first read begins threads, too.
+      if (kind !== 'known') expectSearch()
+      return answer
     },
     async write<Kind extends keyof Writes>(kind: Kind, input: Writes[Kind]['input']) {
       return (await writer.call(kind, input)) as Outcome<Writes[Kind]['output']>

@@ -177,3 +177,9 @@ export const undelete = `
     at bigint not null
   );
 `
+
+export const textsReadAnew = `
+  delete from text_signatures;
+  delete from unindexed_texts;
+  insert into unindexed_texts (content) select id from contents;
+`

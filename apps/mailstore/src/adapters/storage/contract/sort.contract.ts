@@ -11,7 +11,7 @@ const SECOND = 1000
 
 /** One after the other: `at` is the internal date in seconds. */
 async function append({ ok }: Helpers, at: number, keys: Partial<SortKeys>, text = ''): Promise<void> {
-  const sort = { ...sortKeysOf({}, new Uint8Array()), ...keys }
+  const sort = { ...sortKeysOf(new Uint8Array()), ...keys }
   const message = {
     flags: { system: 0, keywords: [] },
     internalDate: at * SECOND,

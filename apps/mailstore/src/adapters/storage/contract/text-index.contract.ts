@@ -64,6 +64,31 @@ export function textIndexContract(adapter: string, open: OpenStorage): void {
     assert.ok(scanned.filter((uids) => /^[0-9]*$/.test(uids)).length > 100, 'many in one message only')
   })
 
+  it('addresses are found as the envelope has them, fields as they were written, before and after they are indexed', async (helpers) => {
+    await append(helpers, [
+      Buffer.from('From: (c) "Ann" B <ann@x.example>,\r\n\tbob @ x . example\r\nSubject  :  one\ttwo\r\n\r\n\r\n'),
+      Buffer.from('From: "Ann B" <ann@x.example>\r\n\r\n\r\n'),
+      Buffer.from('From: Ann\r\nSubject: one two\r\n\r\n\r\n'),
+    ])
+    const answers: [field: string, value: string, envelope: boolean, uids: string][] = [
+      ['from', '"ann b" <ann@x.example>', true, '1:2'],
+      ['from', '"ann b" <ann@x.example>', false, '2'],
+      ['from', '<bob@x.example>', true, '1'],
+      ['from', 'ann@missing_domain', true, '3'],
+      ['from', '(c)', true, ''],
+      ['from', '(c)', false, '1'],
+      ['subject', 'one two', true, '1,3'],
+      ['subject', 'one two', false, '3'],
+      ['subject', ' one', false, '1'],
+    ]
+    for (const when of ['before', 'after']) {
+      for (const [field, value, envelope, uids] of answers)
+        assert.equal(await find(helpers, { kind: 'header', field, value, envelope }), uids, `${when}: ${value}`)
+      assert.equal(await find(helpers, { kind: 'text', value: 'subject  :  one' }), '1', when)
+      await indexAll(helpers)
+    }
+  })
+
   it('texts too long to be indexed are found all the same', async (helpers) => {
     const long = Buffer.from(`Subject: long\r\n\r\n${'0123456789'.repeat(5000)}needle\r\n`)
     await append(helpers, [long, Buffer.from('Subject: short\r\n\r\nneedle\r\n')])

@@ -121,8 +121,7 @@ function indexed(front: Front | undefined, mayMatch: MayMatch, open: () => Promi
   const text = () => (opened ??= open())
   const may = (part: TextPart): boolean => front !== undefined && mayMatch(part, front.content)
   return {
-    header: async (field, value) =>
-      may({ kind: 'header', field, value }) && ((await text())?.header(field, value) ?? false),
+    header: async (key) => may({ kind: 'header', ...key }) && ((await text())?.header(key) ?? false),
     body: async (value) => may({ kind: 'body', value }) && ((await text())?.body(value) ?? false),
     text: async (value) => {
       if (front !== undefined && prefixContains(front.prefix, value)) return true

@@ -2,10 +2,10 @@
  * A search string as runs of three characters. A text that contains the string contains them all, so what lacks one cannot
  * match; what has them all may.
  */
-import { casemap } from '@postbus/message'
+import { casemap, type HeaderKey } from '@postbus/message'
 
 /** A key of a search program that asks for text. */
-export type TextPart = { kind: 'body' | 'text'; value: string } | { kind: 'header'; field: string; value: string }
+export type TextPart = { kind: 'body' | 'text'; value: string } | ({ kind: 'header' } & HeaderKey)
 
 export interface Trigrams {
   /** Of a text's two halves the one they are all in; `anywhere`: each in one or the other. */
@@ -31,7 +31,7 @@ export function trigramsOf(part: TextPart): Trigrams | null {
       if (IN_FRONT.has(part.field.toLowerCase())) return null
       // Runs of blanks may stand in the header for the one that is asked for.
       const value = trigrams(casemap(part.value), BLANKS)
-      return some('headers', [...trigrams(casemap(`${part.field}:`), BLANKS), ...value])
+      return some('headers', [...trigrams(casemap(part.field), BLANKS), ...value])
     }
   }
 }

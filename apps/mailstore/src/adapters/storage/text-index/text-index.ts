@@ -27,4 +27,4 @@ export const everything: MayMatch = () => true
 
 /** Parts that ask the same have the same key. */
 export const keyOf = (part: TextPart): string =>
-  part.kind === 'header' ? `header ${part.field} ${part.value}` : `${part.kind} ${part.value}`
+  part.kind === 'header' ? `header ${part.envelope === true} ${part.field} ${part.value}` : `${part.kind} ${part.value}`

@@ -154,7 +154,7 @@ function contentRowOf({ content, refs }: NewContent): Omit<Tables['contents'], '
     refs,
     size: content.size,
     header_size: content.headerSize,
-    sent_day: content.sentDay,
+    sent_day: content.sort.sentDay,
     blob: content.blob?.key ?? null,
     blob_offset: content.blob?.offset ?? 0,
     envelope: content.envelope,

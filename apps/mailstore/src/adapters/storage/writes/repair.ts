@@ -37,7 +37,7 @@ async function repairStructure({ tx: { query } }: WriteContext, { content, compu
     .updateTable('contents')
     .set({
       header_size: computed.headerSize,
-      sent_day: computed.sentDay,
+      sent_day: computed.sort.sentDay,
       envelope: computed.envelope,
       wire_structure: computed.wireStructure,
       wire_body: computed.wireBody,
