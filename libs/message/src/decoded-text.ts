@@ -60,7 +60,7 @@ function* jobsOf(root: MessagePart, headers: boolean): Generator<Job> {
   for (const part of walkParts(root)) {
     const header = headerJob(part, part === root ? 'header' : 'mime', headers)
     yield header
-    if ((part.parts ?? []).length > 0 || part.message !== undefined) continue
+    if (part.message !== undefined || (part.parts ?? []).length > 0) continue
     const { isText, encoding } = header.reading()
     if (isText && READABLE.has(encoding)) yield bodyJob(part, encoding)
   }
@@ -106,8 +106,8 @@ function headerJob(part: MessagePart, of: 'header' | 'mime', isTold: boolean): H
 }
 
 /**
- * As Dovecot, for which the tree is not what says it: of several fields the last counts, MIME or not; message/delivery-status and
- * the like are read, images, applications and unknown encodings are not.
+ * As Dovecot: by the header itself, MIME or not, and by the last of several fields, where the tree knows the first. Message/delivery-status
+ * and the like are read; images, applications and unknown encodings are not.
  */
 function readingBy(header: Uint8Array): Reading {
   const reading = { isText: true, encoding: '7bit' }

@@ -1,6 +1,7 @@
 /**
  * The text of a message as an index of substrings needs it: every string that `searchText` finds in one part stands in it
- * in one piece. What crosses from a header into the body below it is the exception, and holds a line end.
+ * in one piece, and so does every address that `headerContains` finds. What crosses from a header into the body below it is
+ * the exception, and holds a line end.
  *
  * STANDARDS  RFC 9051 §6.4.4 (BODY, TEXT)
  */
