@@ -73,7 +73,7 @@ test('a broker that lost its memory: the holder learns it, and the next revision
 test('a bucket made anew, in which another holds it under the same number: the holder learns it, and the other keeps it', async (t) => {
   const { nats, bus } = await platform(t)
   const [holder, other] = await Promise.all([bus('custody'), bus('custody')])
-  const lease = await holder.acquireLease('leader', { ttlMs: 3000, signal: t.signal })
+  const lease = await holder.acquireLease('leader', { ttlMs: 9000, signal: t.signal })
   const admin = await connect({
     servers: nats.url,
     authenticator: nkeyAuthenticator(new TextEncoder().encode(nats.adminSeed)),
