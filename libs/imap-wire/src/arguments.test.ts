@@ -152,7 +152,13 @@ test('SEARCH programs become trees', () => {
   })
   assert.deepEqual(whole(parseSearch, 'CHARSET UTF-8 HEADER Message-ID ""'), {
     charset: 'UTF-8',
-    program: { kind: 'header', field: 'Message-ID', value: Buffer.alloc(0) },
+    program: { kind: 'header', field: 'Message-ID', value: Buffer.alloc(0), envelope: false },
+  })
+  assert.deepEqual(program('FROM "Smith"'), {
+    kind: 'header',
+    field: 'From',
+    value: Buffer.from('Smith'),
+    envelope: true,
   })
   for (const bad of [
     '',
