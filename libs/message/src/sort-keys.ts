@@ -44,30 +44,30 @@ const MAX_ID = 998
 /** Of a field that is there several times the first counts, as in Dovecot. @param header at least the fields up to References */
 export function sortKeysOf(header: Uint8Array): SortKeys {
   const first = new Map<string, string>()
-  const references: string[] = []
+  let references: string[] = []
   for (const { name, value } of unfoldedFields(header, FIELDS)) {
     const field = name.toLowerCase()
     if (!first.has(field)) first.set(field, value)
-    if (field === 'references' && references.length === 0) references.push(...identifiers(value))
+    if (field === 'references' && references.length === 0) references = identifiers(value)
   }
   const value = (field: string): string => first.get(field) ?? ''
-  const address = (field: string): FirstAddress => parseAddressList(value(field))[0]
-  const { subject, isReply } = baseSubject(value('subject'))
   // RFC 5256 §5: References; without a valid identifier in it, the first one of In-Reply-To.
+  if (references.length === 0) references = identifiers(value('in-reply-to')).slice(0, 1)
+  const { subject, isReply } = baseSubject(value('subject'))
   const sent = parseDate(value('date'))
-  const ancestors = references.length > 0 ? references : identifiers(value('in-reply-to')).slice(0, 1)
+  const [from, to, cc] = [value('from'), value('to'), value('cc')].map((list) => parseAddressList(list)[0])
   return {
     sentAt: sent?.time.getTime() ?? null,
     sentDay: sent?.day ?? null,
     subject: key(subject),
     isReply,
-    from: key(mailboxOf(address('from'))),
-    to: key(mailboxOf(address('to'))),
-    cc: key(mailboxOf(address('cc'))),
-    displayFrom: key(displayOf(address('from'))),
-    displayTo: key(displayOf(address('to'))),
+    from: key(mailboxOf(from)),
+    to: key(mailboxOf(to)),
+    cc: key(mailboxOf(cc)),
+    displayFrom: key(displayOf(from)),
+    displayTo: key(displayOf(to)),
     messageId: identifiers(value('message-id'))[0] ?? null,
-    references: [...new Set(ancestors)].slice(-MAX_REFERENCES),
+    references: [...new Set(references)].slice(-MAX_REFERENCES),
   }
 }
 
