@@ -4,8 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
+import { startNatsServer } from '@postbus/testkit'
 
-import { platform, until } from './harness.ts'
+import { connectBus, keepProvisioned } from '../src/index.ts'
+import { log, platform, until } from './harness.ts'
 
 test('a lease has one holder at a time, and each later one has a higher revision', async (t) => {
   const { bus } = await platform(t)
@@ -71,18 +73,23 @@ test('a broker that lost its memory: the holder learns it, and the next revision
 })
 
 test('a bucket made anew, in which another holds it under the same number: the holder learns it, and the other keeps it', async (t) => {
-  const { nats, bus } = await platform(t)
-  const [holder, other] = await Promise.all([bus('custody'), bus('custody')])
+  const nats = await startNatsServer(t)
+  const { url: servers, seeds } = nats
+  const all = { servers, log, signal: t.signal }
+  const provisioner = await keepProvisioned({ ...all, nkeySeed: seeds.provisioner, shards: 1 })
+  // The one it would make counts from another number; that of a cluster that was down does not.
+  await provisioner.stop()
+  const custody = () => connectBus({ ...all, nkeySeed: seeds.custody, party: 'custody', drainDeadlineMs: 2000 })
+  const [holder, other] = await Promise.all([custody(), custody()])
+  nats.defer(() => Promise.all([holder.close(), other.close()]))
   const lease = await holder.acquireLease('leader', { ttlMs: 9000, signal: t.signal })
-  const admin = await connect({
-    servers: nats.url,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(nats.adminSeed)),
-  })
+  const authenticator = nkeyAuthenticator(new TextEncoder().encode(nats.adminSeed))
+  const admin = await connect({ servers, authenticator })
   t.after(() => admin.close())
   const { streams } = await jetstreamManager(admin, { checkAPI: false })
   const { config } = await streams.info('KV_lease')
-  // As a cluster has it after it was down. Both at once, before the provisioner makes one that counts from another number.
-  await Promise.all([streams.delete('KV_lease'), streams.add(config)])
+  await streams.delete('KV_lease')
+  await streams.add(config)
   const next = await other.acquireLease('leader', { ttlMs: 60_000, signal: t.signal })
   await until(() => lease.lost.aborted)
   assert.match(String(lease.lost.reason), /made anew/)
