@@ -82,10 +82,8 @@ function compile(program: SearchProgram, compiling: Compiling): SearchKey {
     case 'numbers':
     case 'uids':
       return among(selected.match(program.set, program.kind === 'uids'))
-    case 'header': {
-      const { field, value, envelope } = program
-      return { kind: 'header', field, value: decode(value), ...(envelope && { envelope }) }
-    }
+    case 'header':
+      return { ...program, value: decode(program.value) }
     case 'body':
     case 'text':
       return { kind: program.kind, value: decode(program.value) }
