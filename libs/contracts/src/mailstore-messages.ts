@@ -26,7 +26,7 @@ export const Section = z.object({
   fields: z.array(z.string().max(998)).optional(),
   /** First octet and how many. */
   partial: z.tuple([z.int().nonnegative(), z.int().positive()]).optional(),
-  /** BINARY[…]: the part without its transfer encoding, or how many octets that are. Goes with `all`. */
+  /** BINARY[…]: without its transfer encoding, or how many octets that are. */
   binary: z.enum(['octets', 'size']).optional(),
 })
 export type Section = z.infer<typeof Section>

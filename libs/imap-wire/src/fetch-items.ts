@@ -88,30 +88,28 @@ function parseFetchItem(args: Arguments): FetchItem {
 }
 
 function parseSectionItem(args: Arguments, peek: boolean): FetchItem {
-  args.expect('[')
-  const section = parseSectionSpec(args)
-  args.expect(']')
+  const section = parseBracketed(args)
   return parsePartial(args, section, `BODY[${formatSectionSpec(section)}]`, peek)
 }
 
-/** RFC 3516 §4.2. */
+/** RFC 3516 §4.2. It knows part numbers only; as in Dovecot, any section may be asked for. */
 function parseBinaryItem(args: Arguments, peek: boolean): FetchItem {
-  const part = parseBinaryPart(args)
-  return parsePartial(args, { part, kind: 'all', binary: 'octets' }, `BINARY[${part}]`, peek)
+  const section = parseBracketed(args)
+  return parsePartial(args, { ...section, binary: 'octets' }, `BINARY[${formatSectionSpec(section)}]`, peek)
 }
 
 /** RFC 3516 §4.3: of the whole section, never of a partial. */
 function parseBinarySize(args: Arguments): FetchItem {
-  const part = parseBinaryPart(args)
-  const section: SectionSpec = { part, kind: 'all', binary: 'size' }
-  return { kind: 'section', section, label: `BINARY.SIZE[${part}]`, peek: true }
+  const section = parseBracketed(args)
+  const label = `BINARY.SIZE[${formatSectionSpec(section)}]`
+  return { kind: 'section', section: { ...section, binary: 'size' }, label, peek: true }
 }
 
-function parseBinaryPart(args: Arguments): string {
+function parseBracketed(args: Arguments): SectionSpec {
   args.expect('[')
-  const part = args.next(']') ? '' : parsePart(args)
+  const section = parseSectionSpec(args)
   args.expect(']')
-  return part
+  return section
 }
 
 function parsePartial(args: Arguments, section: SectionSpec, label: string, peek: boolean): FetchItem {

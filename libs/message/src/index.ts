@@ -31,7 +31,7 @@ export {
   StructureParser,
 } from './parse-structure.ts'
 export { mediaTypeOf, type MessagePart, type Range, sizeOf, walkParts } from './structure.ts'
-export { fieldCutter, findPart, type SectionName, sectionRange, selectFields } from './section.ts'
+export { encodedPart, fieldCutter, findPart, type SectionName, sectionRange, selectFields } from './section.ts'
 export { casemap } from './casemap.ts'
 export { charsetDecoder, type CharsetDecoder, decodeCharset } from './charset.ts'
 export { decodedText, type TextPiece } from './decoded-text.ts'

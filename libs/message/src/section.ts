@@ -48,6 +48,17 @@ export function findPart(root: MessagePart, path: string): MessagePart | undefin
   return part
 }
 
+/**
+ * The part whose body a section is, as its transfer encoding left it. Undefined for headers, which are in none, and for what holds
+ * other parts, which cannot be — RFC 2045 §6.4.
+ */
+export function encodedPart(root: MessagePart, { part: path, kind }: SectionName): MessagePart | undefined {
+  const part = path === '' ? undefined : findPart(root, path)
+  const message = path === '' ? root : part?.message
+  const body = kind === 'all' ? part : kind === 'text' ? message : undefined
+  return body?.parts === undefined && body?.message === undefined ? body : undefined
+}
+
 function ofMessage(message: MessagePart, kind: SectionName['kind']): Range | undefined {
   switch (kind) {
     case 'all':

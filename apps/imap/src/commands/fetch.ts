@@ -16,7 +16,15 @@ import { bad, refusing, refusingRows, type ImapError } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import type { Enabled } from '../session/enabled.ts'
 import { messagesOf } from '../session/fetch-messages.ts'
-import { fetchPlan, isLasting, unreadable, writeMessage, writePlain, type FlagsText } from '../session/fetch-plan.ts'
+import {
+  fetchPlan,
+  type FetchPlan,
+  isLasting,
+  unreadable,
+  writeMessage,
+  writePlain,
+  type FlagsText,
+} from '../session/fetch-plan.ts'
 import { findUids } from '../session/find-messages.ts'
 import { tellVanishedEarlier } from '../session/resynchronise.ts'
 import { formatFlags, tellNewKeywords } from '../session/updates.ts'
@@ -61,6 +69,7 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   if (wanted === 0) return { text: 'FETCH completed' }
   // RFC 7162 §3.1.4.1: CHANGEDSINCE asks for MODSEQ as well.
   const plan = fetchPlan(changedSince === undefined ? items : [...items, { kind: 'modseq' }], byUid)
+  if (asksForUids(plan)) return await tellUids(context, uids)
   const markSeen = plan.marksSeen && !selected.readOnly
   const { want } = plan
   let answered = 0
@@ -103,6 +112,17 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   // Somebody removed what the client still counts — RFC 5530 §3.
   selected.mayHaveChanged()
   return { code: 'EXPUNGEISSUED', text: 'Some messages are gone' }
+}
+
+const asksForUids = ({ plain }: FetchPlan): boolean => plain?.every((item) => item === 'uid') ?? false
+
+/** Known here, of messages that are gone as well — RFC 2180 §4.1. */
+async function tellUids({ session: { out }, selected }: InMailbox, uids: NumberSet): Promise<Completed> {
+  for (const uid of uids.intersect(selected.uids)) {
+    out.writeOctets(`* ${selected.sequenceNumber(uid)} FETCH (UID ${uid})\r\n`)
+    if (out.full) await out.room()
+  }
+  return { text: 'FETCH completed' }
 }
 
 /** Flags as this client is shown them. Messages of a page share their sets: each is looked at once. */

@@ -34,11 +34,15 @@ export function listMailboxes(
     (!args.select.has('SPECIAL-USE') || (names.infos.get(name)?.specialUse.length ?? 0) > 0)
   const conditional = args.select.has('SUBSCRIBED') || args.select.has('SPECIAL-USE')
   const candidates = args.select.has('SUBSCRIBED') ? [...names.all, ...names.subscribed] : names.all
-  const selected = new Set([...candidates].filter(selects))
-  const aboveSelected = args.select.has('RECURSIVEMATCH') ? superiorsOf(selected) : new Set<string>()
+  const matches = (name: string): boolean => patterns.some((pattern) => pattern.matches(name))
+  const selected = [...candidates].filter(selects)
+  const recursive = args.select.has('RECURSIVEMATCH')
+  const aboveSelected = recursive ? superiorsOf(selected) : new Set<string>()
+  // A name for the sake of those below it, where these are not listed themselves — RFC 5258 §3.5.
+  const instead = recursive ? superiorsOf(selected.filter((name) => !matches(name))) : []
 
-  return [...new Set([...selected, ...aboveSelected])]
-    .filter((name) => patterns.some((pattern) => pattern.matches(name)))
+  return [...new Set([...selected, ...instead])]
+    .filter(matches)
     .sort(inOrder)
     .map((name) => ({
       name,

@@ -3,7 +3,7 @@ import type { Section, SectionBytes } from '@postbus/contracts'
 import { encodeBodyStructure, encodeEnvelope } from '@postbus/imap-wire'
 import {
   encodeBinaryParts,
-  findPart,
+  encodedPart,
   parseStructureOf,
   previewSource,
   previewText,
@@ -54,11 +54,15 @@ export function cut({ bytes, root, blob }: MemoryMessage, sections: readonly Sec
       answers.push({ kind: 'absent' })
       continue
     }
+    const fields = section.kind === 'fields' || section.kind === 'fieldsNot'
+    const whole = bytes.subarray(range.start, range.end)
+    const value = fields
+      ? Buffer.concat(selectFields(whole, section.fields ?? [], section.kind === 'fieldsNot'))
+      : whole
     if (section.binary) {
-      const part = findPart(root, section.part)
-      const encoding = (section.part === '' ? undefined : part?.encoding?.toLowerCase()) ?? '7bit'
+      const encoding = encodedPart(root, section)?.encoding?.toLowerCase() ?? '7bit'
       const decoder = transferDecoder(encoding)
-      const octets = Buffer.concat([decoder.write(bytes.subarray(range.start, range.end)), decoder.end()])
+      const octets = Buffer.concat([decoder.write(value), decoder.end()])
       const [first, count] = section.partial ?? [0, Infinity]
       if (!KNOWN.has(encoding)) answers.push({ kind: 'unknownEncoding' })
       else if (decoder.damaged) answers.push({ kind: 'damagedEncoding' })
@@ -69,7 +73,6 @@ export function cut({ bytes, root, blob }: MemoryMessage, sections: readonly Sec
       }
       continue
     }
-    const fields = section.kind === 'fields' || section.kind === 'fieldsNot'
     const [first, count] = section.partial ?? [0, Infinity]
     if (blob && !fields) {
       const start = Math.min(range.start + first, range.end)
@@ -80,10 +83,6 @@ export function cut({ bytes, root, blob }: MemoryMessage, sections: readonly Sec
       strings.push(lead)
       continue
     }
-    const whole = bytes.subarray(range.start, range.end)
-    const value = fields
-      ? Buffer.concat(selectFields(whole, section.fields ?? [], section.kind === 'fieldsNot'))
-      : whole
     answers.push({ kind: 'inline' })
     strings.push(value.subarray(first, first + count))
   }

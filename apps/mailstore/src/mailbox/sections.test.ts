@@ -138,6 +138,23 @@ test('BINARY is freed from its transfer encoding; partials and sizes count what 
   assert.deepEqual(sections, [{ kind: 'size', octets: 5 }])
 })
 
+test('BINARY of a text is freed from its encoding where it holds no parts, of a header it is the header', async () => {
+  const header = 'Content-Transfer-Encoding: base64\r\nMIME-Version: 1.0\r\n\r\n'
+  const alone = held(`${header}R3L8\r\n`)
+  const binary = { binary: 'octets' } as const
+  const fields = { ...binary, fields: ['mime-version'] }
+  assert.deepEqual(
+    await text(alone, section('', 'text', binary), section('', 'header', binary), section('', 'fields', fields)),
+    ['Gr\xfc', PREFIX + header, 'MIME-Version: 1.0\r\n\r\n'],
+  )
+  const size = section('', 'fields', { ...fields, binary: 'size' })
+  assert.deepEqual((await cutSections(alone, [size])).sections, [{ kind: 'size', octets: 21 }])
+  const parts = held(encodedPart('base64', 'R3L8'))
+  assert.deepEqual(await text(parts, section('', 'text', binary)), [
+    encodedPart('base64', 'R3L8').slice(ENCODED.length),
+  ])
+})
+
 test('BINARY of an encoding that is not known is said to be so, and one of no part is absent', async () => {
   const content = held(encodedPart('x-strange', 'x'))
   const wanted = [section('1', 'all', { binary: 'size' }), section('2', 'all', { binary: 'octets' })]

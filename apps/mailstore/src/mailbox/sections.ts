@@ -6,8 +6,8 @@
  */
 import { MAX_INLINE_BYTES, type Section, type SectionBytes } from '@postbus/contracts'
 import {
+  encodedPart,
   fieldCutter,
-  findPart,
   type MessagePart,
   previewSource,
   previewText,
@@ -53,10 +53,9 @@ export async function cutSections(content: HeldContent, sections: readonly Secti
   const structure = (): MessagePart => (root ??= unpackStructure(content.structure))
   for (const section of sections) {
     const range = rangeOf(content, section, structure)
-    if (range !== undefined && section.binary !== undefined) {
-      await addBinary(cut, content, section, range, encodingOf(section, structure))
-    } else if (range === undefined) cut.sections.push({ kind: 'absent' })
+    if (range === undefined) cut.sections.push({ kind: 'absent' })
     else if (section.kind === 'fields' || section.kind === 'fieldsNot') await addFields(cut, content, section, range)
+    else if (section.binary !== undefined) await addBinary(cut, content, section, range, encodingOf(section, structure))
     else await addRange(cut, content, partOf(range, section.partial))
   }
   return cut
@@ -131,10 +130,15 @@ async function addRange(cut: Cut, content: HeldContent, range: Range): Promise<v
 
 type Decoding = 'base64' | 'quoted-printable'
 
-/** Null: its octets are what they are. Only a part that holds no other is freed from anything — RFC 9051 §6.4.5 (BINARY). */
-function encodingOf({ part: path }: Section, structure: () => MessagePart): Decoding | 'unknown' | null {
-  const part = path === '' ? undefined : findPart(structure(), path)
-  if (part === undefined || part.parts !== undefined || part.message !== undefined) return null
+/** Whether its transfer encoding has to be known. */
+export function isDecoded({ part, kind, binary }: Section): boolean {
+  return binary !== undefined && (kind === 'text' || (kind === 'all' && part !== ''))
+}
+
+/** Null: its octets are what they are — RFC 9051 §6.4.5 (BINARY). */
+function encodingOf(section: Section, structure: () => MessagePart): Decoding | 'unknown' | null {
+  const part = isDecoded(section) ? encodedPart(structure(), section) : undefined
+  if (part === undefined) return null
   const encoding = (part.encoding ?? '7bit').toLowerCase()
   if (encoding === '7bit' || encoding === '8bit' || encoding === 'binary') return null
   return encoding === 'base64' || encoding === 'quoted-printable' ? encoding : 'unknown'
@@ -222,6 +226,10 @@ async function addFields(cut: Cut, content: HeldContent, section: Section, range
   const limited = partOf(range, [0, MAX_HEADER_BYTES])
   const header = heldInOne(content, limited) ?? (await readRange(content, limited))
   const fields = selectFields(header, section.fields ?? [], section.kind === 'fieldsNot')
+  if (section.binary === 'size') {
+    cut.sections.push({ kind: 'size', octets: fields.reduce((octets, { length }) => octets + length, 0) })
+    return
+  }
   cut.sections.push({ kind: 'inline' })
   if (section.partial === undefined) return void cut.bytes.push(fields)
   const whole = Buffer.concat(fields)

@@ -130,7 +130,7 @@ test('FETCH answers as Dovecot does', { timeout: 600_000 }, async (t) => {
     const decoded = strangeMessages().filter(({ name }) =>
       /^(text in base64|quoted-printable|two parts|NUL in)/.test(name),
     )
-    const wanted = ['1', '2'].flatMap((part) => [
+    const wanted = ['1', '2', 'HEADER', '1.MIME', '2.MIME', 'HEADER.FIELDS (SUBJECT)'].flatMap((part) => [
       ...[`BINARY.PEEK[${part}]`, `BINARY.SIZE[${part}]`],
       ...[`BINARY.PEEK[${part}]<2.5>`, `BINARY.PEEK[${part}]<9999.5>`],
     ])

@@ -13,6 +13,7 @@ import {
   cutSections,
   headerCutters,
   type HeldContent,
+  isDecoded,
   MAX_HEADER_BYTES,
   previewOf,
   reachesBody,
@@ -232,7 +233,8 @@ function nextLimit(limit: number, { rows, octets, max }: { rows: number; octets:
   return Math.max(MIN_ROWS, Math.min(filling, 2 * limit, max))
 }
 
-const needsStructure = ({ preview, sections }: Want): boolean => preview || sections.some(({ part }) => part !== '')
+const needsStructure = ({ preview, sections }: Want): boolean =>
+  preview || sections.some((section) => section.part !== '' || isDecoded(section))
 
 const needsBody = ({ preview, sections }: Want): boolean => preview || sections.some(reachesBody)
 
