@@ -21,10 +21,10 @@ export interface Completed {
 }
 
 /**
- * Whether changes of the selected mailbox are told before the tagged answer: `none` where sequence numbers must not move
- * or the mailbox is left, `known` when something is known to have changed, `look` where the client expects it.
+ * Whether changes of the selected mailbox are told before the tagged answer: `none` where the mailbox is left, `steady` where
+ * sequence numbers must not move, `known` when something is known to have changed, `look` where the client expects it.
  */
-export type Updates = 'none' | 'known' | 'look'
+export type Updates = 'none' | 'steady' | 'known' | 'look'
 
 export interface Command {
   readonly name: string

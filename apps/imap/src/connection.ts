@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream'
 import type { Granted } from '@postbus/directory-client'
 import {
   Arguments,
+  ImapLimitError,
   ImapNameError,
   ImapSyntaxError,
   responseText,
@@ -273,8 +274,9 @@ export class Connection implements Session {
     this.tag = tag
     const started = performance.now()
     let result: CommandResult = 'ok'
+    let command: Command | undefined
     try {
-      const command = find(received)
+      command = find(received)
       command.check(this)
       const completed = await command.parse(this.#argumentsOf(received))(this)
       this.staging.handedOver()
@@ -284,6 +286,9 @@ export class Connection implements Session {
       else if (completed.compress) await this.#compress(answer)
       else this.out.line(answer)
     } catch (cause) {
+      // What is gone is told to be, or its client would ask for it again and again — RFC 2180 §4.4.1.
+      if (cause instanceof ImapError && cause.code === 'EXPUNGEISSUED' && command?.updates === 'look')
+        await this.#tellUpdates(command)
       result = this.#fault(tag, cause)
       await this.staging.discard()
     } finally {
@@ -327,12 +332,14 @@ export class Connection implements Session {
     this.input.replace(stream)
   }
 
-  async #tellUpdates({ updates }: Command): Promise<void> {
+  async #tellUpdates({ updates }: Pick<Command, 'updates'>): Promise<void> {
     if (this.state.kind !== 'selected' || updates === 'none') return
     const { account, selected } = this.state
     if (updates === 'known' && !selected.changed && !selected.lookedBefore(this.limits.recheckMs)) return
+    const steadily = updates === 'steady'
+    if (steadily && !(selected.changed && selected.lookedBefore(this.limits.steadyLookMs))) return
     try {
-      await tellUpdates({ account, selected, out: this.out })
+      await tellUpdates({ account, selected, out: this.out, steadily })
     } catch (cause) {
       // The command itself was done. What happened else is told when the mailstore can be asked again.
       if (!(cause instanceof ImapError)) throw cause
@@ -373,6 +380,7 @@ export class Connection implements Session {
   /** The tagged answer to what went wrong. What ends the session is thrown on. */
   #fault(tag: string, cause: unknown): CommandResult {
     if (cause instanceof ImapSyntaxError) return this.#fault(tag, bad(cause.message))
+    if (cause instanceof ImapLimitError) return this.#fault(tag, no('LIMIT', cause.message))
     if (cause instanceof ImapNameError) return this.#fault(tag, no('CANNOT', cause.message))
     if (cause instanceof ImapError) {
       this.#badInARow = cause.status === 'BAD' ? this.#badInARow + 1 : 0

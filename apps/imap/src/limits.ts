@@ -10,6 +10,9 @@ const SKIPPED_BEYOND_APPEND = 2
 /** What one session reads ahead: some fifty messages of usual length, for a client that asks for one after the other. */
 const READ_AHEAD_BYTES = 256 * 1024
 
+/** A client that gives one command after the other is not looked for between all of them. */
+const STEADY_LOOK_MS = 200
+
 /** Messages of one FETCH from which on it is worth asking what happened instead of asking for them. */
 export const FEWEST_KNOWN = 100
 
@@ -19,6 +22,7 @@ export function connectionLimits(config: ImapConfig): ConnectionLimits {
     loginMs: config.IMAP_LOGIN_TIMEOUT_MS,
     stallMs: config.IMAP_STALL_TIMEOUT_MS,
     recheckMs: config.IMAP_RECHECK_MS,
+    steadyLookMs: STEADY_LOOK_MS,
     keepaliveMs: config.IMAP_IDLE_KEEPALIVE_MS,
     maxLineBytes: config.IMAP_MAX_LINE_BYTES,
     maxHeldBytes: config.IMAP_MAX_LITERAL_BYTES,

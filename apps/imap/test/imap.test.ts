@@ -142,6 +142,9 @@ test('IDLE tells at once what another session does', limits, (t) => play(t, 'idl
 test('sessions on one mailbox see each other, and sequence numbers hold still where they must', limits, (t) =>
   play(t, 'two-sessions'),
 )
+test('what needs no number moved is told with FETCH, STORE and SEARCH, too', limits, (t) =>
+  play(t, 'steady', { limits: { steadyLookMs: 0 } }),
+)
 test('bad syntax is named, and the next command is read', limits, (t) => play(t, 'syntax'))
 test('pipelined commands are answered in order', limits, (t) => play(t, 'pipeline'))
 

@@ -49,7 +49,7 @@ export const deleteMailbox = defineRequest({
   purpose:
     'Delete a mailbox with its messages, not those below it; INBOX cannot be. `hasChildren`: the name is only a level above others.',
   input: z.object({ token: SessionToken, name: MailboxName }),
-  output: z.object({}),
+  output: z.object({ mailbox: MailboxKey }),
 })
 
 export const renameMailbox = defineRequest({
@@ -100,6 +100,7 @@ export const syncMailbox = defineRows({
     mailbox: MailboxKey,
     modseq: Modseq,
     /** Also claim arrivals as \Recent. */ claimRecent: z.boolean().default(false),
+    /** End before anything that vanished is told, and then without `now`. */ untilVanished: z.boolean().default(false),
   }),
   row: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('vanished'), uids: UidSet }),

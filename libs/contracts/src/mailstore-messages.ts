@@ -180,10 +180,18 @@ const Copied = z.object({
 export const copyMessages = defineRequest({
   ...front,
   name: 'mailstore.copy',
-  refusals: ['tokenInvalid', 'noSuchMailbox', 'noSuchTarget', 'overQuota', 'limit'],
-  purpose: 'Copy messages to another mailbox, all or none; with `move` they leave this one in the same step.',
+  refusals: ['tokenInvalid', 'noSuchMailbox', 'noSuchMessage', 'noSuchTarget', 'overQuota', 'limit'],
+  purpose:
+    'Copy messages to another mailbox, all or none; with `move` they leave this one in the same step. `noSuchMessage`: fewer than `atLeast` are still there.',
   timeoutMs: 60_000,
-  input: z.object({ token: SessionToken, mailbox: MailboxKey, uids: UidSet, to: MailboxName, move: z.boolean() }),
+  input: z.object({
+    token: SessionToken,
+    mailbox: MailboxKey,
+    uids: UidSet,
+    to: MailboxName,
+    move: z.boolean(),
+    atLeast: z.int().nonnegative().default(0),
+  }),
   output: Copied,
 })
 

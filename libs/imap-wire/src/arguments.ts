@@ -6,7 +6,7 @@
  */
 import { parseMailboxName } from './mailbox-name.ts'
 import { BadSequenceSet, parseSequenceSet, type SequenceSet } from './sequence-set.ts'
-import { ImapSyntaxError } from './syntax-error.ts'
+import { ImapLimitError, ImapSyntaxError } from './syntax-error.ts'
 
 /** A literal as it arrived: held in memory, or streamed away and known by its number within the command. */
 export type Literal =
@@ -179,7 +179,7 @@ export class Arguments {
     this.expect('(')
     if (options.empty && this.skip(')')) return items
     do {
-      if (items.length === options.max) throw new ImapSyntaxError(`More than ${options.max} items in a list`)
+      if (items.length === options.max) throw new ImapLimitError(`More than ${options.max} items in a list`)
       items.push(item())
     } while (this.skip(' '))
     this.expect(')')

@@ -1,6 +1,6 @@
 /** Flags: system flags in their one spelling, keywords as first written — RFC 9051 §2.3.2. */
 import type { Arguments } from './arguments.ts'
-import { ImapSyntaxError } from './syntax-error.ts'
+import { ImapLimitError, ImapSyntaxError } from './syntax-error.ts'
 
 /** The flags a client may set. `\Recent` is the server's — RFC 3501 §2.3.2. */
 export const SYSTEM_FLAGS = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft'] as const
@@ -30,7 +30,7 @@ export function parseStoreFlags(args: Arguments): string[] {
   if (args.next('(')) return parseFlagList(args)
   const flags = [parseFlag(args)]
   while (args.skip(' ')) {
-    if (flags.length === MAX_FLAGS) throw new ImapSyntaxError(`More than ${MAX_FLAGS} flags`)
+    if (flags.length === MAX_FLAGS) throw new ImapLimitError(`More than ${MAX_FLAGS} flags`)
     flags.push(parseFlag(args))
   }
   return unique(flags)

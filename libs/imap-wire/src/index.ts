@@ -6,7 +6,7 @@
  * `parse…` functions read what is inside (and never wait for bytes).
  */
 export * from './sequence-set.ts'
-export { ImapNameError, ImapSyntaxError } from './syntax-error.ts'
+export { ImapLimitError, ImapNameError, ImapSyntaxError } from './syntax-error.ts'
 export {
   CommandReader,
   type AnnouncedLiteral,

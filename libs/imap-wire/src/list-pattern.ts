@@ -5,28 +5,27 @@
  * the name's.
  */
 import { decodeUtf7, SEPARATOR, spellInbox } from './mailbox-name.ts'
-import { ImapSyntaxError } from './syntax-error.ts'
 
 const MAX_LENGTH = 1000
 const MAX_WILDCARDS = 20
+const INBOX = 'INBOX'
 
 export class ListPattern {
-  readonly #pattern: string
+  /** Undefined: it would cost too much to look for, and matches nothing — RFC 9051 §6.3.9. */
+  readonly #pattern: string | undefined
 
-  /**
-   * @param reference put before the pattern as it stands: the context a name is interpreted in
-   * @throws ImapSyntaxError
-   */
+  /** @param reference put before the pattern as it stands: the context a name is interpreted in */
   constructor(reference: string, pattern: string, { utf8 = false }: { utf8?: boolean } = {}) {
     const whole = `${reference}${pattern}`.replace(/[*%]*\*[*%]*/g, '*').replace(/%+/g, '%')
-    if (whole.length > MAX_LENGTH) throw new ImapSyntaxError(`Mailbox pattern longer than ${MAX_LENGTH}`)
-    if (whole.replace(/[^*%]/g, '').length > MAX_WILDCARDS)
-      throw new ImapSyntaxError(`More than ${MAX_WILDCARDS} wildcards in a mailbox pattern`)
-    this.#pattern = spellInbox(utf8 ? whole : decodePattern(whole))
+    if (whole.length > MAX_LENGTH || whole.replace(/[^*%]/g, '').length > MAX_WILDCARDS) return
+    this.#pattern = spellInbox((utf8 ? whole : decodePattern(whole)).normalize('NFC'))
   }
 
   matches(name: string): boolean {
-    return matches(this.#pattern, name) || (name === 'INBOX' && matches(this.#pattern.toUpperCase(), name))
+    if (this.#pattern === undefined) return false
+    // INBOX in any case, above others as well — RFC 9051 §5.1.
+    const isInbox = name === INBOX || name.startsWith(`${INBOX}${SEPARATOR}`)
+    return matches(this.#pattern, name, isInbox ? INBOX.length : 0)
   }
 }
 
@@ -39,15 +38,20 @@ function decodePattern(pattern: string): string {
   }
 }
 
-function matches(pattern: string, name: string): boolean {
+/** @param anyCase so many of the first characters of the name match in any case: they are ASCII, in capitals */
+function matches(pattern: string, name: string, anyCase: number): boolean {
+  let index = 0
   let states = withSkips(pattern, new Set([0]))
   for (const character of name) {
     const following = new Set<number>()
     for (const at of states) {
       const expected = pattern[at]
       if (expected === '*' || (expected === '%' && character !== SEPARATOR)) following.add(at)
-      else if (expected !== '%' && pattern.startsWith(character, at)) following.add(at + character.length)
+      else if (expected === '%') continue
+      else if (pattern.startsWith(character, at) || (index < anyCase && expected?.toUpperCase() === character))
+        following.add(at + character.length)
     }
+    index++
     if (following.size === 0) return false
     states = withSkips(pattern, following)
   }

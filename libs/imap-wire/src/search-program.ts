@@ -11,7 +11,7 @@ import { parseFlag } from './flags.ts'
 import { parseModseq } from './modseq.ts'
 import { parseSearchReturn, type SearchReturn } from './search-return.ts'
 import type { SequenceSet } from './sequence-set.ts'
-import { ImapSyntaxError } from './syntax-error.ts'
+import { ImapLimitError, ImapSyntaxError } from './syntax-error.ts'
 
 export type SearchProgram =
   | { kind: 'all' }
@@ -146,8 +146,8 @@ function conjunction(keys: SearchProgram[]): SearchProgram {
 }
 
 function parseKey(args: Arguments, budget: Budget, depth: number): SearchProgram {
-  if (depth > MAX_DEPTH) throw new ImapSyntaxError(`SEARCH nested deeper than ${MAX_DEPTH}`)
-  if (--budget.keys < 0) throw new ImapSyntaxError(`SEARCH with more than ${MAX_KEYS} keys`)
+  if (depth > MAX_DEPTH) throw new ImapLimitError(`SEARCH nested deeper than ${MAX_DEPTH}`)
+  if (--budget.keys < 0) throw new ImapLimitError(`SEARCH with more than ${MAX_KEYS} keys`)
   if (args.skip('(')) {
     const keys = parseKeys(args, budget, depth + 1)
     args.expect(')')

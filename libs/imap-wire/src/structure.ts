@@ -26,11 +26,6 @@ import {
 export interface BodyStructureOptions {
   /** BODYSTRUCTURE; otherwise BODY, which has no extension data. */
   extended: boolean
-  /**
-   * Show message/global like message/rfc822, with its envelope and structure (RFC 9051 §7.5.2). Only for clients of
-   * IMAP4rev2: for others the grammar knows that form of message/rfc822 alone (RFC 3501 §9), and they would misread it.
-   */
-  globalAsMessage?: boolean
 }
 
 /** More characters to escape than this, and a literal is shorter and plainer. */
@@ -69,7 +64,8 @@ function pieces(part: MessagePart, options: BodyStructureOptions): (MessagePart 
   if (part.parts !== undefined) return multipart(part, part.parts, options)
   const { type, subtype } = mediaTypeOf(part)
   const nested = part.message
-  if (nested !== undefined && (subtype === 'rfc822' || options.globalAsMessage)) {
+  // RFC 3501 §9 knows this form of message/rfc822 alone; others inside are shown as any other part, as in Dovecot.
+  if (nested !== undefined && subtype === 'rfc822') {
     const head = `(${string('message')} ${string(subtype)} ${bodyFields(part, part.contentType?.params ?? [])}`
     const envelope = encodeEnvelope(nested.envelope ?? {})
     return [`${head} ${envelope} `, nested, ` ${part.bodyLines}${extension(part, options)})`]

@@ -3,6 +3,11 @@ export class ImapSyntaxError extends Error {
   override readonly name = 'ImapSyntaxError'
 }
 
+/** Well formed, and more than is taken at once. */
+export class ImapLimitError extends Error {
+  override readonly name = 'ImapLimitError'
+}
+
 /** Well formed as an argument, and no mailbox can have this name. */
 export class ImapNameError extends Error {
   override readonly name = 'ImapNameError'

@@ -64,7 +64,7 @@ export class SaslFault extends Error {
 
 export const malformed = (what: string): SaslFault => new SaslFault('malformed', `The response is not ${what}`)
 
-/** An authorization identity that is not the one who logs in. */
+/** An authorization identity that is not the one who logged in: said to nobody else — RFC 5530 §3 (AUTHORIZATIONFAILED). */
 export function requireSelf(authorization: string, username: string): void {
   if (authorization !== '' && authorization !== username)
     throw new SaslFault('notAuthorized', 'You may only act for yourself')

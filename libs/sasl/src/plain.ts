@@ -7,6 +7,7 @@ export const plain: Mechanism = async ({ initial, verifier, challenge }) => {
   const response = utf8Of(initial ?? (await challenge(NONE)))
   const [authorization = '', username, password, ...more] = response.split('\0')
   if (!username || password === undefined || more.length > 0) throw malformed('PLAIN')
-  requireSelf(authorization, username)
-  return verifier.password({ username, password })
+  const verdict = await verifier.password({ username, password })
+  if (verdict.kind === 'accepted') requireSelf(authorization, username)
+  return verdict
 }

@@ -144,13 +144,22 @@ test('another nonce or another header in the final message is refused without as
   }
 })
 
-test('commas and equals signs in a name are read; acting for somebody else is not allowed', async () => {
+test('commas and equals signs in a name are read', async () => {
   const asked: string[] = []
   const client = scramClient({ username: 'a,b=c', password: 'x' })
   await play('SCRAM-SHA-256', [client.first, (first) => client.final(first)], { by: verifier(asked) })
   assert.equal(asked[0], 'start a,b=c')
-  await assert.rejects(play('SCRAM-SHA-256', ['n,a=root,n=user,r=abc']), faulty('notAuthorized'))
+})
+
+test('who acts for somebody else is told that nobody may, but only with the right password', async () => {
+  const scram = (password: string) => {
+    const client = scramClient({ username: 'user', password, authorization: 'root' })
+    return play('SCRAM-SHA-256', [client.first, (first) => client.final(first)])
+  }
+  await assert.rejects(scram('pencil'), faulty('notAuthorized'))
   await assert.rejects(play('PLAIN', ['root\0user\0pencil']), faulty('notAuthorized'))
+  assert.deepEqual((await scram('pen')).verdict, refused)
+  assert.deepEqual((await play('PLAIN', ['root\0user\0pen'])).verdict, refused)
 })
 
 test('PLAIN, at once and after an empty challenge', async () => {

@@ -34,7 +34,6 @@ async function scram<Granted>(exchange: Exchange<Granted>, plus: boolean): Promi
   const { channel, verifier, challenge } = exchange
   const first = parseFirst(utf8Of(exchange.initial ?? (await challenge(NONE))))
   const binding = bindingOf(first, channel, plus)
-  requireSelf(first.authorization, first.username)
   const { serverFirst, challenge: memory } = await verifier.scramStart(first)
   const final = parseFinal(utf8Of(await challenge(Buffer.from(serverFirst))))
   const nonce = /^r=([^,]*)/.exec(serverFirst)?.[1]
@@ -47,6 +46,7 @@ async function scram<Granted>(exchange: Exchange<Granted>, plus: boolean): Promi
     proof: final.proof,
   })
   if (verdict.kind !== 'accepted') return verdict
+  requireSelf(first.authorization, first.username)
   const { granted, serverSignature } = verdict.granted
   // RFC 5802 §5.1: the client sees that we know it, too, and has nothing to say to that.
   const last = await challenge(Buffer.from(`v=${Buffer.from(serverSignature).toString('base64')}`))

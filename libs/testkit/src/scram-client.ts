@@ -9,6 +9,8 @@ export interface ScramClientOptions {
   /** Binds to this; else `flag` says whether the client could. */
   binding?: { type: string; data: Uint8Array }
   flag?: 'n' | 'y'
+  /** Whom to act for, if not for oneself. */
+  authorization?: string
 }
 
 export interface ScramClient {
@@ -23,8 +25,8 @@ export interface ScramClient {
 }
 
 export function scramClient(options: ScramClientOptions): ScramClient {
-  const { username, password, nonce = 'fyko+d2lbbFgONRv9qkxdawL', binding, flag = 'n' } = options
-  const header = binding ? `p=${binding.type},,` : `${flag},,`
+  const { username, password, nonce = 'fyko+d2lbbFgONRv9qkxdawL', binding, flag = 'n', authorization } = options
+  const header = `${binding ? `p=${binding.type}` : flag},${authorization === undefined ? '' : `a=${authorization}`},`
   const bare = `n=${username.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${nonce}`
   const bound = Buffer.concat([Buffer.from(header), binding?.data ?? Buffer.alloc(0)]).toString('base64')
   let signature = ''

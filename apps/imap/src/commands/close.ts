@@ -1,4 +1,5 @@
 /** CLOSE and UNSELECT — RFC 9051 §6.4.1–2, RFC 3691, RFC 7162 §3.2.8. */
+import { RequestRefused } from '@postbus/bus'
 import { expungeMessages } from '@postbus/contracts'
 
 import { inMailbox, nothing } from '../command.ts'
@@ -10,12 +11,17 @@ export const close = inMailbox({
   parse: nothing,
   run: async ({ session, account, selected }) => {
     const { mailbox, readOnly } = selected
-    // Removes what is marked, and says nothing of it.
-    const removed = readOnly ? undefined : await refusing(account.ask(expungeMessages, (token) => ({ token, mailbox })))
+    // Removes what is marked, and says nothing of it; nothing is left in a mailbox that somebody deleted.
+    const removing = async (): Promise<void> => {
+      try {
+        await account.ask(expungeMessages, (token) => ({ token, mailbox }))
+      } catch (cause) {
+        if (!(cause instanceof RequestRefused) || cause.code !== 'noSuchMailbox') throw cause
+      }
+    }
+    if (!readOnly) await refusing(removing())
     session.unselect()
-    const text = 'CLOSE completed'
-    if (!removed || removed.vanished === '' || !session.enabled.has('QRESYNC')) return { text }
-    return { code: `HIGHESTMODSEQ ${removed.highestModseq}`, text }
+    return { text: 'CLOSE completed' }
   },
 })
 

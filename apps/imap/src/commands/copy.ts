@@ -40,10 +40,17 @@ async function run(
   const uids = selected.resolve(set, byUid)
   const wanted = uids.intersect(selected.uids)
   if (wanted.isEmpty) return { text: `${verb} completed, no messages` }
-  const request = account.ask(copyMessages, (token) => ({ token, mailbox, uids: uids.toString(), to, move }))
-  const { uidValidity, from, to: copies } = await refusing(request)
-  // All or none: and all of them were gone — RFC 2180 §4.4.
-  if (from === '') throw no('EXPUNGEISSUED', 'These messages are gone')
+  // By number every message is meant, gone or not (RFC 2180 §4.4); a UID that is not there is passed over — RFC 9051 §6.4.9.
+  const atLeast = byUid ? 1 : wanted.size
+  const asked = { mailbox, uids: uids.toString(), to, move, atLeast }
+  const {
+    uidValidity,
+    from,
+    to: copies,
+  } = await refusing(
+    account.ask(copyMessages, (token) => ({ token, ...asked })),
+    { noSuchMessage: () => no('EXPUNGEISSUED', 'Some of these messages are gone') },
+  )
   const copied = `COPYUID ${uidValidity} ${from} ${copies}`
   if (!move) return { code: copied, text: 'COPY completed' }
   // RFC 6851 §4.3: before the EXPUNGEs, so that a client can follow its messages.

@@ -9,12 +9,12 @@ export const remove = afterLogin({
   name: 'DELETE',
   parse: (args) => mailboxArgument(args.space()),
   run: async ({ session, account }, name) => {
-    await refusing(
+    const { mailbox } = await refusing(
       account.ask(deleteMailbox, (token) => ({ token, name })),
       { invalid: () => no('CANNOT', 'This mailbox cannot be deleted') },
     )
     const { state } = session
-    if (state.kind === 'selected' && state.selected.name === name) {
+    if (state.kind === 'selected' && state.selected.mailbox === mailbox) {
       session.unselect()
       session.out.line('* OK [CLOSED] The selected mailbox was deleted')
     }

@@ -44,7 +44,7 @@ const parse = (args: Arguments): FetchArguments => ({
 
 export const fetch = inMailbox({
   name: 'FETCH',
-  updates: 'none',
+  updates: 'steady',
   parse,
   run: (context, args) => run(context, args, false),
 })

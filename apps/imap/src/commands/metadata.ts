@@ -5,7 +5,14 @@
  * private annotations of its own; shared ones would be everybody's, and nobody may set them.
  */
 import { getMetadata as getAnnotations, MAX_METADATA_BYTES, setMetadata as setAnnotations } from '@postbus/contracts'
-import { encodeMailbox, encodeOctets, parseGetMetadata, parseSetMetadata, type GetMetadata } from '@postbus/imap-wire'
+import {
+  encodeAstring,
+  encodeMailbox,
+  encodeOctets,
+  parseGetMetadata,
+  parseSetMetadata,
+  type GetMetadata,
+} from '@postbus/imap-wire'
 
 import { afterLogin, type Completed, type InAccount } from '../command.ts'
 import { no, refusing, refusingRows } from '../reply.ts'
@@ -22,6 +29,9 @@ export const setMetadata = afterLogin({
   run: async ({ account }, { name, entries }) => {
     if (name === '' && entries.some(({ entry }) => entry.startsWith('/shared/')))
       throw no('NOPERM', 'Shared annotations of the server are not yours to set')
+    // RFC 6154 §4: never taken as it comes. A use is given by CREATE.
+    if (entries.some(({ entry }) => entry === '/private/specialuse'))
+      throw no('CANNOT', 'The special use of a mailbox is given when it is created')
     if (entries.some(({ value }) => value !== null && value.length > MAX_METADATA_BYTES))
       throw no(`METADATA MAXSIZE ${MAX_METADATA_BYTES}`, 'The value is too large')
     const encoded = entries.map(({ entry, value }) => ({
@@ -51,7 +61,7 @@ export async function tellMetadata({ session, account }: InAccount, wanted: GetM
   let begun = false
   const write = (entry: string, value: Uint8Array | null): void => {
     out.write(begun ? ' ' : `* METADATA ${encodeMailbox(name, enabled)} (`)
-    out.write(`${entry} `)
+    out.write(`${encodeAstring(entry)} `)
     out.write(value === null ? 'NIL' : encodeOctets(value))
     begun = true
   }

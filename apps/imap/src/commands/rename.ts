@@ -18,7 +18,8 @@ export const rename = afterLogin({
     if (state.kind === 'selected' && from !== 'INBOX') state.selected.renamed(from, to)
     const { enabled, out } = session
     // RFC 9051 §6.3.6. INBOX still is what it was.
-    if (enabled.has('IMAP4rev2') && from !== 'INBOX') out.line(listResponse(to, { utf8: enabled.utf8, oldName: from }))
+    if (enabled.has('IMAP4rev2') && from !== 'INBOX')
+      out.line(listResponse(to.normalize('NFC'), { utf8: enabled.utf8, oldName: from }))
     return { text: 'RENAME completed' }
   },
 })

@@ -13,7 +13,7 @@ const parse = (args: Arguments): Search => parseSearch(args.space())
 
 export const search = inMailbox({
   name: 'SEARCH',
-  updates: 'none',
+  updates: 'steady',
   parse,
   run: (context, program) => run(context, program, false),
 })

@@ -15,7 +15,7 @@ const parse = (args: Arguments): SortArguments => parseSortArguments(args.space(
 
 export const sort = inMailbox({
   name: 'SORT',
-  updates: 'none',
+  updates: 'steady',
   parse,
   run: (context, args) => run(context, args, false),
 })

@@ -27,7 +27,7 @@ interface StoreArguments {
 
 export const store = inMailbox({
   name: 'STORE',
-  updates: 'none',
+  updates: 'steady',
   parse,
   run: (context, args) => run(context, args, false),
 })

@@ -15,7 +15,7 @@ const parse = (args: Arguments): ThreadArguments => parseThreadArguments(args.sp
 
 export const thread = inMailbox({
   name: 'THREAD',
-  updates: 'none',
+  updates: 'steady',
   parse,
   run: (context, args) => run(context, args, false),
 })

@@ -70,6 +70,8 @@ export interface SessionLimits {
   maxFailedLogins: number
   /** How long a change may go unnoticed when its hint was lost. */
   recheckMs: number
+  /** How soon after a look a command that must not move sequence numbers looks again. */
+  steadyLookMs: number
   /** A line to an idling client, so that nobody on the way forgets the connection. */
   keepaliveMs: number
 }

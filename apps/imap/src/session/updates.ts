@@ -21,23 +21,28 @@ export interface UpdateTarget {
   account: Account
   selected: SelectedMailbox
   out: Output
+  /** Sequence numbers must not move: where messages are gone, nothing is told for now. */
+  steadily?: boolean
 }
 
 /** @throws ImapError when the mailstore cannot be asked; SessionEnded when the mailbox is gone */
-export async function tellUpdates({ account, selected, out }: UpdateTarget): Promise<void> {
+export async function tellUpdates({ account, selected, out, steadily = false }: UpdateTarget): Promise<void> {
   selected.beginLook()
+  const recentBefore = selected.recent.size
   const arrived: number[] = []
+  let complete = false
   try {
     const rows = account.rows(syncMailbox, (token) => ({
       token,
       mailbox: selected.mailbox,
       modseq: selected.modseq,
       claimRecent: !selected.readOnly,
+      untilVanished: steadily,
     }))
     for await (const { row } of rows) {
       switch (row.kind) {
         case 'vanished':
-          await tellExpunged(selected, out, NumberSet.parse(row.uids))
+          await tellGone(selected, out, NumberSet.parse(row.uids))
           break
         case 'message':
           if (selected.uids.has(row.uid)) tellFlags(selected, out, row)
@@ -45,12 +50,15 @@ export async function tellUpdates({ account, selected, out }: UpdateTarget): Pro
           else if (row.uid > (selected.uids.last ?? 0)) arrived.push(row.uid)
           break
         case 'now':
-          tellArrivals(selected, out, NumberSet.from(arrived), row.recentFrom)
+          if (arrived.length > 0) tellArrivals(selected, out, NumberSet.from(arrived), row.recentFrom)
+          else if (selected.recent.size !== recentBefore) tellRecent(selected, out)
           selected.lookedUpTo(row.highestModseq, row.uidNext)
+          complete = true
           break
       }
       if (out.full) await out.room()
     }
+    if (!complete) selected.lookAgain()
   } catch (cause) {
     selected.lookAgain()
     if (!(cause instanceof RequestRefused)) throw cause
@@ -62,6 +70,12 @@ export async function tellUpdates({ account, selected, out }: UpdateTarget): Pro
 }
 
 export async function tellExpunged(selected: SelectedMailbox, out: Output, vanished: NumberSet): Promise<void> {
+  const recentBefore = selected.recent.size
+  await tellGone(selected, out, vanished)
+  if (selected.recent.size !== recentBefore) tellRecent(selected, out)
+}
+
+async function tellGone(selected: SelectedMailbox, out: Output, vanished: NumberSet): Promise<void> {
   const { uids, numbers } = selected.expunge(vanished)
   // RFC 7162 §3.2.10.2
   if (selected.enabled.has('QRESYNC')) return tellVanished(out, 'VANISHED', uids)
@@ -84,11 +98,13 @@ export async function tellVanished(
 }
 
 function tellArrivals(selected: SelectedMailbox, out: Output, arrived: NumberSet, recentFrom: number): void {
-  if (arrived.isEmpty) return
   selected.arrive(arrived, recentFrom)
   out.line(`* ${selected.uids.size} EXISTS`)
-  if (selected.enabled.tellsRecent) out.line(`* ${selected.recent.size} RECENT`)
+  if (selected.enabled.tellsRecent) tellRecent(selected, out)
 }
+
+/** RFC 3501 §7.3.2 */
+const tellRecent = (selected: SelectedMailbox, out: Output): void => out.line(`* ${selected.recent.size} RECENT`)
 
 interface FlagsOfMessage {
   uid: number
@@ -111,8 +127,8 @@ export function tellMessage(
   const { enabled } = selected
   if (flags) tellNewKeywords(selected, out, flags)
   const items = [
-    // RFC 7162 §3.2.4
-    ...(byUid || enabled.has('QRESYNC') ? [`UID ${uid}`] : []),
+    // RFC 7162 §3.2.4, RFC 9051 §7.5.2
+    ...(byUid || enabled.has('QRESYNC') || enabled.has('IMAP4rev2') ? [`UID ${uid}`] : []),
     ...(flags ? [`FLAGS ${formatFlags(selected, uid, flags)}`] : []),
     // RFC 7162 §3.1
     ...(enabled.has('CONDSTORE') ? [`MODSEQ (${modseq})`] : []),

@@ -119,7 +119,7 @@ export class MemoryMailstore {
       this.#byKey.delete(mailbox.mailbox)
       mailbox.modseq++
       this.#changed(mailbox)
-      return {}
+      return { mailbox: mailbox.mailbox }
     })
     await bus.answer(contracts.renameMailbox, async ({ token, from, to }) => this.#rename(token, from, to))
     await bus.answer(contracts.subscribeMailbox, async ({ token, name, subscribed }) => {
@@ -144,7 +144,8 @@ export class MemoryMailstore {
     await this.#bus.answerRows(contracts.getMetadata, async function* ({ token, name, entries, depth }) {
       const at = place(token, name)
       for (const [key, value] of [...store.#of(token).metadata].sort()) {
-        const [mailbox, entry = ''] = key.split(' ')
+        const [mailbox, ...words] = key.split(' ')
+        const entry = words.join(' ')
         if (Number(mailbox) === at && entries.some((above) => isAmong(entry, above, depth)))
           yield { row: { entry }, bytes: [value] }
       }
@@ -174,11 +175,12 @@ export class MemoryMailstore {
       yield { row: { kind: 'mailbox' as const, info, recentFrom, ...(firstUnseen !== undefined && { firstUnseen }) } }
       for (const piece of uids.pieces(20)) yield { row: { kind: 'uids' as const, uids: piece } }
     })
-    await bus.answerRows(contracts.syncMailbox, async function* ({ token, mailbox: key, modseq, claimRecent }) {
+    await bus.answerRows(contracts.syncMailbox, async function* ({ token, mailbox: key, modseq, ...asked }) {
       const mailbox = store.#selected(token, key)
       const gone = mailbox.vanished.filter((vanished) => vanished.modseq > modseq).map(({ uid }) => uid)
       const now = { highestModseq: mailbox.modseq, uidNext: mailbox.uidNext, recentFrom: mailbox.recentFrom }
-      if (claimRecent) mailbox.recentFrom = mailbox.uidNext
+      if (asked.untilVanished && gone.length > 0) return
+      if (asked.claimRecent) mailbox.recentFrom = mailbox.uidNext
       if (gone.length > 0) yield { row: { kind: 'vanished' as const, uids: NumberSet.from(gone).toString() } }
       for (const { uid, modseq: at, flags } of [...mailbox.messages])
         if (at > modseq) yield { row: { kind: 'message' as const, uid, modseq: at, flags: [...flags] } }
@@ -270,11 +272,12 @@ export class MemoryMailstore {
       for (const row of changed) yield { row }
       if (conflict.length > 0) yield { row: { kind: 'conflict' as const, uids: NumberSet.from(conflict).toString() } }
     })
-    await bus.answer(contracts.copyMessages, async ({ token, mailbox: key, uids, to, move }) => {
+    await bus.answer(contracts.copyMessages, async ({ token, mailbox: key, uids, to, move, atLeast }) => {
       const mailbox = this.#selected(token, key)
       const target = this.#of(token).mailboxes.get(to)
       if (!target) throw new RequestRefused('noSuchTarget', to)
       const among = this.#among(mailbox, uids)
+      if (among.length < atLeast) throw new RequestRefused('noSuchMessage', 'gone')
       if (!move)
         this.#spend(
           token,

@@ -27,14 +27,14 @@ export function answerChanges(
       for (const piece of uidSetPieces(conflict)) yield { row: { kind: 'conflict' as const, uids: piece } }
     }),
 
-    bus.answer(copyMessages, async ({ token, mailbox, uids, to, move }) => {
+    bus.answer(copyMessages, async ({ token, mailbox, uids, to, move, atLeast }) => {
       const account = await sessions.accountOf(token)
       const copied = await sessions.write('copy', {
         account,
         mailbox,
         uids: parseUidSet(uids),
         to: named(to, 'noSuchTarget'),
-        move,
+        ...{ move, atLeast },
         at: Date.now(),
         quotaBytes: await sessions.quotaOf(account),
       })

@@ -47,8 +47,7 @@ export function answerMailboxes(bus: Pick<Bus, 'answer'>, sessions: Sessions): P
       const account = await sessions.accountOf(token)
       const normalized = named(name, 'noSuchMailbox')
       if (normalized === INBOX) throw new RequestRefused('invalid', 'INBOX cannot be deleted')
-      await sessions.write('remove', { account, name: normalized })
-      return {}
+      return { mailbox: await sessions.write('remove', { account, name: normalized }) }
     }),
 
     bus.answer(renameMailbox, async ({ token, from, to }) => {

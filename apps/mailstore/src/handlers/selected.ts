@@ -50,18 +50,19 @@ export function answerSelected(bus: Pick<Bus, 'answerRows'>, sessions: Sessions)
       for (const piece of uidSetPieces(uids)) yield { row: { kind: 'uids' as const, uids: piece } }
     }),
 
-    bus.answerRows(syncMailbox, async function* ({ token, mailbox, modseq, claimRecent: claiming }, { signal }) {
+    bus.answerRows(syncMailbox, async function* ({ token, mailbox, modseq, ...asked }, { signal }) {
       const account = await sessions.accountOf(token)
       const at = { account, mailbox }
       let page = await nextSyncPage(sessions, { ...at, modseq, uid: null, vanishedAfter: modseq })
       for (;;) {
+        if (asked.untilVanished && page.vanished.length > 0) return
         yield* syncRows(page)
         if (page.next === null) break
         signal.throwIfAborted()
         page = await nextSyncPage(sessions, { ...at, ...page.next, vanishedAfter: page.highestModseq })
       }
       const { highestModseq, uidNext } = page
-      const recentFrom = claiming ? await claimRecent(sessions, at, page.recentFrom, uidNext) : page.recentFrom
+      const recentFrom = asked.claimRecent ? await claimRecent(sessions, at, page.recentFrom, uidNext) : page.recentFrom
       yield { row: { kind: 'now' as const, highestModseq, uidNext, recentFrom } }
     }),
 

@@ -112,7 +112,8 @@ export interface Writes {
   /** Takes the \Recent of UIDs below `below`; returns the first one nobody had taken. */
   claimRecent: Command<MailboxOf & { below: number }, number>
   create: Command<MailboxNamed & { specialUse: string[] }, MailboxInfo>
-  remove: Command<MailboxNamed, null>
+  /** Returns which it was. */
+  remove: Command<MailboxNamed, number>
   rename: Command<{ account: AccountId; from: string; to: string }, null>
   subscribe: Command<MailboxNamed & { subscribed: boolean }, null>
   /** All or none. */
@@ -283,6 +284,8 @@ export interface CopyFrom extends MailboxOf {
   uids: UidRange[]
   to: string
   move: boolean
+  /** Fewer that are still there: nothing is copied. */
+  atLeast?: number
   at: number
   quotaBytes: number | null
 }

@@ -102,20 +102,21 @@ export function messagesContract(name: string, open: OpenStorage): void {
     assert.deepEqual({ messages, unseen, uidNext }, { messages: 2, unseen: 2, uidNext: 5 })
   })
 
-  it('a copy over quota or to nowhere leaves no trace', async ({ filled, storage }) => {
+  it('a copy over quota, to nowhere or of too few leaves no trace', async ({ filled, storage }) => {
     const { mailbox, size } = await filled(2)
-    const to = (name: string) =>
+    const to = (name: string, atLeast = 0) =>
       storage.write('copy', {
         mailbox,
         account: smith,
         uids: [[1, 2]],
         to: name,
-        move: false,
+        ...{ move: false, atLeast },
         at: 9,
         quotaBytes: size + 1,
       })
     assert.equal(refusal(await to('Archive')), 'overQuota')
     assert.equal(refusal(await to('Nowhere')), 'noSuchTarget')
+    assert.equal(refusal(await to('Archive', 3)), 'noSuchMessage')
     assert.equal((await storage.read('account', { account: smith }))?.usedBytes, size)
   })
 
@@ -174,6 +175,18 @@ export function messagesContract(name: string, open: OpenStorage): void {
           plain(expected.map((each) => ({ sections: each }))),
         )
     }
+  })
+
+  it('a header asked for twice, under another name, is there twice', async ({ filled, fetch }) => {
+    await filled(2)
+    const header = inline('Return-Path: <>\r\nSubject: hello\r\n\r\n')
+    const sections: Section[] = [
+      { part: '', kind: 'header' },
+      { part: '', kind: 'header' },
+    ]
+    const both = { sections: [header, header] }
+    assert.deepEqual(plain((await fetch('1', { sections })) ?? []), plain([both]))
+    assert.deepEqual(plain((await fetch('1:2', { sections })) ?? []), plain([both, both]))
   })
 
   it('a page is as long as fills it, judging by the page before', async ({ ok, inbox, fetchPages }) => {

@@ -266,7 +266,9 @@ function cutHeld(rows: readonly (object | HeaderRow)[], { sections }: Want): Cut
   if (cutters === undefined) return undefined
   const held = headersAtHand(rows)
   if (held === undefined) return undefined
-  return sections.every(isWholeHeader) ? wholeHeaders(held) : cutFields(held, cutters)
+  const [section, ...others] = sections
+  const isOne = section !== undefined && others.length === 0 && isWholeHeader(section)
+  return isOne ? wholeHeaders(held) : cutFields(held, cutters)
 }
 
 const isWholeHeader = ({ kind }: Section): boolean => kind === 'header'

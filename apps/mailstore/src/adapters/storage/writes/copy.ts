@@ -22,7 +22,7 @@ import type { Tables } from '../schema.ts'
 import { countShown, type Going, takeAway } from './expunge.ts'
 
 export function copy(limits: StorageLimits): WriteOperation<'copy'> {
-  return async (context, { account, mailbox, uids, to, move, at, quotaBytes }) => {
+  return async (context, { account, mailbox, uids, to, move, atLeast = 0, at, quotaBytes }) => {
     const { tx } = context
     const source = await mailboxByNumber(tx, { account, mailbox })
     const found = await mailboxByName(tx, { account, name: to })
@@ -32,6 +32,7 @@ export function copy(limits: StorageLimits): WriteOperation<'copy'> {
 
     const { rows } = await messagesIn(tx, source.id, uids, NO_LIMIT, ['uid', 'flags', 'size', 'email'])
     const from = rangesOf(rows.map(({ uid }) => uid))
+    if (rows.length < atLeast) throw new Refused('noSuchMessage', `of ${atLeast} messages ${rows.length} are there`)
     if (rows.length === 0) return { uidValidity: target.uid_validity, from: [], to: [] }
     const size = rows.reduce((sum, row) => sum + row.size, 0)
     // A move needs no more room than there was.

@@ -69,8 +69,9 @@ export const remove: WriteOperation<'remove'> = async ({ tx, changed }, { accoun
   await tx.query.deleteFrom('metadata').where('account', '=', account).where('mailbox', '=', row.id).execute()
   await tx.query.insertInto('removed_mailboxes').values({ mailbox: row.id, name, at: Date.now() }).execute()
   await spend(tx, account, -row.size, -row.messages)
-  changed({ account, mailbox: row.id, highestModseq: row.highest_modseq, uidNext: row.uid_next })
-  return null
+  // Newer than anything that is known of it: whoever has it open looks, and sees that it is gone.
+  changed({ account, mailbox: row.id, highestModseq: row.highest_modseq + 1, uidNext: row.uid_next })
+  return row.id
 }
 
 /** Names only: renaming INBOX is another thing (see rename.ts). */
