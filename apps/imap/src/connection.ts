@@ -332,7 +332,7 @@ export class Connection implements Session {
     this.input.replace(stream)
   }
 
-  async #tellUpdates({ updates }: Pick<Command, 'updates'>): Promise<void> {
+  async #tellUpdates({ updates }: Command): Promise<void> {
     if (this.state.kind !== 'selected' || updates === 'none') return
     const { account, selected } = this.state
     if (updates === 'known' && !selected.changed && !selected.lookedBefore(this.limits.recheckMs)) return

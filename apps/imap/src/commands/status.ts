@@ -26,11 +26,13 @@ export const status = afterLogin({
 
 /** Makes the client one that knows of mod-sequences when it asks for one — RFC 7162 §3.1. */
 export function statusResponse(session: Session, info: MailboxInfo, items: readonly StatusItem[]): string {
-  const { enabled, limits } = session
+  const { enabled, limits, state } = session
+  const own = state.kind === 'selected' && state.selected.mailbox === info.mailbox ? state.selected : undefined
   if (items.includes('HIGHESTMODSEQ')) enableCondstore(session)
   const values: Record<StatusItem, number | string> = {
     MESSAGES: info.messages,
-    RECENT: info.recent,
+    // Of this session, and of nobody yet — RFC 3501 §6.3.10.
+    RECENT: info.recent + (own?.recent.size ?? 0),
     UIDNEXT: info.uidNext,
     UIDVALIDITY: info.uidValidity,
     UNSEEN: info.unseen,

@@ -12,7 +12,7 @@ import {
 import { inMailbox, type Completed, type InMailbox } from '../command.ts'
 import { no, readOnly, refusingRows } from '../reply.ts'
 import { enableCondstore } from '../session/condstore.ts'
-import { tellMessage } from '../session/updates.ts'
+import { tellMessage, tellNewKeywords } from '../session/updates.ts'
 
 const MODES = { '+FLAGS': 'add', '-FLAGS': 'remove', FLAGS: 'replace' } as const
 const ITEM = /[+-]?[A-Za-z.]+/y
@@ -81,6 +81,8 @@ async function run(
       tellMessage(selected, out, { uid, modseq }, { byUid })
     if (out.full) await out.room()
   }
+  // Others are announced with the flags that are told.
+  if (silent && mode !== 'remove' && stored.length > 0) tellNewKeywords(selected, out, flags)
   // Somebody removed what the client still counts — RFC 5530 §3.
   const gone = !wanted.subtract(NumberSet.from(stored)).subtract(modified).isEmpty
   if (gone) selected.mayHaveChanged()

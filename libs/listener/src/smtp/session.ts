@@ -213,7 +213,9 @@ export class SmtpSession implements SmtpClient {
         return this.#speaker.idle(250, '2.0.0', 'Ok')
       case 'HELP':
         return this.#speaker.idle(214, '2.0.0', ...HELP)
-      case 'VRFY': // RFC 5321 §7.3: who exists is told to senders at RCPT, not to harvesters here.
+      case 'VRFY':
+        if (argument === '') throw new SmtpError(501, '5.5.4', 'Syntax: VRFY string')
+        // RFC 5321 §7.3: who exists is told to senders at RCPT, not to harvesters here.
         return this.#speaker.idle(252, '2.5.0', 'Cannot verify the user, but will take mail for it and try to deliver')
       case 'EXPN':
         throw new SmtpError(502, '5.5.1', 'EXPN not available')
