@@ -1,8 +1,8 @@
 /**
  * What a client missed since it last knew a mailbox: who vanished, whose flags changed — RFC 7162 §3.2.5 (QRESYNC), §3.2.6.
  *
- * The mailbox may have changed again since it was opened. Only what is so in the client's own view of it is told here: what
- * vanished after that is told as any other change, with the next look.
+ * The mailbox may have changed again since it was opened. What vanished after that is in the client's view of it, and told as any
+ * other change; but at once: with the mod-sequence of something newer its client would never ask for it again.
  */
 import { syncMailbox } from '@postbus/contracts'
 import { NumberSet, type KnownState } from '@postbus/imap-wire'
@@ -10,7 +10,7 @@ import { NumberSet, type KnownState } from '@postbus/imap-wire'
 import type { Output } from '../output.ts'
 import type { Account } from './account.ts'
 import type { SelectedMailbox } from './selected-mailbox.ts'
-import { tellMessage, tellVanished } from './updates.ts'
+import { tellExpunged, tellMessage, tellVanished } from './updates.ts'
 
 interface Context {
   account: Account
@@ -18,17 +18,22 @@ interface Context {
   session: { out: Output }
 }
 
-/** All VANISHED go before the first FETCH. Throws as `Account.rows` does. */
+/** All VANISHED (EARLIER) go before the first FETCH. Throws as `Account.rows` does. */
 export async function resynchronise(context: Context, { modseq, uids }: KnownState): Promise<void> {
   const { selected, session } = context
   const { out } = session
+  let goneSince = NumberSet.empty
   for await (const row of changesSince(context, modseq)) {
-    if (row.kind === 'vanished') await tellVanished(out, 'VANISHED (EARLIER)', gone(selected, row.uids, uids))
+    if (row.kind === 'vanished') {
+      goneSince = goneSince.union(NumberSet.parse(row.uids).intersect(selected.uids))
+      await tellVanished(out, 'VANISHED (EARLIER)', gone(selected, row.uids, uids))
+    }
     if (row.kind !== 'message' || !selected.uids.has(row.uid) || uids?.has(row.uid) === false) continue
     tellMessage(selected, out, row, { byUid: true })
     selected.tell(row.uid, row.modseq)
     if (out.full) await out.room()
   }
+  await tellExpunged(selected, out, goneSince)
 }
 
 /** Throws as `Account.rows` does. */
