@@ -49,7 +49,7 @@ export const deleteMailbox = defineRequest({
   purpose:
     'Delete a mailbox with its messages, not those below it; INBOX cannot be. `hasChildren`: the name is only a level above others.',
   input: z.object({ token: SessionToken, name: MailboxName }),
-  output: z.object({ mailbox: MailboxKey }),
+  output: z.object({ /** Which it was; release 0.1.0 does not say. */ mailbox: MailboxKey.optional() }),
 })
 
 export const renameMailbox = defineRequest({

@@ -28,6 +28,8 @@ function command(verb: 'COPY' | 'MOVE', byUid: boolean): Command {
   })
 }
 
+const gone = () => no('EXPUNGEISSUED', 'Some of these messages are gone')
+
 async function run(
   { session, account, selected }: InMailbox,
   { set, to }: CopyArguments,
@@ -49,8 +51,10 @@ async function run(
     to: copies,
   } = await refusing(
     account.ask(copyMessages, (token) => ({ token, ...asked })),
-    { noSuchMessage: () => no('EXPUNGEISSUED', 'Some of these messages are gone') },
+    { noSuchMessage: gone },
   )
+  // As release 0.1.0 says it.
+  if (from === '') throw gone()
   const copied = `COPYUID ${uidValidity} ${from} ${copies}`
   if (!move) return { code: copied, text: 'COPY completed' }
   // RFC 6851 §4.3: before the EXPUNGEs, so that a client can follow its messages.

@@ -42,6 +42,8 @@ export async function tellUpdates({ account, selected, out, steadily = false }: 
     for await (const { row } of rows) {
       switch (row.kind) {
         case 'vanished':
+          // Release 0.1.0 does not end before it.
+          if (steadily) return selected.lookAgain()
           await tellGone(selected, out, NumberSet.parse(row.uids))
           break
         case 'message':
