@@ -14,7 +14,10 @@ import { base64Lines } from '../samples.ts'
 
 const MIB = 1024 * 1024
 const SIZE = 40 * MIB
-const ALLOWED_GROWTH = 64 * MIB
+/** What comes first: caches, buffers and heaps are then about as large as they will be. */
+const WARM_UP = 16 * MIB
+/** A process that held the message twice, as strings or on its way, would grow by more. */
+const ALLOWED_GROWTH = 2 * (SIZE - WARM_UP)
 const NEEDLE = 'needle-at-the-end'
 
 /** The most memory each process ever held (VmHWM). */
@@ -77,13 +80,13 @@ async function journey(
   }
 }
 
-test('40 MiB through submission, FETCH, RETR and SEARCH BODY: no process grows by more than 64 MiB', async (t) => {
+test('40 MiB through submission, FETCH, RETR and SEARCH BODY: no process comes to hold it twice', async (t) => {
   const platform = await startPlatform(t, { args: ['--processes'] })
   const ready = platform.ready()
   const [from, to] = ready.accounts
   assert.ok(from && to)
   const dir = await directory()
-  await journey(ready, from, to, 'warm-up', message('warm-up', MIB), dir)
+  await journey(ready, from, to, 'warm-up', message('warm-up', WARM_UP), dir)
   const before = await peaks(ready)
   await journey(ready, from, to, 'large', message('large', SIZE), dir)
   const after = await peaks(ready)
