@@ -64,7 +64,7 @@ function pieces(part: MessagePart, options: BodyStructureOptions): (MessagePart 
   if (part.parts !== undefined) return multipart(part, part.parts, options)
   const { type, subtype } = mediaTypeOf(part)
   const nested = part.message
-  // RFC 3501 §9 knows this form of message/rfc822 alone; others inside are shown as any other part, as in Dovecot.
+  // RFC 3501 §9 knows this form of message/rfc822 alone; others are shown like parts without an inside, as in Dovecot.
   if (nested !== undefined && subtype === 'rfc822') {
     const head = `(${string('message')} ${string(subtype)} ${bodyFields(part, part.contentType?.params ?? [])}`
     const envelope = encodeEnvelope(nested.envelope ?? {})

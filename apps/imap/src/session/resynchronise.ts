@@ -1,8 +1,8 @@
 /**
  * What a client missed since it last knew a mailbox: who vanished, whose flags changed — RFC 7162 §3.2.5 (QRESYNC), §3.2.6.
  *
- * The mailbox may have changed again since it was opened. What vanished after that is in the client's view of it, and told as any
- * other change; but at once: with the mod-sequence of something newer its client would never ask for it again.
+ * The mailbox may have changed again since it was opened. What vanished after that is in the client's view of it, and told
+ * like other changes, but at once: with the mod-sequence of something newer its client would never ask for it again.
  */
 import { syncMailbox } from '@postbus/contracts'
 import { NumberSet, type KnownState } from '@postbus/imap-wire'
