@@ -26,9 +26,8 @@ export class TcpConnection {
 
   constructor(socket: Socket, facts: TcpConnectionFacts) {
     this.#facts = facts
-    this.#socket = socket
+    this.#socket = this.#begun(socket)
     socket.once('close', () => this.#gone.abort())
-    if (this.tls) facts.secured(this.tls)
   }
 
   /** Bytes to and from the client; another one after `startTls`. Errors on it are heard elsewhere: wait for its close. */
@@ -62,7 +61,7 @@ export class TcpConnection {
     return this.#facts.draining
   }
 
-  /** Aborted when the connection is gone. */
+  /** Aborted when the connection is gone: not yet when the client has closed only its side, as far as anybody can tell. */
   get signal(): AbortSignal {
     return this.#gone.signal
   }
@@ -81,8 +80,16 @@ export class TcpConnection {
     plain.pause()
     while (plain.read() !== null); // Before the client can know that we agree: none of this is its handshake.
     plain.write(agreement)
-    this.#socket = await handshake(plain, context, this.#facts.handshakeTimeoutMs)
-    if (this.tls) this.#facts.secured(this.tls)
+    plain.allowHalfOpen = false // The end of a handshake is the end of everything.
+    this.#socket = this.#begun(await handshake(plain, context, this.#facts.handshakeTimeoutMs))
+  }
+
+  /** A client that has said all it has to say, and closed its side, still hears the answers. The session sees the end of its input. */
+  #begun(socket: Socket): Socket {
+    socket.allowHalfOpen = true
+    const tls = tlsFacts(socket)
+    if (tls) this.#facts.secured(tls)
+    return socket
   }
 }
 

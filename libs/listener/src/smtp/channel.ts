@@ -1,6 +1,6 @@
 /**
- * One SMTP connection as smtp-server keeps it (socket, timeouts, STARTTLS upgrade, half-closed end), with our parser and
- * our session on top. The one place that knows the insides of smtp-server's connection.
+ * One SMTP connection as smtp-server keeps it (socket, timeouts, STARTTLS upgrade), with our parser and our session on top. The one
+ * place that knows the insides of smtp-server's connection.
  *
  * Put right here: the 100 ms wait before the greeting, and replies whose enhanced status is a guess from their code.
  *
@@ -42,6 +42,7 @@ export class SmtpChannel extends SMTPConnection {
   /** The greeting goes out at once; smtp-server would wait 100 ms for clients that talk too soon. */
   override init(): void {
     const { count, metrics } = this._server
+    this._socket.allowHalfOpen = true // Who has closed its side still hears the answers.
     this._setListeners(() => {
       const overload = count.enter(this.remoteAddress)
       if (overload) {
@@ -107,7 +108,9 @@ export class SmtpChannel extends SMTPConnection {
   startTls(): Promise<void> {
     this.#sendGathered() // What is still to be said in the clear must not meet the handshake.
     const { promise, resolve } = Promise.withResolvers<void>()
+    this._socket.allowHalfOpen = false // The end of a handshake is the end of everything.
     this.upgrade(resolve, () => {
+      this._socket.allowHalfOpen = true
       if (this.tls) this._server.metrics.tls.inc({ version: this.tls.version })
       this.#session.secured()
     })
@@ -143,6 +146,7 @@ export class SmtpChannel extends SMTPConnection {
         fault: (fault) => this.#turn(() => this.#session.fault(fault)),
         content: () => this.#session.content(),
         dataEnd: () => this.#session.dataEnd(),
+        end: () => void this.#session.end(),
       },
       longest,
     )

@@ -20,6 +20,8 @@ export interface ParserEvents {
   content(): void
   /** The message is over; resolves when it has been answered. */
   dataEnd(): Promise<void>
+  /** The client has closed its side, and every line before that was handled. */
+  end(): void
 }
 
 const LF = 0x0a
@@ -66,6 +68,7 @@ export class SmtpParser extends SMTPStream {
   /** An unfinished line is no command, also when nothing follows it. */
   override _flushData(): void {
     this.#input = EMPTY
+    if (!this.isClosed) this.#events.end()
   }
 
   #pump(done: (error?: Error | null) => void): void {

@@ -165,6 +165,13 @@ export class SmtpSession implements SmtpClient {
     if (this.#server.draining) this.drain()
   }
 
+  /** The client has closed its side. What it still waits for is said, then ours is closed, too. */
+  async end(): Promise<void> {
+    await this.#greeted
+    await this.#exchange.unanswered
+    this.#channel.close()
+  }
+
   /** Between two messages the session ends at once; inside one, when it has been answered. */
   drain(): void {
     if (!this.#exchange.open && !this.working) this.#speaker.reply(421, '4.3.2', 'Service shutting down')
