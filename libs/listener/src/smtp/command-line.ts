@@ -1,7 +1,7 @@
 /**
  * A command line as verb and argument.
  *
- * STANDARDS  RFC 5321 §2.4, §4.1.1 (verbs without regard to case, trailing white space is forgiven), RFC 6531 §3.2 (UTF-8)
+ * STANDARDS  RFC 5321 §2.4, §4.1.1 (verbs without regard to case, white space too much is forgiven), RFC 6531 §3.2 (UTF-8)
  */
 
 /** RFC 5321 §4.5.3.1.4 asks for 512 octets and room for parameters: those of DSN alone may take 1,100. */
@@ -25,7 +25,7 @@ export function parseCommand(line: Buffer): Command {
     return { ...MALFORMED, verb: 'tooLong' }
   const text = decode(line)
   if (text === null) return MALFORMED
-  const [, verb = '', argument = ''] = /^([A-Za-z]+)(?: (.*))?$/u.exec(text) ?? []
+  const [, verb = '', argument = ''] = /^([A-Za-z]+)(?: +(.*))?$/u.exec(text) ?? []
   if (verb === '') return MALFORMED
   if (HTTP.test(text)) return { verb: 'HTTP', argument: '', label: 'other' }
   const upper = verb.toUpperCase()
