@@ -3,7 +3,7 @@
  * a language, as on most servers: a column that is to be compared byte by byte has to say so. The server can be stopped and started on the
  * same port and data; tests that do so must not run beside others of their process.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { appendFile, chmod, chown, open, writeFile } from 'node:fs/promises'
@@ -149,8 +149,10 @@ async function startCluster(): Promise<Cluster> {
     await gone
   }
   process.once('exit', () => {
-    child?.kill('SIGQUIT')
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+    // Until it is gone it writes into what is being removed.
+    if (child !== undefined)
+      spawnSync(join(bin, 'pg_ctl'), ['stop', '-D', data, '-m', 'immediate'], { ...owner, cwd: directory })
+    rmSync(directory, { recursive: true, force: true })
   })
   await start()
   return {
