@@ -72,6 +72,7 @@ test('a report about a failure, octet by octet', async () => {
       'MIME-Version: 1.0',
       'Content-Type: multipart/report; report-type=delivery-status;',
       ' boundary="=_report_01JH000000000000000000REPT"',
+      'Content-Transfer-Encoding: 8bit',
       '',
       'This is a delivery report in MIME format.',
       '',
@@ -114,7 +115,7 @@ test('a report about a failure, octet by octet', async () => {
       '--=_report_01JH000000000000000000REPT',
       'Content-Type: message/rfc822',
       'Content-Description: Original message',
-      'Content-Transfer-Encoding: 7bit',
+      'Content-Transfer-Encoding: 8bit',
       '',
       'Received: from client',
       'Subject: hello',
@@ -189,12 +190,34 @@ test('undeclared eight-bit octets in a header do not make the report need 8BITMI
   assert.equal(partOf(octets, '3').octets.toString('latin1'), 'Subject: gr\xfc\xdfe\r\n')
 })
 
-test('a declared 8BITMIME original makes an 8BITMIME report', async () => {
-  const report = composeReport(facts({ original: { ...facts().original, body: '8BITMIME' } }), [
-    Buffer.from('A: b\r\n\r\n\xfc', 'latin1'),
-  ])
-  assert.deepEqual([report.body, report.smtputf8], ['8BITMIME', false])
-  assert.equal(partOf(await written(report), '3').octets.toString('latin1'), 'A: b\r\n\r\n\xfc')
+test('an original of eight bits makes a report of eight bits, declared as the original was', async () => {
+  for (const body of ['8BITMIME', undefined] as const) {
+    const report = composeReport(facts({ original: { ...facts().original, body } }), [
+      Buffer.from('A: b\r\n\r\n\xfc', 'latin1'),
+    ])
+    assert.deepEqual([report.body, report.smtputf8], [body, false])
+    const octets = await written(report)
+    assert.equal(partOf(octets, '3').octets.toString('latin1'), 'A: b\r\n\r\n\xfc')
+    assert.equal(octets.toString('latin1').match(/^Content-Transfer-Encoding: 8bit\r$/gm)?.length, 2)
+  }
+  const declared = composeReport(facts({ original: { ...facts().original, body: '7BIT' } }), [])
+  assert.equal(declared.body, '7BIT')
+  assert.doesNotMatch((await written(declared)).toString(), /8bit/)
+})
+
+test('no line is longer than 998 octets, whatever others have said', async () => {
+  const long = 'x'.repeat(1990)
+  const original = { ...facts().original, messageId: `<${long.slice(0, 990)}@a>` }
+  const octets = await written(
+    composeReport(facts({ original, recipients: [{ ...failed, reply: `550 ${long}`, reason: long }] }), []),
+  )
+  assert.ok(
+    octets
+      .toString()
+      .split('\r\n')
+      .every((line) => line.length <= 998),
+  )
+  assert.equal(parseDeliveryStatus(partOf(octets, '2').octets)?.recipients[0]?.diagnosticCode?.value.length, 2003)
 })
 
 const international: Partial<ReportFacts> = {
@@ -304,6 +327,7 @@ test('nothing that came from outside can add a field, a recipient or a part', as
     'Auto-Submitted',
     'MIME-Version',
     'Content-Type',
+    'Content-Transfer-Encoding',
   ])
   const status = parseDeliveryStatus(partOf(report, '2').octets)
   assert.equal(status?.recipients.length, 1)

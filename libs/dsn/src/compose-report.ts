@@ -18,8 +18,8 @@ import { type PartShape, type Shape, shapeOf } from './shape.ts'
 import { isAscii, statusPart } from './status-part.ts'
 
 export interface Report {
-  /** For the envelope of the report: what the way to the sender must be able to carry. */
-  body: '7BIT' | '8BITMIME'
+  /** For the envelope of the report: what the way to the sender must be able to carry; of what nobody declared nobody knows. */
+  body: '7BIT' | '8BITMIME' | undefined
   smtputf8: boolean
   octets: AsyncGenerator<Buffer>
 }
@@ -27,13 +27,16 @@ export interface Report {
 /** `original`: the octets from the spool. They are read only as far as they are returned. */
 export function composeReport(facts: ReportFacts, original: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Report {
   const shape = shapeOf(facts)
-  const eightBit = shape.original.encoding === '8bit' || shape.status.encoding === '8bit'
+  const undeclared = shape.returned === 'message' && facts.original.body === undefined && !shape.smtputf8
   return {
-    body: eightBit ? '8BITMIME' : '7BIT',
+    body: undeclared ? undefined : hasEightBits(shape) ? '8BITMIME' : '7BIT',
     smtputf8: shape.smtputf8,
     octets: writeReport(facts, shape, original),
   }
 }
+
+const hasEightBits = ({ original, status }: Shape): boolean =>
+  original.encoding === '8bit' || status.encoding === '8bit'
 
 async function* writeReport(
   facts: ReportFacts,
@@ -43,7 +46,7 @@ async function* writeReport(
   const limits = { ...DEFAULT_REPORT_LIMITS, ...facts.limits }
   // Nobody outside knows the id before, so no message can hold this line — RFC 2046 §5.1.1.
   const boundary = `=_report_${facts.queueId}`
-  yield header(facts, boundary)
+  yield header(facts, boundary, hasEightBits(shape))
   yield ascii(`\r\nThis is a delivery report in MIME format.\r\n\r\n--${boundary}\r\n`)
   yield textPart(humanText(facts, limits.namedRecipients, shape.returned))
   yield ascii(`\r\n--${boundary}\r\n`)
@@ -64,7 +67,7 @@ async function* writeReport(
   yield ascii(`\r\n--${boundary}--\r\n`)
 }
 
-function header(facts: ReportFacts, boundary: string): Buffer {
+function header(facts: ReportFacts, boundary: string, eightBit: boolean): Buffer {
   const { original, recipients } = facts
   const fields: [name: string, value: string][] = [
     ['From', facts.from],
@@ -75,13 +78,16 @@ function header(facts: ReportFacts, boundary: string): Buffer {
     // RFC 3834 §5: so that nobody answers automatically.
     ['Auto-Submitted', 'auto-replied'],
   ]
-  if (original.messageId !== undefined && /^<[\x21-\x3b\x3d\x3f-\x7e]+>$/.test(original.messageId)) {
+  // Longer ones would make a line that RFC 5322 §2.1.1 forbids.
+  if (original.messageId !== undefined && /^<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>$/.test(original.messageId)) {
     fields.push(['In-Reply-To', original.messageId], ['References', original.messageId])
   }
   fields.push(
     ['MIME-Version', '1.0'],
     ['Content-Type', `multipart/report; report-type=delivery-status; boundary="${boundary}"`],
   )
+  // RFC 2045 §6.4: what holds eight bits says so.
+  if (eightBit) fields.push(['Content-Transfer-Encoding', '8bit'])
   return formatFields(fields)
 }
 

@@ -2,6 +2,7 @@
 import { formatDate } from '@postbus/message'
 
 import type { Action, RecipientReport, ReportFacts } from './facts.ts'
+import { breakable } from './status-part.ts'
 
 const LINE_LENGTH = 76
 
@@ -96,7 +97,7 @@ function oneLine(text: string): string {
 function wrap(text: string, indent: string): string {
   const lines: string[] = []
   let line = ''
-  for (const word of oneLine(text).split(/ +/)) {
+  for (const word of breakable(oneLine(text)).split(/ +/)) {
     if (line !== '' && indent.length + line.length + 1 + word.length > LINE_LENGTH) {
       lines.push(indent + line)
       line = word

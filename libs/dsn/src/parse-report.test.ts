@@ -57,6 +57,56 @@ test('a report about several recipients, in the shape of RFC 3464 appendix E.2',
   })
 })
 
+test('groups that run together are told apart: what is said of one recipient never becomes another’s', () => {
+  const styles = [
+    [
+      'Final-Recipient: rfc822;ann@a',
+      'Status: 2.0.0',
+      ' ',
+      'Final-Recipient: rfc822;bob@a',
+      'Action: failed',
+      'Status: 5.1.1',
+    ],
+    [
+      'Final-Recipient: rfc822;ann@a',
+      'Status: 2.0.0',
+      'Original-Recipient: rfc822;bob@a',
+      'Final-Recipient: rfc822;bob@a',
+      'Action: failed',
+      'Status: 5.1.1',
+    ],
+    [
+      'Action: delivered',
+      'Final-Recipient: rfc822;ann@a',
+      'Status: 2.0.0',
+      'Action: failed',
+      'Final-Recipient: rfc822;bob@a',
+      'Status: 5.1.1',
+    ],
+    [
+      'Final-Recipient: rfc822;ann@a',
+      'Original-Recipient: rfc822;ann@a',
+      'Status: 2.0.0',
+      'Final-Recipient: rfc822;bob@a',
+      'Original-Recipient: rfc822;bob@a',
+      'Action: failed',
+      'Status: 5.1.1',
+    ],
+  ]
+  for (const fields of styles) {
+    const status = parseDeliveryStatus(lines('Reporting-MTA: dns; a', '', ...fields, ''))
+    const said = status?.recipients.map(({ finalRecipient, action, status }) => [
+      finalRecipient?.value,
+      action ?? null,
+      status,
+    ])
+    assert.deepEqual(said, [
+      ['ann@a', fields[0] === 'Action: delivered' ? 'delivered' : null, '2.0.0'],
+      ['bob@a', 'failed', '5.1.1'],
+    ])
+  }
+})
+
 test('only a multipart/report with a delivery status is a report', () => {
   const message = (type: string, second: string): Buffer =>
     lines(

@@ -68,15 +68,24 @@ export function parseDeliveryStatus(body: Uint8Array): DeliveryStatus | undefine
 const isAboutRecipient = (fields: Map<string, string>): boolean =>
   fields.has('final-recipient') || fields.has('original-recipient')
 
-/** Groups of fields, by name in lower case, between empty lines. Of a repeated field the first counts. */
+/**
+ * Groups of fields, by name in lower case. An empty line ends one; where it was forgotten, or holds a blank, a field that begins the next
+ * one does: what is said of one recipient must not become another's. Of other fields that repeat the first counts.
+ */
 function fieldGroups(body: Uint8Array): Map<string, string>[] {
   const groups: Map<string, string>[] = []
   for (let at = 0; at < body.length && groups.length <= MAX_RECIPIENTS;) {
     const end = headerEnd(body, at)
-    const group = new Map<string, string>()
+    let group = new Map<string, string>()
+    let before = ''
     for (const { name, value } of parseHeader(body.subarray(at, end < 0 ? body.length : end))) {
       const key = name.toLowerCase()
+      if (beginsAnother(key, group, before)) {
+        groups.push(group)
+        group = new Map()
+      }
       if (key !== '' && !group.has(key)) group.set(key, value)
+      before = key
     }
     // Some write two empty lines.
     if (group.size > 0) groups.push(group)
@@ -85,6 +94,14 @@ function fieldGroups(body: Uint8Array): Map<string, string>[] {
   }
   return groups
 }
+
+function beginsAnother(key: string, group: ReadonlyMap<string, string>, before: string): boolean {
+  if (group.has(key)) return ONCE.has(key)
+  // Both addresses of a recipient stand beside each other, in either order.
+  return key === 'original-recipient' && group.has('final-recipient') && before !== 'final-recipient'
+}
+
+const ONCE = new Set(['final-recipient', 'original-recipient', 'action'])
 
 function messageStatus(fields: Map<string, string>): Omit<DeliveryStatus, 'recipients'> {
   return defined({

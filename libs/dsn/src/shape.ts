@@ -50,5 +50,6 @@ const TYPES = {
 function encodingOf({ original }: ReportFacts, whole: boolean, smtputf8: boolean): PartShape['encoding'] {
   // To a sender in ASCII the way may not know SMTPUTF8; then an international message travels in base64 — RFC 6533 §4.
   if (original.smtputf8) return smtputf8 ? '8bit' : 'base64'
-  return whole && original.body === '8BITMIME' ? '8bit' : '7bit'
+  // What nobody declared may have eight bits, too.
+  return whole && original.body !== '7BIT' ? '8bit' : '7bit'
 }

@@ -34,7 +34,7 @@ function recipientFields({ original }: ReportFacts, recipient: RecipientReport, 
   fields.push(['Final-Recipient', address(finalRecipient, utf8)], ['Action', action], ['Status', status])
   if (mxHost !== undefined) fields.push(['Remote-MTA', `dns; ${mxHost}`])
   if (reply !== undefined && reply !== '')
-    fields.push(['Diagnostic-Code', `smtp; ${reply.replaceAll(/\s*[\r\n]+\s*/g, ' ')}`])
+    fields.push(['Diagnostic-Code', `smtp; ${breakable(reply.replaceAll(/\s*[\r\n]+\s*/g, ' '))}`])
   if (lastAttemptAt !== undefined) fields.push(['Last-Attempt-Date', formatDate(lastAttemptAt)])
   fields.push(['Final-Log-ID', original.queueId])
   // RFC 3464 §2.3.9: only where the action is delayed.
@@ -58,6 +58,11 @@ function originalRecipient(orcpt: string, utf8: boolean): string {
 export function isAscii(text: string): boolean {
   // NUL to DEL is what ASCII is
   return /^[\x00-\x7f]*$/.test(text)
+}
+
+/** RFC 5322 §2.1.1: no line beyond 998 octets, whatever others write in their replies. */
+export function breakable(text: string): string {
+  return text.replaceAll(/\S{200}/gu, '$& ')
 }
 
 /** What has no form in ASCII, such as a reply in another language, loses its letters but not its codes. */

@@ -31,7 +31,9 @@ export function notesOf({ status }: ReceivedReport, carrier: MailAccepted, page:
   for (const tracked of page.recipients) {
     const final = tracked.listing?.final
     if (final?.destination.kind !== 'remote' || !cameTo.has(comparable(final.reversePath))) continue
-    for (const address of addressesOf(tracked, page.originals[tracked.listing?.original ?? -1]?.recipient ?? null)) {
+    // Members of a list: no next hop hears what they were expanded from.
+    const named = final.reversePath === page.entry.reversePath ? (tracked.listing?.original ?? -1) : -1
+    for (const address of addressesOf(final.forwardPath, page.originals[named]?.recipient ?? null)) {
       byAddress.set(address, [...(byAddress.get(address) ?? []), tracked])
     }
   }
@@ -49,21 +51,28 @@ export function notesOf({ status }: ReceivedReport, carrier: MailAccepted, page:
   return [...notes.values()]
 }
 
-/** The final recipient is the most exact; behind a forwarding next hop only the original one is ours. */
+/**
+ * The original recipient says who of ours is meant: behind a forwarding next hop the final one may be somebody else, and even another
+ * recipient of ours. Where one original address stands for several of ours, only the final one can tell.
+ */
 function whoIsMeant(
   { finalRecipient, originalRecipient }: About,
   byAddress: ReadonlyMap<string, Tracked[]>,
-): Tracked[] {
-  for (const address of [finalRecipient, originalRecipient]) {
-    const meant = address && byAddress.get(comparable(address.value))
-    if (meant) return meant
-  }
-  return []
+): readonly Tracked[] {
+  const at = (address: About['finalRecipient']): readonly Tracked[] =>
+    (address && byAddress.get(comparable(address.value))) ?? []
+  const byOriginal = at(originalRecipient)
+  const byFinal = at(finalRecipient)
+  const both = byOriginal.filter((tracked) => byFinal.includes(tracked))
+  if (both.length > 0) return both
+  const either = byOriginal.length > 0 ? byOriginal : byFinal
+  const places = new Set(either.map(({ listing }) => listing?.final.forwardPath))
+  return places.size === 1 ? either : []
 }
 
 /** Where it went, and what the next hop was told it was called: ORCPT, or nothing. */
-function addressesOf({ listing }: Tracked, original: Recipient | null): Set<string> {
-  const addresses = [listing?.final.forwardPath, original?.forwardPath, original?.orcpt?.replace(/^[^;]*;/, '')]
+function addressesOf(forwardPath: string, original: Recipient | null): Set<string> {
+  const addresses = [forwardPath, original?.forwardPath, original?.orcpt?.replace(/^[^;]*;/, '')]
   return new Set(addresses.flatMap((address) => (address === undefined ? [] : [comparable(address)])))
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
-import type { MailAccepted, QueueId, Status } from '@postbus/contracts'
+import type { LaterReport, MailAccepted, QueueId, Status } from '@postbus/contracts'
 
 import { reportWorld } from '../../test/report-world.ts'
 import {
@@ -143,6 +143,59 @@ test('a recipient behind a next hop that forwards is known by what it was called
     (await world.notes(one)).map(({ action }) => action),
     ['delayed'],
   )
+})
+
+test('a report about one recipient is never noted at another', async (t) => {
+  const to = (name: string, reversePath?: string) => ({
+    ...finalOf(name, remoteAt('far.test'), reversePath),
+    forwardPath: `${name}@far.test`,
+  })
+  const about = (original: string, final: string, action = 'failed'): string[] => [
+    ...[`Original-Recipient: rfc822;${original}`, `Final-Recipient: rfc822;${final}`],
+    ...[`Action: ${action}`, action === 'failed' ? 'Status: 5.2.2' : 'Status: 2.0.0'],
+  ]
+  const noted = async (
+    originals: string[],
+    routed: [to: string, original: number][],
+    recipient: string[],
+    list?: string,
+  ) => {
+    const world = await incomingWorld(t)
+    const accepted = acceptedMessage(one, originals)
+    const named = originals.flatMap((_, original) => {
+      const finals = routed.filter(([, of]) => of === original).map(([name]) => to(name, list))
+      return [routedOf(accepted, finals, { original })]
+    })
+    await world.record([...named, ...routed.map(([name]) => statusOf(one, name, 'relayed', { attempt: 1 }))])
+    await world.arrives(notice, reportText({ recipient }), list)
+    await world.read()
+    const { laterReports = new Map() } = (await world.books.find(one)) ?? {}
+    return routed.flatMap(([name]) =>
+      (laterReports.get(keyOf(name)) ?? []).map(({ action }: LaterReport) => `${name} ${action}`),
+    )
+  }
+  const both: [string, number][] = [
+    ['alice', 0],
+    ['bob', 1],
+  ]
+  const originals = ['alice@far.test', 'bob@far.test']
+  // Alice's mail is passed on to Bob, and fails there.
+  assert.deepEqual(await noted(originals, both, about('alice@far.test', 'bob@far.test')), ['alice failed'])
+  const groups = [...about('alice@far.test', 'bob@far.test'), '', ...about('bob@far.test', 'bob@far.test', 'delivered')]
+  assert.deepEqual(await noted(originals, both, groups), ['alice failed', 'bob delivered'])
+  // An alias for two, one of whom is passed on: nobody can tell which.
+  const alias: [string, number][] = [
+    ['x', 0],
+    ['y', 0],
+  ]
+  assert.deepEqual(await noted(['team@example.org'], alias, about('team@example.org', 'z@else.test')), [])
+  assert.deepEqual(await noted(['team@example.org'], alias, about('team@example.org', 'y@far.test')), ['y failed'])
+  // A list never tells its name.
+  const owner = 'list-owner@example.org'
+  assert.deepEqual(await noted(['list@example.org'], [['x', 0]], about('list@example.org', 'z@else.test'), owner), [])
+  assert.deepEqual(await noted(['list@example.org'], [['x', 0]], about('x@far.test', 'z@else.test'), owner), [
+    'x failed',
+  ])
 })
 
 test('a forged report changes nothing: not of another recipient, not at another address, not about local mail', async (t) => {

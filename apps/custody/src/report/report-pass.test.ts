@@ -43,7 +43,7 @@ test('one bad recipient of two: one report about it, and both records go when bo
   assert.deepEqual(event.envelope, {
     reversePath: '',
     recipients: [{ forwardPath: 'smith@example.org', notify: ['NEVER'] }],
-    ...{ body: '7BIT', smtputf8: false, requireTls: false },
+    ...{ body: undefined, smtputf8: false, requireTls: false },
   })
   const report = await world.read(event.queueId)
   assert.equal(event.size, report.length)
