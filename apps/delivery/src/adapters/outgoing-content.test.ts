@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import { test, type TestContext } from 'node:test'
 import { buffer } from 'node:stream/consumers'
+import { test, type TestContext } from 'node:test'
 
-import { DataSink, type DataSocket, OutgoingContent } from './outgoing-content.ts'
+import { Dialogue } from './dialogue.ts'
+import { type ContentDialogue, sendContent } from './outgoing-content.ts'
 
 const LINE = Buffer.from(`${'.'.padEnd(78, 'x')}\r\n`)
 const CHUNK = Buffer.concat(Array.from({ length: 200 }, () => LINE))
 const CHUNKS = 2000
+const TIMEOUT_MS = 60_000
 
-/** A connection, both ends; nothing is read until somebody does. */
-async function connection(t: TestContext): Promise<{ near: Socket; far: Socket }> {
+/** A connection, both ends; nothing is read at the far one until somebody does. */
+async function connection(t: TestContext): Promise<{ near: Dialogue; far: Socket }> {
   const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -23,12 +25,12 @@ async function connection(t: TestContext): Promise<{ near: Socket; far: Socket }
     far.destroy()
     server.close()
   })
-  return { near, far }
+  return { near: new Dialogue(near), far }
 }
 
 /** Content that counts what was read of it. */
 function content(chunks: number) {
-  const seen = { read: 0, released: false, events: '' }
+  const seen = { read: 0, released: false }
   async function* body() {
     try {
       for (; seen.read < chunks; seen.read++) yield CHUNK
@@ -36,11 +38,7 @@ function content(chunks: number) {
       seen.released = true
     }
   }
-  const outgoing = new OutgoingContent(body(), {
-    begun: () => void (seen.events += 'begun '),
-    ended: () => void (seen.events += 'ended'),
-  })
-  return { outgoing, seen }
+  return { body: body(), seen }
 }
 
 /** Until nothing more is read of it. */
@@ -53,54 +51,64 @@ async function stalled(seen: { read: number }): Promise<void> {
 
 test('content waits for a peer that does not read, and all of it arrives once it does', async (t) => {
   const { near, far } = await connection(t)
-  const { outgoing, seen } = content(CHUNKS)
-  const sink = new DataSink(near)
-  outgoing.pipe(sink)
+  const { body, seen } = content(CHUNKS)
+  const sent = sendContent(near, body, TIMEOUT_MS, () => {})
   await stalled(seen)
   assert.ok(seen.read > 0 && seen.read < CHUNKS, `${seen.read} of ${CHUNKS} were read`)
-  assert.ok(near.writableLength < 1024 * 1024)
+  assert.ok(near.socket.writableLength < 1024 * 1024)
 
   const received = buffer(far)
-  while (!seen.events.endsWith('ended')) await new Promise((resolve) => setImmediate(resolve))
-  near.end()
+  assert.equal(await sent, true)
+  near.socket.end()
   const wire = await received
-  const lines = CHUNKS * 200
-  assert.equal(wire.length, lines * (LINE.length + 1) + 3)
-  assert.equal(wire.length, sink.outByteCount)
+  assert.equal(wire.length, CHUNKS * 200 * (LINE.length + 1) + 3)
   assert.equal(wire.subarray(-5).toString(), '\r\n.\r\n')
-  assert.deepEqual([seen.events, seen.released], ['begun ended', true])
+  assert.equal(seen.released, true)
 })
 
-test('content that is given up while the peer does not read is released, without the final dot', async (t) => {
-  const { near, far } = await connection(t)
-  const { outgoing, seen } = content(CHUNKS)
-  outgoing.pipe(new DataSink(near))
-  await stalled(seen)
-  outgoing.destroy()
-  await stalled(seen)
-  assert.deepEqual([seen.events, seen.released], ['begun ', true])
-  near.end()
-  assert.notEqual((await buffer(far)).subarray(-5).toString(), '\r\n.\r\n')
+for (const [what, happens] of Object.entries({
+  'a peer that answers too soon': (far: Socket): unknown => far.write('552 too large\r\n'),
+  'a peer that goes away': (far: Socket): unknown => far.destroy(),
+}))
+  test(`content for ${what} is released, without the final dot`, async (t) => {
+    const { near, far } = await connection(t)
+    const { body, seen } = content(CHUNKS)
+    const sent = sendContent(near, body, TIMEOUT_MS, () => assert.fail('it does not end'))
+    await stalled(seen)
+    happens(far)
+    assert.equal(await sent, false)
+    assert.equal(seen.released, true)
+  })
+
+test('a peer that takes nothing is given up', async (t) => {
+  const { near } = await connection(t)
+  const { body } = content(CHUNKS)
+  assert.equal(await sendContent(near, body, 1, () => assert.fail('it does not end')), false)
+  await assert.rejects(near.reply(TIMEOUT_MS), /takes no more data/)
 })
 
 test('a small message and its final dot are one write', async () => {
   const writes: string[] = []
   let corked: string[] | null = null
-  const socket: DataSocket = {
-    once: () => assert.fail('it never has to wait'),
-    cork: () => void (corked = []),
-    write(piece: Uint8Array) {
-      ;(corked ?? writes).push(Buffer.from(piece).toString())
-      return true
-    },
-    uncork() {
-      writes.push(corked?.join('') ?? '')
-      corked = null
+  const dialogue: ContentDialogue = {
+    disturbed: false,
+    drained: () => assert.fail('it never has to wait'),
+    socket: {
+      cork: () => void (corked = []),
+      write(piece: Uint8Array) {
+        ;(corked ?? writes).push(Buffer.from(piece).toString())
+        return true
+      },
+      uncork() {
+        writes.push(corked?.join('') ?? '')
+        corked = null
+      },
     },
   }
-  const sink = new DataSink(socket)
-  sink.write(Buffer.from('Signature: x\r\n'))
-  sink.write(Buffer.from('Subject: y\r\n\r\n.z\r\n'))
-  sink.end()
+  const body = (async function* () {
+    yield Buffer.from('Signature: x\r\n')
+    yield Buffer.from('Subject: y\r\n\r\n.z\r\n')
+  })()
+  await sendContent(dialogue, body, TIMEOUT_MS, () => {})
   assert.deepEqual(writes, ['Signature: x\r\nSubject: y\r\n\r\n..z\r\n.\r\n'])
 })

@@ -1,55 +1,26 @@
 /**
- * nodemailer's SMTP connection as a relay needs it. The library knows one set of DSN parameters for all recipients and decides
- * about SMTPUTF8 by the addresses alone; here MAIL and RCPT get the parameters the transaction says. Of the replies an LMTP
- * server gives for each recipient it keeps the refusals; here all are kept. Content goes to the socket by itself (OutgoingContent). All
- * that hangs on methods of the library that are not public: smtp-client.test.ts fails when an upgrade changes them.
+ * nodemailer's SMTP connection as far as a session: greeting, EHLO or LHLO, STARTTLS, AUTH. Then the socket is handed over to whoever
+ * sends mail (dialogue.ts). What hangs on parts of the library that are not public: smtp-client.test.ts fails when an upgrade
+ * changes them.
  */
-import type { Readable } from 'node:stream'
-
+import { type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
-import SMTPConnection, {
-  type SMTPConnectionOptions,
-  type SMTPConnectionSendInfo,
-  type SMTPEnvelope,
-} from 'nodemailer/lib/smtp-connection'
+import SMTPConnection, { type SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection'
 
-import { DataSink, type OutgoingContent, type Sink } from './outgoing-content.ts'
+import { replyText } from '../attempt/reply.ts'
 
 type SendCommand = (this: SMTPConnection, line: string, logged?: string) => void
 
-type AnswerForOne = (this: SMTPConnection, recipient: string, final: boolean, reply: string, done: unknown) => void
-
-type CreateSendStream = (this: SMTPConnection, done: unknown) => Sink
-
-type AnswerForAll = (this: SMTPConnection, reply: string, done: unknown) => void
-
 // Not in its types.
-const {
-  _sendCommand: sendCommand,
-  _actionLMTPStream: answerForOne,
-  _actionSMTPStream: answerForAll,
-  _createSendStream: createSendStream,
-} = SMTPConnection.prototype as unknown as {
-  _sendCommand: SendCommand
-  _actionLMTPStream: AnswerForOne
-  _actionSMTPStream: AnswerForAll
-  _createSendStream: CreateSendStream
-}
+const { _sendCommand: sendCommand } = SMTPConnection.prototype as unknown as { _sendCommand: SendCommand }
+
+/** The way to a password that the library knows. */
+export const MECHANISMS: readonly string[] = ['PLAIN', 'LOGIN', 'CRAM-MD5']
 
 export class RelayConnection extends SMTPConnection {
-  /** The library's own, not in its types: what is done with the replies that are still due, in order. */
-  declare readonly _responseActions: ((reply: string) => void)[]
-  /** Added to MAIL unless it is there already. */
-  mailParameters: readonly string[] = []
-  /** Added to RCPT, by forward-path. */
-  rcptParameters: ReadonlyMap<string, string> = new Map()
-  /** What an LMTP server answered to the data for each recipient, by forward-path — RFC 2033 §4.2. */
-  readonly lmtpReplies = new Map<string, string>()
   /** Told of every command when it is sent, by its verb. */
   sent: (verb: string) => void = () => {}
-  /** How long the reply to a DATA may take that is sent alone. */
-  dataTimeoutMs: number | null = null
 
   constructor(options: SMTPConnectionOptions) {
     super(options)
@@ -75,54 +46,43 @@ export class RelayConnection extends SMTPConnection {
     })
   }
 
-  /** As `send`, with content that goes to the socket by itself. */
-  transmit(
-    envelope: SMTPEnvelope,
-    content: OutgoingContent,
-    done: (error: Error | null | undefined, info: SMTPConnectionSendInfo) => void,
-  ): void {
-    // All that the library does to a stream is: listen for its error, pipe and destroy it.
-    this.send(envelope, content as unknown as Readable, done)
-  }
-
   /** `none` in the clear. */
   get tlsVersion(): string {
     const { _socket: socket } = this
     return socket instanceof TLSSocket ? (socket.getProtocol() ?? 'unknown') : 'none'
   }
 
-  /** How long the peer may say and take nothing. */
-  silence(ms: number): void {
+  /** From now on the library hears nothing more of it. @throws when the connection is gone */
+  handOver(): Socket {
     const { _socket: socket } = this
-    if (socket) socket.setTimeout(ms)
+    if (!socket || socket.destroyed) throw new Error('the connection is gone')
+    socket.removeAllListeners('data')
+    socket.removeAllListeners('timeout')
+    socket.setTimeout(0)
+    return socket
   }
 
-  _createSendStream(done: unknown): Sink {
-    const { _socket: socket } = this
-    // An LMTP server answers many times; the library's own stream goes with that.
-    if (this.options.lmtp || !socket) return createSendStream.call(this, done)
-    this._responseActions.push((reply) => answerForAll.call(this, reply, done))
-    return new DataSink(socket)
-  }
-
-  _actionLMTPStream(recipient: string, final: boolean, reply: string, done: unknown): void {
-    this.lmtpReplies.set(recipient, reply)
-    answerForOne.call(this, recipient, final, reply, done)
+  /** RFC 5321 §4.1.1.10: whoever refused us is told that we go; not whoever is leaving. */
+  override close(): void {
+    const { _socket: socket, lastServerResponse: said } = this
+    if (socket && socket.writable && said && /^[45]/.test(said) && !said.startsWith('421')) socket.write('QUIT\r\n')
+    super.close()
   }
 
   _sendCommand(line: string, logged?: string): void {
-    if (line === 'DATA' && this.dataTimeoutMs !== null) this.silence(this.dataTimeoutMs)
     this.sent(/^[A-Z]*/.exec(line)?.[0] ?? '')
-    sendCommand.call(this, this.#withParameters(line), logged)
+    sendCommand.call(this, line, logged)
   }
+}
 
-  #withParameters(line: string): string {
-    if (line.startsWith('MAIL FROM:<')) {
-      const missing = this.mailParameters.filter((parameter) => !line.split(' ').includes(parameter))
-      return [line, ...missing].join(' ')
-    }
-    if (!line.startsWith('RCPT TO:<')) return line
-    const parameters = this.rcptParameters.get(line.slice('RCPT TO:<'.length, line.lastIndexOf('>')))
-    return parameters ? `${line} ${parameters}` : line
+/** An error of the library, and what the peer said. */
+export function failureOf(error: unknown): { code: string; message: string; response: string | undefined } {
+  const { code, message, response }: { code?: unknown; message: string; response?: unknown } =
+    error instanceof Error ? error : new Error(String(error))
+  return {
+    code: typeof code === 'string' ? code : '',
+    // The library puts the peer's words into its own.
+    message: replyText(message),
+    response: typeof response === 'string' ? replyText(response) : undefined,
   }
 }

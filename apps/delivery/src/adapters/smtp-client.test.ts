@@ -176,14 +176,14 @@ test('a session that ends before the final dot is told from one that ends after 
 test('a peer that breaks the protocol is answered for by what it said, and by nothing else', async (t) => {
   const { sink, open } = await dialogue(t)
   const cases: [to: string, answer: string, changes?: Partial<Transaction>][] = [
-    ['halfrcpt@far.test', 'session 550 5.1'],
-    ['garbage@far.test', 'RCPT what is this'],
+    ['halfrcpt@far.test', 'broken before the dot'],
+    ['garbage@far.test', 'broken before the dot'],
     ['rcpt299@far.test', 'accepted'],
     ['rcpt499@far.test', 'RCPT 499 as asked'],
     ['rcpt354@far.test', 'RCPT 354 as asked'],
     ['manylines@far.test', 'accepted'],
     ['bytewise@far.test', 'accepted'],
-    ['wrongdata@far.test', 'accepted'],
+    ['wrongdata@far.test', 'broken before the dot'],
     ['data554@far.test', 'DATA 554 as asked'],
     ['toolarge@far.test', 'DATA 552 5.3.4 too large after all'],
     ['ann@far.test', 'MAIL 550 5.7.1 not from you', { reversePath: 'permmail@example.org' }],
@@ -207,7 +207,7 @@ test('a peer that breaks the protocol is answered for by what it said, and by no
     assert.equal(brief, expected, path)
   }
   // The one that was kept in silence among them.
-  assert.equal(sink.messages.length, 5)
+  assert.equal(sink.messages.length, 4)
 })
 
 test('a host that knows no EHLO is spoken to as one that offers nothing', async (t) => {

@@ -1,5 +1,5 @@
 /**
- * SMTP and LMTP sessions over nodemailer's connection. A session that ended its transaction well is kept a while for the next
+ * SMTP and LMTP sessions, begun over nodemailer's connection. A session that ended its transaction well is kept a while for the next
  * message that goes the same way to the same host.
  *
  * STANDARDS  RFC 5321 §4.5.3.2 (timeouts), RFC 3207, RFC 7435 (opportunistic TLS), RFC 8314 §3.3 (implicit TLS),
@@ -12,9 +12,11 @@ import { SpanKind, type Step, traced } from '@postbus/tracing'
 import type { Host } from '../attempt/destination.ts'
 import { SessionFailed, TlsMissing } from '../attempt/session.ts'
 import type { Route } from '../routing/route.ts'
+import { Dialogue } from './dialogue.ts'
 import { DialogueSteps } from './dialogue-steps.ts'
-import { RelayConnection } from './relay-connection.ts'
-import { failureOf, peerOf, SmtpSession } from './smtp-session.ts'
+import { peerOf } from './peer-of.ts'
+import { failureOf, MECHANISMS, RelayConnection } from './relay-connection.ts'
+import { SmtpSession } from './smtp-session.ts'
 import { sourceFor, type SourcePools } from './source-pools.ts'
 
 export interface SmtpClientOptions {
@@ -186,16 +188,18 @@ export class SmtpClient {
     try {
       await connection.established()
       // What it offers stands in the reply to EHLO, and the one to AUTH comes after it.
-      const peer = peerOf(connection)
+      const peer = peerOf(connection.lastServerResponse || '', connection.secure)
       if (auth !== null) {
         if (!connection.secure) throw new TlsMissing(`${host.name} has no TLS: credentials are not sent in the clear`)
-        if (!peer.offers('AUTH')) throw new SessionFailed(`${host.name} takes no credentials`, {})
+        if (!MECHANISMS.some((mechanism) => peer.mechanisms.has(mechanism)))
+          throw new SessionFailed(`${host.name} takes no credentials of ours`, {})
         await connection.logIn(auth)
       }
       steps.end()
       this.#options.opened?.(connection.tlsVersion, tls)
-      return new SmtpSession(connection, peer, {
+      return new SmtpSession(new Dialogue(connection.handOver()), peer, {
         ...this.#options,
+        protocol,
         maxMessages: maxMessages ?? this.#options.maxMessages,
       })
     } catch (cause) {
@@ -203,7 +207,9 @@ export class SmtpClient {
       connection.close()
       if (cause instanceof TlsMissing || cause instanceof SessionFailed) throw cause
       const { code, message, response } = failureOf(cause)
-      if (code === 'ETLS' || connection.upgrading) throw new TlsMissing(message, { cause })
+      // With TLS 1.3 a peer may break a handshake off that is over for us.
+      const broken = tls === 'opportunistic' && connection.secure && response === undefined
+      if (code === 'ETLS' || connection.upgrading || broken) throw new TlsMissing(message, { cause })
       throw new SessionFailed(message, { cause, reply: response })
     }
   }

@@ -1,15 +1,22 @@
-/** One SMTP session: what the peer offers, and transactions one after the other. */
-import type { SMTPConnectionEnvelope, SMTPConnectionSendInfo, SMTPEnvelope } from 'nodemailer/lib/smtp-connection'
-
+/**
+ * One SMTP or LMTP session: what the peer offers, and transactions one after the other.
+ *
+ * A session stays in step as long as there was one reply to each command; after a refusal it begins anew with RSET. Out of step
+ * nothing that comes is believed, and nothing more is said.
+ *
+ * STANDARDS  RFC 5321 §3.3, §4.1.1; RFC 2920 (PIPELINING); RFC 2033 §4.2 (LMTP); RFC 1870, 6152, 6531, 3461, 8689 (parameters)
+ */
+import { encodeXtext } from '@postbus/smtp'
 import { type Step, SpanKind, traced } from '@postbus/tracing'
 
-import { type PeerReply, replyText } from '../attempt/reply.ts'
+import type { PeerReply } from '../attempt/reply.ts'
 import type { Answer, Peer, Session, Transaction } from '../attempt/session.ts'
+import { type Dialogue, DialogueOver } from './dialogue.ts'
 import { DialogueSteps } from './dialogue-steps.ts'
-import { OutgoingContent } from './outgoing-content.ts'
-import type { RelayConnection } from './relay-connection.ts'
+import { sendContent } from './outgoing-content.ts'
 
 export interface SmtpSessionOptions {
+  protocol: 'smtp' | 'lmtp'
   replyTimeoutMs: number
   dataTimeoutMs: number
   blockTimeoutMs: number
@@ -17,24 +24,26 @@ export interface SmtpSessionOptions {
   maxMessages: number
 }
 
+/** RFC 5321 §4.1.1.10: not without QUIT; but nobody waits long for its answer. */
+const QUIT = 'QUIT'
+
 export class SmtpSession implements Session {
   readonly peer: Peer
   /** Called instead of closing when the session may be used again. */
   onRelease: () => void = () => this.close()
-  readonly #connection: RelayConnection
+  readonly #dialogue: Dialogue
   readonly #options: SmtpSessionOptions
   #messages = 0
-  #usable = true
+  #inStep = true
+  /** The peer may still be in a transaction. */
+  #begun = false
   #reused = false
   #waiting: { timer: NodeJS.Timeout; gone(): void } | undefined
 
-  constructor(connection: RelayConnection, peer: Peer, options: SmtpSessionOptions) {
-    this.#connection = connection
+  constructor(dialogue: Dialogue, peer: Peer, options: SmtpSessionOptions) {
+    this.#dialogue = dialogue
     this.#options = options
     this.peer = peer
-    // Pipelined, DATA is sent while replies to MAIL and RCPT are still due, which may take longer.
-    connection.dataTimeoutMs = peer.offers('PIPELINING') ? null : options.dataTimeoutMs
-    connection.once('end', () => this.#end())
   }
 
   get reused(): boolean {
@@ -47,82 +56,133 @@ export class SmtpSession implements Session {
       'messaging.message.body.size': transaction.size,
       'postbus.session.reused': this.#reused,
     }
-    return traced('SMTP send', { kind: SpanKind.CLIENT, attributes }, (step) => this.#send(transaction, body, step))
+    return traced('SMTP send', { kind: SpanKind.CLIENT, attributes }, async (step) => {
+      const pipelining = this.peer.offers('PIPELINING')
+      const steps = new DialogueSteps(pipelining ? ['RSET', 'MAIL', 'RCPT', 'DATA'] : [])
+      this.#messages++
+      const answers = new Answers(transaction.recipients.length)
+      try {
+        await this.#transact(transaction, body, { pipelining, steps, answers })
+      } catch (error) {
+        this.#inStep = false
+        if (!(error instanceof DialogueOver)) throw error
+        answers.others({ kind: 'broken', reason: error.message, afterDot: answers.afterDot })
+      } finally {
+        conclude(step, steps, answers)
+      }
+      return answers.all
+    })
   }
 
-  async #send(transaction: Transaction, body: AsyncIterable<Uint8Array>, step: Step): Promise<Answer[]> {
-    const { reversePath, recipients, size, body8bit, smtputf8, requireTls, ret, envid } = transaction
-    const connection = this.#connection
-    const steps = new DialogueSteps(this.peer.offers('PIPELINING') ? ['MAIL', 'RCPT', 'DATA'] : [])
-    connection.sent = (verb) => steps.begin(verb)
-    this.#messages++
-    connection.mailParameters = smtputf8 ? ['SMTPUTF8'] : []
-    connection.rcptParameters = new Map(recipients.map(({ forwardPath, parameters }) => [forwardPath, parameters]))
-    connection.lmtpReplies.clear()
-    connection.silence(this.#options.replyTimeoutMs)
-    let unreadable: { cause: unknown } | undefined
-    let afterDot = false
-    const content = new OutgoingContent(body, {
-      begun: () => {
-        steps.begin('content')
-        connection.silence(this.#options.blockTimeoutMs)
-      },
-      ended: () => {
-        afterDot = true
-        steps.begin('reply')
-        connection.silence(this.#options.dotTimeoutMs)
-      },
-    })
-    content.once('error', (cause) => {
-      unreadable = { cause }
-    })
-    // The library notes on the envelope what each recipient was answered, also when the message fails afterwards.
-    const envelope: SMTPEnvelope & Partial<Pick<SMTPConnectionEnvelope, 'rejectedErrors'>> = {
-      from: reversePath,
-      to: recipients.map(({ forwardPath }) => forwardPath),
-      size,
-      use8BitMime: body8bit,
-      requireTLSExtensionEnabled: requireTls,
-      dsn: { ret, envid },
+  async #transact(
+    transaction: Transaction,
+    body: AsyncIterable<Uint8Array>,
+    { pipelining, steps, answers }: { pipelining: boolean; steps: DialogueSteps; answers: Answers },
+  ): Promise<void> {
+    const { recipients } = transaction
+    const { replyTimeoutMs, dataTimeoutMs } = this.#options
+    const dialogue = this.#dialogue
+    if (dialogue.disturbed) await this.#goodbye(answers)
+    const lines = [mailLine(transaction, this.peer), ...recipients.map(rcptLine), 'DATA']
+    if (this.#begun) lines.unshift('RSET')
+    if (pipelining) {
+      dialogue.say(lines)
+      steps.begin('MAIL')
     }
-    const outcome = await new Promise<SMTPConnectionSendInfo | Failure>((resolve) => {
-      connection.transmit(envelope, content, (error, info) => resolve(error ? failureOf(error) : info))
-    })
-    content.destroy()
-    connection.sent = () => {}
-    steps.end(outcome instanceof Failure ? outcome.code : undefined)
-    connection.silence(this.#options.replyTimeoutMs)
-    if (unreadable !== undefined) {
-      // Without the final dot nothing was sent; the session cannot be brought back in step.
-      this.#usable = false
-      throw unreadable.cause
-    }
-    // 0: the peer said nothing.
-    step.set({ 'postbus.smtp.code': Number(outcome.response?.slice(0, 3)) || 0 })
-    if (outcome instanceof Failure) {
-      step.failed(outcome.code)
-      this.#usable = false
-    }
-    // RFC 2920 §3.1: with MAIL refused, what is said to the pipelined RCPTs (503) is about the order of commands only.
-    const said = outcome instanceof Failure && outcome.command === 'MAIL FROM' ? [] : (envelope.rejectedErrors ?? [])
-    const refused = new Map(said.map((error) => [error.recipient, failureOf(error)]))
-    return recipients.map(({ forwardPath }) => {
-      const own = connection.lmtpReplies.get(forwardPath)
-      if (own !== undefined) {
-        const text = replyText(own)
-        return text.startsWith('2')
-          ? { kind: 'accepted', reply: text }
-          : { kind: 'refused', reply: { to: 'DATA', text } }
+    let at = 0
+    /** @returns the reply to the next command; 421 ends it all */
+    const ask = async (to: PeerReply['to'], withinMs = replyTimeoutMs): Promise<string> => {
+      const line = lines[at++] ?? ''
+      if (!pipelining) {
+        dialogue.say([line])
+        steps.begin(/^[A-Z]*/.exec(line)?.[0] ?? '')
       }
-      const reply = refused.get(forwardPath)?.response
-      if (reply !== undefined) return { kind: 'refused', reply: { to: 'RCPT', text: reply } }
-      if (outcome instanceof Failure) return outcome.answer(afterDot)
-      return { kind: 'accepted', reply: replyText(outcome.response) }
+      const reply = await dialogue.reply(withinMs)
+      if (!reply.startsWith('421')) return reply
+      answers.others({ kind: 'refused', reply: { to, text: reply } })
+      throw new DialogueOver('The next host ended the session')
+    }
+
+    if (this.#begun && !isPositive(await ask('session'))) throw new DialogueOver('The next host does not begin anew')
+    this.#begun = true
+    const mail = await ask('MAIL')
+    if (!isPositive(mail)) {
+      answers.others({ kind: 'refused', reply: { to: 'MAIL', text: mail } })
+      // RFC 2920 §3.1: what is said to the pipelined rest (503) is about the order of commands only.
+      if (pipelining) for (const _ of recipients) await ask('RCPT')
+      if (pipelining && isGoAhead(await ask('DATA'))) throw new DialogueOver('The next host waits for a message')
+      return
+    }
+    const taken: number[] = []
+    for (const index of recipients.keys()) {
+      const reply = await ask('RCPT')
+      if (isPositive(reply)) taken.push(index)
+      else answers.set(index, { kind: 'refused', reply: { to: 'RCPT', text: reply } })
+    }
+    if (taken.length === 0) {
+      if (pipelining && isGoAhead(await ask('DATA'))) await this.#nothing()
+      return
+    }
+    // Sent together with the others, it may have to wait for replies that take longer.
+    const data = await ask('DATA', pipelining ? replyTimeoutMs : dataTimeoutMs)
+    if (!isGoAhead(data)) {
+      if (isPositive(data)) throw new DialogueOver(`The next host answered DATA with ${data}`)
+      return answers.others({ kind: 'refused', reply: { to: 'DATA', text: data } })
+    }
+    if (dialogue.disturbed) throw new DialogueOver('The next host said more than it was asked')
+    await this.#content(body, steps, answers, taken)
+  }
+
+  async #content(
+    body: AsyncIterable<Uint8Array>,
+    steps: DialogueSteps,
+    answers: Answers,
+    taken: readonly number[],
+  ): Promise<void> {
+    const { protocol, blockTimeoutMs, dotTimeoutMs } = this.#options
+    steps.begin('content')
+    const whole = await sendContent(this.#dialogue, body, blockTimeoutMs, () => {
+      answers.afterDot = true
+      steps.begin('reply')
     })
+    const reply = await this.#dialogue.reply(dotTimeoutMs)
+    if (!whole) {
+      if (!isPositive(reply) && !isGoAhead(reply)) {
+        answers.others({ kind: 'refused', reply: { to: 'DATA', text: reply } })
+      }
+      throw new DialogueOver('The next host answered before the message was sent')
+    }
+    for (const [position, index] of taken.entries()) {
+      const own = protocol === 'smtp' || position === 0 ? reply : await this.#dialogue.reply(dotTimeoutMs)
+      if (isGoAhead(own)) throw new DialogueOver(`The next host answered the message with ${own}`)
+      answers.set(
+        index,
+        isPositive(own) ? { kind: 'accepted', reply: own } : { kind: 'refused', reply: { to: 'DATA', text: own } },
+      )
+      if (own.startsWith('421')) this.#inStep = false
+    }
+    // Whatever it accepted is over; what it refused may be, too.
+    this.#begun = !isPositive(reply)
+    if (this.#dialogue.disturbed) this.#inStep = false
+  }
+
+  /** A peer that waits for a message to nobody is given an empty one; LMTP has no reply to that — RFC 2033 §4.2. */
+  async #nothing(): Promise<void> {
+    if (this.#options.protocol === 'lmtp') throw new DialogueOver('The next host waits for a message to nobody')
+    this.#dialogue.say(['.'])
+    await this.#dialogue.reply(this.#options.dotTimeoutMs)
+  }
+
+  /** Before MAIL: what a peer says without being asked can only be its last word. */
+  async #goodbye(answers: Answers): Promise<never> {
+    const text = await this.#dialogue.reply(0)
+    if (isPositive(text) || isGoAhead(text)) throw new DialogueOver(`The next host said without being asked: ${text}`)
+    answers.others({ kind: 'refused', reply: { to: 'session', text } })
+    throw new DialogueOver('The next host ended the session')
   }
 
   release(): void {
-    if (this.#usable && this.#messages < this.#options.maxMessages) this.onRelease()
+    if (this.#inStep && this.#messages < this.#options.maxMessages) this.onRelease()
     else this.close()
   }
 
@@ -130,76 +190,78 @@ export class SmtpSession implements Session {
   wait(idleMs: number, gone: () => void): void {
     const timer = setTimeout(() => this.close(), idleMs)
     this.#waiting = { timer, gone }
+    this.#dialogue.unasked = () => this.close()
+    if (this.#dialogue.disturbed) this.close()
   }
 
   /** @returns whether it is still there */
   wake(): boolean {
     clearTimeout(this.#waiting?.timer)
     this.#waiting = undefined
+    this.#dialogue.unasked = () => {}
     this.#reused = true
-    return this.#usable
+    return this.#inStep
   }
 
   close(): void {
-    if (!this.#usable) return this.#connection.close()
-    this.#end()
-    // RFC 5321 §4.1.1.10: not without QUIT; but nobody waits long for its answer.
-    this.#connection.silence(QUIT_TIMEOUT_MS)
-    this.#connection.quit()
-  }
-
-  #end(): void {
-    this.#usable = false
-    clearTimeout(this.#waiting?.timer)
-    this.#waiting?.gone()
+    const { gone, timer } = this.#waiting ?? {}
     this.#waiting = undefined
+    clearTimeout(timer)
+    this.#dialogue.unasked = () => {}
+    this.#dialogue.close(this.#inStep ? QUIT : undefined)
+    this.#inStep = false
+    gone?.()
   }
 }
 
-const QUIT_TIMEOUT_MS = 5000
+/** What has become of the recipients of one transaction, in their order. */
+class Answers {
+  readonly #answers: (Answer | undefined)[]
+  /** The final dot has been written, or is about to be. */
+  afterDot = false
 
-/** An error of the library as what it says about the transaction. */
-export class Failure {
-  readonly code: string
-  readonly message: string
-  readonly response: string | undefined
-  readonly command: string | undefined
-
-  constructor(error: { code?: unknown; message: string; response?: unknown; command?: unknown }) {
-    this.code = typeof error.code === 'string' ? error.code : ''
-    // The library puts the peer's words into its own.
-    this.message = replyText(error.message)
-    this.response = typeof error.response === 'string' ? replyText(error.response) : undefined
-    this.command = typeof error.command === 'string' ? error.command : undefined
+  constructor(count: number) {
+    this.#answers = Array.from({ length: count }, () => undefined)
   }
 
-  answer(afterDot: boolean): Answer {
-    if (this.response === undefined) return { kind: 'broken', reason: this.message, afterDot }
-    return { kind: 'refused', reply: { to: this.#answered(), text: this.response } }
+  set(index: number, answer: Answer): void {
+    this.#answers[index] ??= answer
   }
 
-  #answered(): PeerReply['to'] {
-    if (this.command === 'MAIL FROM') return 'MAIL'
-    if (this.command === 'DATA') return 'DATA'
-    return this.command === 'RCPT TO' ? 'RCPT' : 'session'
+  /** Of all who have none of their own. */
+  others(answer: Answer): void {
+    for (const index of this.#answers.keys()) this.set(index, answer)
+  }
+
+  get all(): Answer[] {
+    return this.#answers.map((answer) => answer ?? { kind: 'broken', reason: 'no answer', afterDot: this.afterDot })
   }
 }
 
-export const failureOf = (error: unknown): Failure =>
-  new Failure(error instanceof Error ? error : new Error(String(error)))
-
-/** RFC 5321 §4.1.1.1: the name on the first line, a keyword with its parameters on each of the others. */
-export function peerOf({ lastServerResponse, secure }: RelayConnection): Peer {
-  const [greeting = '', ...lines] = lastServerResponse ? lastServerResponse.split(/\r?\n/) : []
-  const offers = new Map<string, string>()
-  for (const line of lines) {
-    const [keyword = '', ...parameters] = line.slice('250-'.length).trim().split(/\s+/)
-    offers.set(keyword.toUpperCase(), parameters.join(' '))
-  }
-  return {
-    name: greeting.slice('250-'.length).trim().split(/\s+/)[0] ?? '',
-    secure,
-    offers: (extension) => offers.has(extension),
-    maxSize: Number(offers.get('SIZE')) || 0,
-  }
+/** 0: the peer said nothing. */
+function conclude(step: Step, steps: DialogueSteps, { all: [first] }: Answers): void {
+  const said = first?.kind === 'accepted' ? first.reply : first?.kind === 'refused' ? first.reply.text : ''
+  const code = Number(said.slice(0, 3)) || 0
+  step.set({ 'postbus.smtp.code': code })
+  const failed = first?.kind === 'accepted' ? undefined : String(code)
+  if (failed !== undefined) step.failed(failed)
+  steps.end(failed)
 }
+
+const isPositive = (reply: string): boolean => reply.startsWith('2')
+const isGoAhead = (reply: string): boolean => reply.startsWith('3')
+
+function mailLine({ reversePath, size, body8bit, smtputf8, requireTls, ret, envid }: Transaction, peer: Peer): string {
+  const parameters = [
+    peer.offers('SIZE') && `SIZE=${size}`,
+    body8bit && 'BODY=8BITMIME',
+    smtputf8 && 'SMTPUTF8',
+    requireTls && 'REQUIRETLS',
+    ret !== undefined && `RET=${ret}`,
+    envid !== undefined && `ENVID=${encodeXtext(envid)}`,
+  ]
+  return [`MAIL FROM:<${reversePath}>`, ...parameters.filter(Boolean)].join(' ')
+}
+
+const rcptLine = ({ forwardPath, parameters }: Transaction['recipients'][number]): string =>
+  `RCPT TO:<${forwardPath}>${parameters === '' ? '' : ` ${parameters}`}`

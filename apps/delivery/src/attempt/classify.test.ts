@@ -45,6 +45,9 @@ const cases: [ReplyTo, string, string, string?][] = [
   ['DATA', '452 4.5.3 too many recipients', 'deferred 4.5.3'],
   ['RCPT', '450 4.5.3 too many recipients', 'deferred 4.5.3'],
   ['RCPT', '452 4.3.1 no disk', 'deferred 4.3.1'],
+  ['RCPT', '550 5.1.1 <greylist.fan@far.test>: Recipient address rejected: User unknown', 'failed 5.1.1'],
+  ['RCPT', '550 throttle@far.test unknown', 'failed 5.0.0'],
+  ['RCPT', '550 5.1.1 <rate-limit@far.test> unknown', 'failed 5.1.1'],
   ['RCPT', '552 5.2.2 mailbox full', 'failed 5.2.2', 'mailbox full'],
   [
     'RCPT',

@@ -29,19 +29,27 @@ export type Classify = (reply: PeerReply, mxHost: string) => Verdict
 
 /** @param own rows that come before the built-in ones */
 export function classifier(own: readonly ReplyRule[] = []): Classify {
-  const rules = [...own, ...REPLY_RULES]
   return ({ to, text }, mxHost) => {
     const reply = readReply(text)
-    const rule = rules.find(
-      ({ to: where, host, pattern }) =>
-        (where === undefined || where.includes(to)) &&
-        (host === undefined || mxHost.toLowerCase().endsWith(host)) &&
-        pattern.test(reply.line),
-    )
+    const among = (rules: readonly ReplyRule[], line: string): ReplyRule | undefined =>
+      rules.find(
+        ({ to: where, host, pattern }) =>
+          (where === undefined || where.includes(to)) &&
+          (host === undefined || mxHost.toLowerCase().endsWith(host)) &&
+          pattern.test(line),
+      )
+    const rule = among(own, reply.line) ?? among(REPLY_RULES, withoutAddresses(reply.line))
     const means = rule?.means ?? (reply.code.startsWith('5') ? 'failed' : 'deferred')
     return { ...verdict(means, reply.status, reply.line), reason: text, ...(rule && { rule: rule.name }) }
   }
 }
+
+/** Somebody may be called `greylist.fan`: no word of an address is the peer's. */
+const withoutAddresses = (line: string): string =>
+  line
+    .split(' ')
+    .filter((word) => !word.includes('@'))
+    .join(' ')
 
 /** The verdict but for its words. */
 function verdict(means: Meaning, said: string | undefined, line: string) {
