@@ -42,7 +42,19 @@ ${own.join('\n')}`
 }
 
 function propertiesOf(schema: z.ZodType): z.infer<typeof JsonSchema> {
-  return JsonSchema.parse(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
+  return JsonSchema.parse(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', override: showSwitch }))
+}
+
+/** `z.stringbool()` reads a string, of which JSON Schema says nothing more; a default is a boolean. */
+function showSwitch({
+  zodSchema,
+  jsonSchema,
+}: {
+  zodSchema: z.core.$ZodType
+  jsonSchema: z.core.JSONSchema.BaseSchema
+}): void {
+  if (!(zodSchema instanceof z.ZodDefault) || typeof zodSchema.def.defaultValue !== 'boolean') return
+  Object.assign(jsonSchema, { default: zodSchema.def.defaultValue, enum: ['true', 'false'] })
 }
 
 function table(properties: Record<string, Property>, required: readonly string[]): string {
@@ -56,6 +68,7 @@ function table(properties: Record<string, Property>, required: readonly string[]
 }
 
 function defaultOf({ default: value }: Property, required: boolean): string {
+  if (value === '') return '(empty)'
   if (value !== undefined) return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``
   return required ? '(must be set)' : '–'
 }

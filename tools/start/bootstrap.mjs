@@ -48,6 +48,7 @@ function installDependencies() {
     .digest('hex')
   const mark = join(root, 'node_modules', '.postbus-lock')
   if (existsSync(mark) && readFileSync(mark, 'utf8') === lock) return
+  if (isInstalled()) return writeFileSync(mark, lock)
   process.stderr.write('installing dependencies from package-lock.json …\n')
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
@@ -58,6 +59,19 @@ function installDependencies() {
     process.exit(npm.status ?? 1)
   }
   writeFileSync(mark, lock)
+}
+
+/** By somebody's own `npm ci`: what npm says it installed is what is locked, but for what is for other systems. */
+function isInstalled() {
+  const installed = join(root, 'node_modules', '.package-lock.json')
+  if (!existsSync(installed)) return false
+  const there = JSON.parse(readFileSync(installed, 'utf8')).packages
+  const locked = Object.entries(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages)
+  return locked.every(([path, { version, integrity, optional, peer, link }]) => {
+    const found = there[path]
+    if (found === undefined) return optional || peer || !path.includes('node_modules/')
+    return link || (found.version === version && found.integrity === integrity)
+  })
 }
 
 function pinnedNode() {

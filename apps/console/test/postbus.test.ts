@@ -460,6 +460,10 @@ test('called wrongly is 2, with the way out', async () => {
     [['account', 'add'], /wanted: <address>/],
     [['account', 'add', 'a@b.test', '--nonsense'], /nonsense/],
     [['account', 'list', '--data', '/nonexistent'], /no postbus\.json in \/nonexistent/],
+    [['--json', '--data', '/nonexistent', 'account', 'list'], /no postbus\.json in \/nonexistent/],
+    [['--data=/nonexistent', 'account', 'list'], /no postbus\.json in \/nonexistent/],
+    [['doctor', '--offline', '/nonexistent'], /\/nonexistent is no data directory/],
+    [['doctor', '--dns-server', 'no server'], /dns-server/],
   ]
   for (const [argv, said] of cases) {
     const { status, out, err } = await call(argv)

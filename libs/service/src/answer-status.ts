@@ -37,7 +37,7 @@ export async function answerStatus(bus: Bus, self: Self, log: ServiceLog): Promi
     bus.answerSurvey(serviceStatus, async () => statusOf(self, log)),
     bus.answerSurvey(setLogLevel, async ({ service: meant, level, forSeconds, by }) => {
       if (meant !== service) return null
-      log.log.warn({ level, forSeconds, by, instance, version }, 'log level set by an operator')
+      log.log.warn({ newLevel: level, forSeconds, by, instance, version }, 'log level set by an operator')
       return { service, instance, level: levels.set(level, forSeconds * 1000) }
     }),
     ...(service === 'directory' ? [bus.answer(directoryReady, reasons)] : []),

@@ -64,7 +64,7 @@ export async function startService<Config>(
   ready.whenRead(() => ready.set(reasons().length === 0 ? 1 : 0))
   const health = await serveHealth({ host: common.HEALTH_HOST, port: common.HEALTH_PORT, metrics, reasons })
   closes.push(() => health.close())
-  log.info({ healthPort: health.port, pid: process.pid, instance, version }, 'starting')
+  log.info({ healthPort: health.port, instance, version }, 'starting')
 
   const failure = Promise.withResolvers<unknown>()
 

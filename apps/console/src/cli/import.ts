@@ -5,7 +5,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Mailboxes } from '../adapters/mailboxes.ts'
-import { type Imported, importMail, type ImportOptions } from '../mailbox/import-mail.ts'
+import { type Imported, importMail, type ImportOptions, NoSuchMailbox } from '../mailbox/import-mail.ts'
 import { Journal, OtherJournal } from '../mailbox/journal.ts'
 import { type MailSource, MessageUnreadable, NoMailThere } from '../mailbox/mail.ts'
 import type { CommandContext } from './command.ts'
@@ -20,7 +20,7 @@ export interface ImportCall extends Omit<ImportOptions, 'onProgress'> {
 }
 
 /** Of every command that takes mail from somewhere. */
-export const importRefusals = [MessageUnreadable, NoMailThere, OtherJournal]
+export const importRefusals = [MessageUnreadable, NoMailThere, NoSuchMailbox, OtherJournal]
 
 /** Closes the source. @returns with the path of the journal */
 export async function importFrom(

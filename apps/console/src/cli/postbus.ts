@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 
 import { BusUnavailable, RequestRefused } from '@postbus/bus'
 import { DataDirectoryInUse } from '@postbus/profile'
+import { StorageBusy, StorageFailed } from '@postbus/sql'
 import { z } from 'zod'
 
 import {
@@ -57,7 +58,8 @@ const families: Readonly<Record<string, () => Promise<readonly AnyCommand[]>>> =
 }
 
 /** @returns the exit status */
-export async function postbus(argv: readonly string[], around: Surroundings): Promise<number> {
+export async function postbus(words: readonly string[], around: Surroundings): Promise<number> {
+  const argv = commandFirst(words)
   const [family = ''] = argv
   const related = Object.hasOwn(families, family) ? ((await families[family]?.()) ?? []) : []
   const command = related.find(({ name }) => name === argv.slice(0, wordsOf(name)).join(' '))
@@ -79,6 +81,14 @@ export async function postbus(argv: readonly string[], around: Surroundings): Pr
     around.stderr.write(`postbus ${command.name}: ${text}\n`)
     return status
   }
+}
+
+/** `postbus --data DIR domain list` is `postbus domain list --data DIR`. */
+function commandFirst(words: readonly string[]): readonly string[] {
+  const [first = '', ...rest] = words
+  if (first === '--data') return [...commandFirst(rest.slice(1)), ...words.slice(0, 2)]
+  if (first === '--json' || first.startsWith('--data=')) return [...commandFirst(rest), first]
+  return words
 }
 
 async function run(
@@ -150,6 +160,10 @@ function explain(error: unknown, { refusals = [] }: Described): { status: number
     return { status: REFUSED, text: textOf(error) }
   if (error instanceof NotRunning || error instanceof BusUnavailable)
     return { status: EX_UNAVAILABLE, text: error.message }
+  if (error instanceof StorageBusy || error instanceof StorageFailed)
+    return { status: EX_UNAVAILABLE, text: textOf(error) }
+  // Of a file or directory that was named: the system says which, and what is wrong with it.
+  if (error instanceof Error && 'path' in error && 'errno' in error) return { status: REFUSED, text: error.message }
   return { status: EX_SOFTWARE, text: error instanceof Error ? (error.stack ?? error.message) : String(error) }
 }
 

@@ -1,7 +1,7 @@
 /** Writes the mail of an account out: every mailbox, or those named. What is there from an export before is not written again. */
 import type { MailboxInfo } from '@postbus/contracts'
 
-import { names } from './import-mail.ts'
+import { isChosen, NoSuchMailbox } from './import-mail.ts'
 import type { ExportedMessage, MailSink } from './mail.ts'
 
 /** The account as it is read. */
@@ -30,13 +30,15 @@ export interface Exported {
 /** Messages asked for at once. */
 const PAGE = 2000
 
+/** @throws NoSuchMailbox when `only` names none of the account's */
 export async function exportMail(source: ExportSource, sink: MailSink, options: ExportOptions): Promise<Exported> {
   const result: Exported = { mailboxes: [], untouched: [], keywordsLeftOut: [] }
   const leftOut = new Set<string>()
   const all = await source.mailboxes()
   const { only, dryRun } = options
-  for (const mailbox of all) {
-    if (only.length > 0 && !only.some((name) => names(name, mailbox.name))) continue
+  const chosen = all.filter(({ name }) => isChosen(only, name))
+  if (chosen.length === 0 && only.length > 0) throw new NoSuchMailbox(only)
+  for (const mailbox of chosen) {
     const counted = { mailbox: mailbox.name, messages: 0, bytes: 0, there: 0 }
     if (dryRun) {
       result.mailboxes.push({ ...counted, messages: mailbox.messages, bytes: mailbox.size })

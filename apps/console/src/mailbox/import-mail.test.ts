@@ -206,6 +206,7 @@ test('names are chosen and put below another', async (t) => {
   const source = sourceOf({ INBOX: ['a'], 'Work/x': ['b'], Other: ['c'] })
   await run(await journalFile(t), source, target, { only: ['INBOX', 'Work/*'], into: 'Old' })
   assert.deepEqual(names(), ['INBOX', 'Sent', 'Old', 'Old/Work/x'])
+  await assert.rejects(run(await journalFile(t), source, target, { only: ['Nope'] }), /there is no mailbox Nope/)
 })
 
 test('a dry run changes nothing', async (t) => {

@@ -41,6 +41,15 @@ export class Refused extends Error {
   }
 }
 
+/** A name that was given is none of the source's. */
+export class NoSuchMailbox extends Error {
+  override readonly name = 'NoSuchMailbox'
+
+  constructor(only: readonly string[]) {
+    super(`there is no mailbox ${only.join(', ')}`)
+  }
+}
+
 export interface ImportOptions {
   /** Names of the source; empty: all. `Work/*` includes what is below. */
   only: readonly string[]
@@ -62,7 +71,10 @@ const BATCH_HELD_BYTES = 256 * 1024
 /** What a message may fail with before its mailbox is left. */
 const MAX_FAILED = 1000
 
-/** @param journal null in a dry run of an import that never ran */
+/**
+ * @param journal null in a dry run of an import that never ran
+ * @throws NoSuchMailbox when `only` names none of the source's
+ */
 export async function importMail(
   source: MailSource,
   target: ImportTarget,
@@ -71,14 +83,21 @@ export async function importMail(
 ): Promise<Imported> {
   const run = new Run(target, journal, options)
   await run.settleLast()
+  let chosen = 0
   for await (const mailbox of source.mailboxes()) {
-    if (options.only.length > 0 && !options.only.some((name) => names(name, mailbox.name))) continue
+    if (!isChosen(options.only, mailbox.name)) continue
+    chosen++
     if (!(await run.take(mailbox))) break
   }
+  if (chosen === 0 && options.only.length > 0) throw new NoSuchMailbox(options.only)
   return run.result
 }
 
-export const names = (pattern: string, mailbox: string): boolean =>
+/** @param only patterns; empty: all */
+export const isChosen = (only: readonly string[], mailbox: string): boolean =>
+  only.length === 0 || only.some((pattern) => names(pattern, mailbox))
+
+const names = (pattern: string, mailbox: string): boolean =>
   pattern === mailbox || (pattern.endsWith('*') && mailbox.startsWith(pattern.slice(0, -1)))
 
 export function targetName(name: string, into: string | null): string {

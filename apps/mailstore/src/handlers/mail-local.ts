@@ -23,7 +23,7 @@ interface Outside {
 
 export function onMailLocal(ports: DeliverPorts, { statuses, metrics }: Outside): Handler<typeof MailLocal.schema> {
   return async (task, { log, deliveries }) => {
-    const { queueId, account, n, size } = task
+    const { account, n, size } = task
     const begun = ports.now()
     let outcome: LocalOutcome
     try {
@@ -42,8 +42,8 @@ export function onMailLocal(ports: DeliverPorts, { statuses, metrics }: Outside)
     // The mailbox is durable by now. Before the task is acknowledged: after it, losing the status leaves the recipient open.
     await statuses.write([statusOf(task, outcome, { begun, now: ports.now() })])
     metrics.deliveries.inc({ outcome: outcome.kind === 'delivered' && outcome.repeat ? 'repeat' : outcome.kind })
-    if (outcome.kind === 'delivered') log.info({ queueId, n, account, size, repeat: outcome.repeat }, 'delivered')
-    else log.info({ queueId, n, account, status: outcome.status, rule: outcome.rule }, 'failed')
+    if (outcome.kind === 'delivered') log.info({ n, account, size, repeat: outcome.repeat }, 'delivered')
+    else log.info({ n, account, status: outcome.status, rule: outcome.rule }, 'failed')
     return { kind: 'done' }
   }
 }

@@ -1,4 +1,5 @@
 /** postbus doctor: looks at everything that can be looked at from here, and says what to do. Changes nothing. */
+import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
@@ -65,11 +66,14 @@ export const doctorCommand: LocalCommand = {
     const offline = textOption(options, 'offline')
     const outbound = targetOf(textOption(options, 'outbound'))
     const data = offline === undefined ? dataOf(textOption(options, 'data'), env) : resolve(offline)
+    if (offline !== undefined && data !== null && !isDataDirectory(layoutOf(data)))
+      throw new UsageError(`${data} is no data directory of a platform`)
     const machine = data === null ? null : { layout: layoutOf(data), settings: await instanceSettings(layoutOf(data)) }
     const began: Finding[] = []
-    const bus = offline === undefined ? await connected(textOption(options, 'data'), env, began) : null
     const dns = resolverOf(options)
+    let bus: Bus | null = null
     try {
+      if (offline === undefined) bus = await connected(textOption(options, 'data'), env, began)
       const checks = [
         ...(offline !== undefined && machine ? [stopped(machine.layout)] : []),
         ...(bus ? busChecks(bus) : []),
@@ -93,6 +97,8 @@ export const doctorCommand: LocalCommand = {
     }
   },
 }
+
+const isDataDirectory = ({ databases: tables, keys }: DataLayout): boolean => existsSync(tables) || existsSync(keys)
 
 interface Machine {
   layout: DataLayout

@@ -10,7 +10,7 @@ import { connectImapSource, parseImapUrl } from '../../adapters/imap-client.ts'
 import { keptBytes } from '../../adapters/kept-bytes.ts'
 import { Mailboxes } from '../../adapters/mailboxes.ts'
 import { exportMail } from '../../mailbox/export-mail.ts'
-import type { Imported } from '../../mailbox/import-mail.ts'
+import { type Imported, NoSuchMailbox } from '../../mailbox/import-mail.ts'
 import type { MailSource } from '../../mailbox/mail.ts'
 import { maildirSink } from '../../mailbox/maildir-sink.ts'
 import { maildirSource } from '../../mailbox/maildir-source.ts'
@@ -60,6 +60,7 @@ export const mailboxCommands: Command[] = [
   },
   {
     name: 'mailbox export',
+    refusals: [NoSuchMailbox],
     takes: '<address> <dir>',
     summary: 'write the mail of an account into a Maildir or mbox files',
     details:
