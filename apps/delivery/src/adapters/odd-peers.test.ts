@@ -1,11 +1,15 @@
 /** Peers that say what nobody would think of. A scripted one answers each line; what the client says to it is kept. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { TLSSocket } from 'node:tls'
+
+import { testCertificate } from '@postbus/testkit'
 
 import type { Answer, Transaction } from '../attempt/session.ts'
-import { SessionFailed } from '../attempt/session.ts'
+import { SessionFailed, TlsMissing } from '../attempt/session.ts'
 import { SmtpClient, type SessionWay } from './smtp-client.ts'
 
 const timeout = 60_000
@@ -19,20 +23,21 @@ interface Script {
   /** To the final dot. */
   dot?: string
   closesAfterDot?: boolean
+  /** What becomes of STARTTLS: for a client, TLS 1.3 is complete when its server may still break it off. */
+  startTls?: { cert: string; key: string; breaks: boolean }
 }
 
 async function oddPeer(
   t: TestContext,
-  { greeting = '220 odd.test\r\n', ehlo = PIPELINING, answer, dot, closesAfterDot }: Script,
+  { greeting = '220 odd.test\r\n', ehlo = PIPELINING, answer, dot, closesAfterDot, startTls }: Script,
 ) {
   const said: string[] = []
   const sockets: Socket[] = []
-  const server = createServer((socket) => {
+  const converse = (socket: Socket): void => {
     sockets.push(socket)
     let inData = false
     let rest = ''
     socket.on('error', () => {})
-    socket.write(greeting)
     socket.on('data', (chunk) => {
       const lines = `${rest}${chunk.toString()}`.split('\r\n')
       rest = lines.pop() ?? ''
@@ -41,7 +46,13 @@ async function oddPeer(
         said.push(line)
         const own = answer?.(line, socket)
         if (own !== undefined) socket.write(own)
-        else if (inData) {
+        else if (startTls && line === 'STARTTLS') {
+          socket.write('220 go\r\n')
+          socket.removeAllListeners('data')
+          const secure = new TLSSocket(socket, { isServer: true, ...startTls })
+          if (startTls.breaks) secure.on('error', () => {}).once('secure', () => secure.destroy())
+          else converse(secure)
+        } else if (inData) {
           socket.write(dot ?? '250 2.0.0 queued\r\n')
           if (closesAfterDot) socket.end()
         } else if (/^(EHLO|LHLO)/.test(line)) socket.write(ehlo)
@@ -51,6 +62,10 @@ async function oddPeer(
         inData = !inData && line === 'DATA' && (own ?? '354').startsWith('354')
       }
     })
+  }
+  const server = createServer((socket) => {
+    converse(socket)
+    socket.write(greeting)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
@@ -228,4 +243,41 @@ test('an LMTP server that waits for a message to nobody is left at once', { time
   assert.deepEqual((await session.send(to('ann@far.test'), text('x'))).map(brief), ['RCPT 550 5.1.1 unknown'])
   session.release()
   assert.equal((await open({ protocol: 'lmtp' })).reused, false)
+})
+
+test(
+  'TLS that the peer breaks off when it is complete for us is TLS that failed: mail goes on in the clear',
+  { timeout },
+  async (t) => {
+    const { ca: cert, keyFile } = await testCertificate(t)
+    const key = await readFile(keyFile, 'utf8')
+    const { open, said } = await oddPeer(t, {
+      ehlo: '250-odd.test\r\n250 STARTTLS\r\n',
+      startTls: { cert, key, breaks: true },
+    })
+    const session = await open({ tls: 'opportunistic' })
+    assert.equal(session.peer.secure, false)
+    assert.equal((await session.send(to('ann@far.test'), text('x')))[0]?.kind, 'accepted')
+    assert.equal(said.filter((line) => line === 'STARTTLS').length, 1)
+    await assert.rejects(open({ tls: 'required' }), TlsMissing)
+  },
+)
+
+test('a password goes by a mechanism that was offered, or not at all', { timeout }, async (t) => {
+  const { ca: cert, keyFile } = await testCertificate(t)
+  const key = await readFile(keyFile, 'utf8')
+  for (const [offer, expected] of [
+    ['250 AUTH GSSAPI SCRAM-SHA-256 XOAUTH2', undefined],
+    ['250 AUTH=LOGIN PLAIN', 'AUTH PLAIN'],
+  ] as const) {
+    const { open, said } = await oddPeer(t, {
+      ehlo: `250-odd.test\r\n250-STARTTLS\r\n${offer}\r\n`,
+      startTls: { cert, key, breaks: false },
+      answer: (line) => (line.startsWith('AUTH') ? '235 in\r\n' : undefined),
+    })
+    const opened = open({ tls: 'opportunistic', auth: { user: 'us', password: 'secret' } })
+    if (expected === undefined) await assert.rejects(opened, SessionFailed)
+    else (await opened).release()
+    assert.equal(said.find((line) => line.startsWith('AUTH'))?.slice(0, 10), expected)
+  }
 })
