@@ -33,6 +33,8 @@ export interface Response<T extends RecordType = RecordType> {
   octets: number
   truncated: boolean
   authoritative: boolean
+  /** It asks others, or says that it would. */
+  recursive: boolean
   /** The server says that it validated all of this — RFC 4035 §3.2.3. */
   authenticated: boolean
   /** Of the answer section: those of the type asked for, and aliases. Others are left unread. */
@@ -108,6 +110,7 @@ function read<T extends RecordType>(message: Buffer, question: Question & { type
     octets: message.length,
     truncated: (flags & 0x0200) !== 0,
     authoritative: (flags & 0x0400) !== 0,
+    recursive: (flags & 0x0080) !== 0,
     authenticated: (flags & 0x0020) !== 0,
     ...{ records: [], aliases: [], soa: null, delegates: false },
   }

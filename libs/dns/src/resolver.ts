@@ -89,7 +89,7 @@ export interface DnsOptions {
 }
 
 /** Aliases one after another; more are a loop, or might as well be. */
-const MAX_ALIASES = 10
+const MAX_ALIASES = 16
 /** RFC 9520 §3.2: at least a second, at most five minutes. Short, because a deferral follows from it. */
 const FAILURE_MS = 3000
 /** Questions on the wire at once; others wait. Each is a socket, and more than these overrun the buffer of a server's. */
@@ -270,10 +270,10 @@ const seconds = (ms: number): number => Math.ceil(ms / 1000)
 /** Why a response says nothing about the question. */
 function objectionTo(response: Response): string | null {
   if (response.rcode !== 'NOERROR' && response.rcode !== 'NXDOMAIN') return response.rcode
-  // RFC 2308 §2.2: names of other servers and nothing else. "No data" would be a guess.
+  // RFC 2308 §2.2: names of other servers and nothing else, or nothing at all from one that neither knows nor asks. "No data" would be a guess.
   const empty = response.records.length === 0 && response.aliases.length === 0 && response.soa === null
-  if (response.rcode === 'NOERROR' && empty && response.delegates && !response.authoritative) return 'referral'
-  return null
+  const guess = !response.authoritative && (response.delegates || !response.recursive)
+  return response.rcode === 'NOERROR' && empty && guess ? 'referral' : null
 }
 
 /** An alias may hold any octets; only what can be asked is followed. */

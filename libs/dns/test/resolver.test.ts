@@ -14,6 +14,10 @@ import {
   InvalidName,
 } from '../src/index.ts'
 
+/** One after another. */
+const aliases = (name: string, count: number): string =>
+  Array.from({ length: count }, (_, at) => `${at === 0 ? '' : `${at}.`}${name} CNAME ${at + 1}.${name}`).join('\n')
+
 const zone = `
 $ORIGIN far.test.
 @          SOA   ns root 1 3600 600 86400 30
@@ -27,17 +31,9 @@ alias      CNAME to.alias
 to.alias   CNAME a
 one        CNAME two
 two        CNAME one
-many       CNAME 1.many
-1.many     CNAME 2.many
-2.many     CNAME 3.many
-3.many     CNAME 4.many
-4.many     CNAME 5.many
-5.many     CNAME 6.many
-6.many     CNAME 7.many
-7.many     CNAME 8.many
-8.many     CNAME 9.many
-9.many     CNAME 10.many
-10.many    CNAME a
+${aliases('many', 18)}
+${aliases('long', 14)}
+14.long    CNAME a
 dangling   CNAME gone
 null       MX    0 .
 $ORIGIN 2.0.192.in-addr.arpa.
@@ -139,6 +135,7 @@ test('aliases in a circle, or too many of them, are temporary', async (t) => {
   const { dns, server } = await world(t)
   await assert.rejects(dns.a('one.far.test'), failsWith())
   await assert.rejects(dns.a('many.far.test'), failsWith())
+  assert.deepEqual(records(await dns.a('long.far.test')), ['192.0.2.1'])
   server.fault('*', 'open')
   // Asked of each other, they still end.
   const both = await Promise.allSettled([dns.aaaa('one.far.test'), dns.aaaa('two.far.test')])
@@ -209,6 +206,11 @@ test('SERVFAIL, REFUSED and a referral are no answer, and the next server is ask
     server.fault('*', fault)
     assert.equal((await dns.a(`${fault}.far.test`)).kind, 'noName')
   }
+  // A server that has nothing, and does not ask others.
+  server.fault('*', {
+    answer: (_, question) => Buffer.concat([question.subarray(0, 2), Buffer.from([0x81, 0]), question.subarray(4)]),
+  })
+  assert.equal((await dns.a('lame.far.test')).kind, 'noName')
   second.fault('*', 'refused')
   await assert.rejects(dns.mx('far.test'), failsWith('referral', 'REFUSED'))
 })
