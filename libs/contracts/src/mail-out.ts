@@ -36,6 +36,8 @@ const schema = z.object({
   shard: z.int().nonnegative(),
   /** 1 is the first. */
   attempt: z.int().min(1),
+  /** How often it was tried before, where that is not one less: what an operator decides takes a number of its own. */
+  tries: z.int().nonnegative().optional(),
   firstAttemptAt: Timestamp.optional(),
   /** After this the recipient has expired — RFC 5321 §4.5.4.1. */
   expiresAt: Timestamp,

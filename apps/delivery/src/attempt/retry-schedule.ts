@@ -18,7 +18,7 @@ export interface RetrySchedule {
 }
 
 export interface Failed {
-  /** The one that just failed, 1 the first. */
+  /** Which try it was that just failed, 1 the first. */
   attempt: number
   expiresAt: Date
   retry?: Retry | undefined

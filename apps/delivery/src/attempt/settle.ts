@@ -3,6 +3,7 @@ import type { MailOut } from '@postbus/contracts'
 
 import type { RecipientOutcome } from './deliver.ts'
 import type { Ledger } from './ledger.ts'
+import { triesBefore } from './next.ts'
 import type { Outcome } from './outcome.ts'
 import { nextAttemptAt, type RetrySchedule } from './retry-schedule.ts'
 
@@ -30,7 +31,7 @@ interface Times {
  *   spoken to
  */
 export function outcomeOf(
-  { attempt, lastReply, via }: MailOut,
+  { lastReply, via, ...task }: Pick<MailOut, 'attempt' | 'tries' | 'lastReply' | 'via'>,
   result: RecipientOutcome | Ended,
   { now, random, expiresAt, notBefore = now, tookMs }: Times,
   schedule: RetrySchedule,
@@ -40,7 +41,7 @@ export function outcomeOf(
   const took = tookMs === undefined ? {} : { tookMs }
   if (result.kind !== 'deferred') return { ...result, at, ...took }
   const { retry, ...said } = result
-  const next = nextAttemptAt(schedule, { attempt, expiresAt, retry }, now, random)
+  const next = nextAttemptAt(schedule, { attempt: triesBefore(task) + 1, expiresAt, retry }, now, random)
   if (next === null) {
     // RFC 3463 §3.5: 4.4.7, delivery time expired. What was said last stays with it, also when nobody could be spoken to since.
     const earlier = said.reply === undefined && lastReply !== undefined ? { reply: lastReply } : {}

@@ -138,7 +138,7 @@ test('a retry makes work of the schedule at once, as the next attempt', async ()
   const w = await world('spilled')
   await w.act(retry)
   assert.deepEqual(w.schedules(), [])
-  assert.deepEqual(w.work(), [{ ...task, attempt: 4, released: true }])
+  assert.deepEqual(w.work(), [{ ...task, attempt: 4, tries: 2, released: true }])
   await w.run()
   assert.deepEqual(
     [w.attempts.map(({ attempt }) => attempt), w.standing(), w.statuses.map(({ kind }) => kind)],
