@@ -246,6 +246,12 @@ test('to a sender in ASCII an international report is ASCII too — RFC 6533 §4
   assert.deepEqual(status?.recipients[0]?.originalRecipient, { type: 'utf-8', value: 'Grün@exämple.org' })
 })
 
+test('to a sender whose domain alone is beyond ASCII the report is ASCII, with A-labels', async () => {
+  const report = composeReport(facts({ to: 'jones@bücher.example' }), [ORIGINAL])
+  assert.equal(report.smtputf8, false)
+  assert.match((await written(report)).toString(), /^To: <jones@xn--bcher-kva\.example>\r$/m)
+})
+
 test('to a sender beyond ASCII the report needs SMTPUTF8 and says everything as it is', async () => {
   const report = composeReport(facts({ ...international, to: 'jörg@example.org' }), [ORIGINAL])
   assert.deepEqual([report.body, report.smtputf8], ['8BITMIME', true])

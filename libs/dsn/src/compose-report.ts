@@ -10,6 +10,7 @@
 import { isAscii as isAsciiOctets } from 'node:buffer'
 
 import { formatDate, formatFields } from '@postbus/message'
+import { asciiPath } from '@postbus/smtp'
 
 import { DEFAULT_REPORT_LIMITS, type ReportFacts } from './facts.ts'
 import { humanText, subjectOf } from './human-text.ts'
@@ -71,7 +72,8 @@ function header(facts: ReportFacts, boundary: string, eightBit: boolean): Buffer
   const { original, recipients } = facts
   const fields: [name: string, value: string][] = [
     ['From', facts.from],
-    ['To', `<${facts.to}>`],
+    // In A-labels, where that is enough: the report needs no SMTPUTF8 then.
+    ['To', `<${asciiPath(facts.to) ?? facts.to}>`],
     ['Subject', subjectOf(recipients)],
     ['Date', formatDate(facts.date)],
     ['Message-ID', facts.messageId],

@@ -3,8 +3,9 @@
  *
  * STANDARDS  RFC 6522 §3; RFC 3461 §4.3; RFC 6533 §3, §4
  */
+import { asciiPath } from '@postbus/smtp'
+
 import { DEFAULT_REPORT_LIMITS, type ReportFacts } from './facts.ts'
-import { isAscii } from './status-part.ts'
 
 export interface PartShape {
   type: string
@@ -23,7 +24,7 @@ export interface Shape {
 export function shapeOf(facts: ReportFacts): Shape {
   const { original } = facts
   const limits = { ...DEFAULT_REPORT_LIMITS, ...facts.limits }
-  const smtputf8 = !isAscii(facts.to)
+  const smtputf8 = asciiPath(facts.to) === null
   // RFC 3461 §4.3: RET is about failures; of anything else the header is enough.
   const failed = facts.recipients.some(({ action }) => action === 'failed')
   const whole = failed && original.ret !== 'HDRS' && original.size <= limits.returnedBytes

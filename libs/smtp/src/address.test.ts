@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { formatPath, isAscii, normalizeAddress, normalizeDomain, parseAddress, parsePath } from './address.ts'
+import {
+  asciiPath,
+  formatPath,
+  isAscii,
+  normalizeAddress,
+  normalizeDomain,
+  parseAddress,
+  parsePath,
+} from './address.ts'
 
 test('an address is taken apart at its last at-sign', () => {
   const table: Record<string, [string, string]> = {
@@ -88,6 +96,8 @@ test('addresses of our domains compare without regard to case, quoting and spell
 
 test('domains are normalised to lower-case A-labels, literals to lower case', () => {
   assert.equal(normalizeDomain('Bücher.Example'), 'xn--bcher-kva.example')
+  assert.equal(asciiPath('Jo@Bücher.Example'), 'Jo@xn--bcher-kva.example')
+  assert.equal(asciiPath('jö@bücher.example'), null)
   assert.equal(normalizeDomain('[IPv6:2001:DB8::1]'), '[ipv6:2001:db8::1]')
   assert.equal(normalizeDomain('no domain'), null)
   assert.equal(normalizeDomain(''), null)

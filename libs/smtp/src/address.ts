@@ -87,6 +87,15 @@ export function isAscii(text: string): boolean {
   return !/[^\x00-\x7f]/.test(text)
 }
 
+/** With the domain in A-labels, which every host takes; null when the local part needs SMTPUTF8 — RFC 6531 §3.2. */
+export function asciiPath(path: string): string | null {
+  if (isAscii(path)) return path
+  const at = path.lastIndexOf('@')
+  const localPart = path.slice(0, at)
+  const domain = normalizeDomain(path.slice(at + 1))
+  return at > 0 && isAscii(localPart) && domain !== null ? `${localPart}@${domain}` : null
+}
+
 function parseLocalPart(text: string): string | null {
   if (Buffer.byteLength(text) > MAX_LOCAL_PART) return null
   if (ATEXT.test(text)) return text

@@ -4,6 +4,7 @@ export {
   parsePath,
   parseAddress,
   formatPath,
+  asciiPath,
   normalizeAddress,
   normalizeDomain,
   isAscii,

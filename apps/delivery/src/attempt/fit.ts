@@ -6,7 +6,7 @@
  *            RFC 8689 §4.2.1 (REQUIRETLS); statuses: RFC 3463, RFC 6531 §4.3, RFC 8689 §5
  */
 import type { MailOut } from '@postbus/contracts'
-import { encodeUtf8Address, encodeXtext, isAscii, normalizeDomain } from '@postbus/smtp'
+import { encodeUtf8Address, encodeXtext, isAscii, asciiPath } from '@postbus/smtp'
 
 import type { Peer, Transaction } from './session.ts'
 
@@ -99,15 +99,6 @@ export async function fitToPeer(
   if (fitting.length === 0) return { transaction: null, form, tasks: [], unfit }
   const common = { reversePath: sender, recipients, size, body8bit, smtputf8, requireTls }
   return { transaction: { ...common, ...(dsn && { ret, envid }) }, form, tasks: fitting, unfit }
-}
-
-/** With the domain in A-labels, which every host takes; null when the local part needs SMTPUTF8 — RFC 6531 §3.2. */
-function asciiPath(path: string): string | null {
-  if (isAscii(path)) return path
-  const at = path.lastIndexOf('@')
-  const localPart = path.slice(0, at)
-  const domain = normalizeDomain(path.slice(at + 1))
-  return at > 0 && isAscii(localPart) && domain !== null ? `${localPart}@${domain}` : null
 }
 
 /** RFC 3461 §5.2.1: passed on as they came. */
