@@ -249,6 +249,13 @@ test('thousands go in blocks, each recipient once', async (t) => {
   assert.ok(acts.every(({ tasks, act }) => tasks.length <= 500 && act.kind === 'cancel' && act.report))
 })
 
+test('a message that is named and not in the queue is no success; a filter that finds nothing is', async (t) => {
+  const { call } = await platform(t, [queued(1)])
+  assert.equal((await call('retry', id(9))).status, 1)
+  const none = await call('retry', '--site', 'far.test', '--state', 'held')
+  assert.deepEqual([none.status, none.out.trim()], [0, 'nothing of that kind is in the queue'])
+})
+
 test('a dry run touches nobody, and without a word about whom nothing is done', async (t) => {
   const { call, asked } = await platform(t, [queued(1), queued(2, { state: 'held' })])
   const dry = await call('release', '--all', '--dry-run')

@@ -27,6 +27,7 @@ test('what DNS says of a domain', () => {
   ])
   assert.deepEqual(judge({ dmarc: ['v=DMARC1x'] }), ['warning: has no DMARC policy'])
   assert.deepEqual(judge({ keys: [] }), ['warning: signs nothing (DKIM)'])
+  assert.match(judgeDomain({ ...well, keys: [], prepared: true })[0]?.todo ?? '', /dkim activate/)
   const [key] = well.keys
   assert.ok(key)
   assert.deepEqual(judge({ keys: [{ ...key, published: ['v=DKIM1; k=ed25519; p='] }] }), [

@@ -36,6 +36,8 @@ export interface DomainState {
   dmarc: readonly string[] | null
   /** Active keys, each with what is published under its name. */
   keys: readonly { recordName: string; record: string; published: readonly string[] | null }[]
+  /** There are keys that sign nothing yet. */
+  prepared?: boolean
 }
 
 export function judgeDomain(state: DomainState): Finding[] {
@@ -80,8 +82,13 @@ function judgeDmarc({ domain, dmarc }: DomainState): Problem | null {
   return { found, todo: `publish one at _dmarc.${domain}; “v=DMARC1; p=none; rua=mailto:…” is a beginning` }
 }
 
-function judgeKeys({ domain, keys }: DomainState): Problem[] {
-  if (keys.length === 0) return [{ found: 'signs nothing (DKIM)', todo: `postbus dkim add ${domain}` }]
+function judgeKeys({ domain, keys, prepared }: DomainState): Problem[] {
+  if (keys.length === 0) {
+    const todo = prepared
+      ? `publish the prepared keys (postbus dkim record ${domain}), then postbus dkim activate`
+      : `postbus dkim add ${domain}`
+    return [{ found: 'signs nothing (DKIM)', todo }]
+  }
   return keys.flatMap(({ recordName, record, published }): Problem[] => {
     if (published === null) return [{ found: `DNS does not tell ${recordName}`, todo: null }]
     if (published.some((text) => recordHoldsKey(text, record))) return []

@@ -306,7 +306,9 @@ async function domains(bus: Bus, dns: Dns, hostname: string | undefined): Promis
     for (const { domain } of page.domains) {
       const { keys } = await bus.request(listSigningKeys, { domain })
       const active = keys.filter(({ state }) => state === 'active')
-      findings.push(...judgeDomain(await domainState(dns, domain, active, { hostname: hostname ?? '', addresses })))
+      const prepared = keys.some(({ state }) => state === 'prepared')
+      const state = await domainState(dns, domain, active, { hostname: hostname ?? '', addresses })
+      findings.push(...judgeDomain({ ...state, prepared }))
     }
     after = page.domains.at(-1)?.domain
     more = page.more

@@ -194,7 +194,12 @@ function acting({ verb, summary, details = '', states, options: own = {}, act }:
       }
       const rows = await rowsOf(context, { states, ...given }, MOST)
       if (options['dry-run'] === true) return { value: rows, text: `${listing(rows)}\n\n${rows.length} in all` }
-      return summaryOf(what, await actOnAll(rows, { ...context, act: what, progress: teller(context, rows.length) }))
+      const summary = summaryOf(
+        what,
+        await actOnAll(rows, { ...context, act: what, progress: teller(context, rows.length) }),
+      )
+      // Who names one message means it.
+      return rows.length === 0 && given.queueId !== undefined ? { ...summary, incomplete: true } : summary
     },
   }
 }
