@@ -62,7 +62,11 @@ async function answerTo(line: string, obey: (order: Order) => Promise<Answer>): 
 /** @throws Error when nobody listens there, or the answer makes no sense */
 export async function give(path: string, order: Order): Promise<Answer> {
   const socket = connect(shortest(path))
-  await once(socket, 'connect')
+  try {
+    await once(socket, 'connect')
+  } catch (cause) {
+    throw new Error('no platform that was started with --processes runs on this data directory', { cause })
+  }
   socket.setTimeout(ANSWER_MS, () => socket.destroy(new Error('no answer in time')))
   socket.write(`${JSON.stringify(order)}\n`)
   return Answer.parse(JSON.parse(await firstLine(socket)))
