@@ -199,6 +199,17 @@ const samples: Record<string, [octets: Buffer, expected: (string | undefined)[]]
     reportOf({ status: [...ABOUT, ...FAILED], contentType: 'multipart/report; boundary="b/1"' }),
     ['failed', '5.1.1', 'ann@far.test'],
   ],
+  'another message in front of the status': [
+    octetsOf(
+      reportOf({ status: [...ABOUT, ...FAILED] })
+        .toString()
+        .replace(
+          /(?=--b\/1\r\nContent-Type: message\/delivery-status)/,
+          '--b/1\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <first@x>\r\n\r\nhi\r\n',
+        ),
+    ),
+    ['failed', '5.1.1', 'ann@far.test'],
+  ],
   international: [
     reportOf({
       status: [...ABOUT, 'Final-Recipient: utf-8; gr\\x{FC}n@far.test', 'Action: failed', 'Status: 5.1.1'],

@@ -41,7 +41,10 @@ export function readReport(octets: Buffer): ReceivedReport | undefined {
   const part = findDeliveryStatus(root)
   const status = part && parseDeliveryStatus(bodyOf(octets, part))
   if (!status) return undefined
-  const returned = root.parts?.find((candidate) => candidate !== part && isReturned(candidate))
+  const { parts = [] } = root
+  // The third by RFC 6522 §3; what stands in front of the status may be anything.
+  const behind = parts.slice(parts.indexOf(part) + 1)
+  const returned = behind.find(isReturned) ?? parts.find((candidate) => candidate !== part && isReturned(candidate))
   return { status, original: returned ? headerOf(bodyOf(octets, returned)) : { receivedIds: [] } }
 }
 
