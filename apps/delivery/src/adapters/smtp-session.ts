@@ -58,7 +58,7 @@ export class SmtpSession implements Session {
     }
     return traced('SMTP send', { kind: SpanKind.CLIENT, attributes }, async (step) => {
       const pipelining = this.peer.offers('PIPELINING')
-      const steps = new DialogueSteps(pipelining ? ['RSET', 'MAIL', 'RCPT', 'DATA'] : [])
+      const steps = new DialogueSteps(pipelining ? ['MAIL', 'RCPT', 'DATA'] : [])
       this.#messages++
       const answers = new Answers(transaction.recipients.length)
       try {
