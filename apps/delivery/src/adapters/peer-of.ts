@@ -1,5 +1,9 @@
-/** What a peer says of itself. STANDARDS  RFC 5321 §4.1.1.1: the name on the first line of the reply to EHLO, a keyword with its
- * parameters on each of the others; RFC 4954 §4 (AUTH). */
+/**
+ * What a peer says of itself.
+ *
+ * STANDARDS  RFC 5321 §4.1.1.1 (the name on the first line of the reply to EHLO, a keyword with its parameters on each of the
+ *            others), RFC 4954 §4 (AUTH)
+ */
 import type { Peer } from '../attempt/session.ts'
 
 /** @param reply to EHLO, as it came @param secure whether it came encrypted */

@@ -15,7 +15,7 @@ type SendCommand = (this: SMTPConnection, line: string, logged?: string) => void
 // Not in its types.
 const { _sendCommand: sendCommand } = SMTPConnection.prototype as unknown as { _sendCommand: SendCommand }
 
-/** The way to a password that the library knows. */
+/** SASL mechanisms that the library logs in by. */
 export const MECHANISMS: readonly string[] = ['PLAIN', 'LOGIN', 'CRAM-MD5']
 
 export class RelayConnection extends SMTPConnection {
