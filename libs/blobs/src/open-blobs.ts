@@ -1,5 +1,5 @@
 /** One setting says where bytes are kept: a directory, a bucket, or a database. */
-import { isS3, s3Options, s3Settings } from '@postbus/s3'
+import { isS3, s3Options, s3Settings } from '@postbus/s3/settings'
 import type { PostgresOptions } from '@postbus/sql'
 import { databaseSettings, isPostgres } from '@postbus/sql/settings'
 import { z } from 'zod'

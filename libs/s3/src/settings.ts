@@ -1,5 +1,13 @@
-/** Settings of every service that keeps bytes in S3. */
+/**
+ * Settings of every service that keeps bytes in S3.
+ *
+ * An entry of its own (`@postbus/s3/settings`): who keeps bytes elsewhere need not load a client.
+ */
 import { z } from 'zod'
+
+import { isS3 } from './location.ts'
+
+export { isS3 }
 
 const MIB = 1024 ** 2
 const ms = z.coerce.number().int().min(100).max(600_000)

@@ -3,7 +3,7 @@
  * is there: for a database alone they are 250 modules.
  */
 import { bytesDatabase, type BytesSettings } from '@postbus/blobs'
-import { isS3, s3Options } from '@postbus/s3'
+import { isS3, s3Options } from '@postbus/s3/settings'
 import { isPostgres } from '@postbus/sql/settings'
 
 import { openLocalKeeper, type LocalKeeperOptions } from './keeper.ts'
