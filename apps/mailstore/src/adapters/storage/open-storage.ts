@@ -65,6 +65,8 @@ export async function openStorage(options: StorageOptions): Promise<MailStorage>
     )
   const near = await nearReader(database, blobs, { ...limits, ...troubles(), schema: SCHEMA })
   const writer = threadFor('write')
+  // Every mailstore writes, and the first delivery should not wait for a thread to begin.
+  writer.start()
   const indexer = threadFor('index')
   const readers = Array.from({ length: readThreads }, () => threadFor('read'))
 
