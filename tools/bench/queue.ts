@@ -8,9 +8,8 @@ import { type Platform, startPlatform } from './platform.ts'
 
 const LOAD_SESSIONS = 20
 const POLL_MS = 100
-/** While most is still to come: every answer takes milliseconds of the process that is timed. */
-const FAR_POLL_MS = 500
-const FAR = 0.5
+/** Every answer takes milliseconds of the process that is timed: it is asked again when half of what was left should be done. */
+const MAX_POLL_MS = 500
 
 /** Arguments of the start command: nobody is too busy, next hops may be on this machine, and what else is to be set. */
 export function settingsOf(...settings: string[]): string[] {
@@ -77,7 +76,9 @@ export async function drain(data: string, args: readonly string[], messages: num
       if (first && relayed >= messages) {
         return { rate: ((relayed - first.count) / (at - first.at)) * 1000, spilled, suspended }
       }
-      await pause(relayed > 0 && relayed < FAR * messages ? FAR_POLL_MS : POLL_MS)
+      const done = relayed - (first?.count ?? 0)
+      const halfOfTheRest = done > 0 && first ? ((messages - relayed) / done) * (at - first.at) * 0.5 : 0
+      await pause(Math.max(POLL_MS, Math.min(MAX_POLL_MS, halfOfTheRest)))
     }
   } finally {
     await platform.stop()
