@@ -8,6 +8,9 @@ import type { Ready } from './platform.ts'
 const run = promisify(execFile)
 const command = join(import.meta.dirname, '..', '..', 'console', 'bin', 'postbus.mjs')
 
+/** Journals of imports go with the platform, not into the home of whoever runs the tests. */
+const environment = (data: string) => ({ env: { ...process.env, XDG_STATE_HOME: data } })
+
 export interface Account {
   address: string
   password: string
@@ -15,7 +18,7 @@ export interface Account {
 
 /** @returns what it prints with --json. Rejects with its words when it refuses. */
 export async function postbus<Value>({ data }: Pick<Ready, 'data'>, ...args: string[]): Promise<Value> {
-  const { stdout } = await run(process.execPath, [command, ...args, '--data', data, '--json'])
+  const { stdout } = await run(process.execPath, [command, ...args, '--data', data, '--json'], environment(data))
   return JSON.parse(stdout) as Value // The scenario says what it asked for; a wrong shape fails there.
 }
 
@@ -24,7 +27,7 @@ export async function postbusStatus<Value>(
   { data }: Pick<Ready, 'data'>,
   ...args: string[]
 ): Promise<{ value: Value; status: number }> {
-  const outcome = await run(process.execPath, [command, ...args, '--data', data, '--json']).then(
+  const outcome = await run(process.execPath, [command, ...args, '--data', data, '--json'], environment(data)).then(
     ({ stdout }) => ({ stdout, code: 0 }),
     (error: unknown) => error as { stdout: string; code: number }, // What execFile rejects with.
   )
