@@ -81,7 +81,10 @@ async function journey(
 }
 
 test('40 MiB through submission, FETCH, RETR and SEARCH BODY: no process comes to hold it twice', async (t) => {
-  const platform = await startPlatform(t, { args: ['--processes'] })
+  // One of each, in a process of its own: both messages come by the same.
+  const platform = await startPlatform(t, {
+    args: ['--processes', '--replicas', 'submission=1,mailstore=1,imap=1,pop3=1'],
+  })
   const ready = platform.ready()
   const [from, to] = ready.accounts
   assert.ok(from && to)
