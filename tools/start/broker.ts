@@ -1,5 +1,6 @@
 /** The nats-servers of a profile: found or fetched, configured from the contracts, watched like every other process. */
 import { mkdir, statfs, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 import { serverConfig, type Identity, type ServerConfigOptions } from '@postbus/contracts'
@@ -23,6 +24,8 @@ const END_MS = 5000
 const STOP_MS = 20_000
 /** Garbage it lets gather, in percent of what it needs; Go's own is 100. A long queue is memory there, and the laptop has other uses for it. */
 const GARBAGE_PERCENT = '70'
+/** A thread of it that finds nothing to do looks on for a while, on a core that a service on the same machine could use. */
+const halfOfTheCores = (): number => Math.max(1, Math.floor(availableParallelism() / 2))
 const CLUSTER = 'postbus'
 
 export interface BrokerOptions {
@@ -65,7 +68,10 @@ async function startBroker(broker: Broker, command: string, options: BrokerOptio
     {
       name,
       ...guarded(command, ['--config', config], 'TERM'),
-      env: { GOGC: process.env['GOGC'] ?? GARBAGE_PERCENT },
+      env: {
+        GOGC: process.env['GOGC'] ?? GARBAGE_PERCENT,
+        GOMAXPROCS: process.env['GOMAXPROCS'] ?? String(halfOfTheCores()),
+      },
       ...{ logFile, pidFile, stopMs: STOP_MS },
     },
     events,
