@@ -1,4 +1,4 @@
-/** docs/configuration.md: every setting of every service, from the schemas they are checked against. */
+/** docs/configuration.md: every setting of every service, from the schemas they are checked against; and their names alone. */
 import { commonConfig } from '@postbus/service'
 import { z } from 'zod'
 
@@ -20,6 +20,14 @@ const JsonSchema = z.looseObject({
   properties: z.record(z.string(), Property),
   required: z.array(z.string()).default([]),
 })
+
+/** What `--set` may name: read by the start command, which loads no service. */
+export async function settingNames(): Promise<string> {
+  const services = await Promise.all(serviceNames.map(loadService))
+  const schemas = [z.object(commonConfig), ...services.map(({ config }) => config)]
+  const names = new Set(schemas.flatMap((schema) => Object.keys(propertiesOf(schema).properties)))
+  return `${JSON.stringify([...names].sort(), null, 2)}\n`
+}
 
 export async function configurationPage(): Promise<string> {
   const common = propertiesOf(z.object(commonConfig))

@@ -1,5 +1,6 @@
 /**
- * gen-docs — writes the pages that are made from code: subjects, JSON Schemas, settings, metrics; and Grafana's dashboards.
+ * gen-docs — writes the pages that are made from code: subjects, JSON Schemas, settings, metrics; Grafana's dashboards; and the list of settings
+ * that the start command knows.
  *
  *   node tools/gen-docs/main.ts            writes them
  *   node tools/gen-docs/main.ts --check    says which are not current, and fails
@@ -7,7 +8,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-import { configurationPage } from './configuration.ts'
+import { configurationPage, settingNames } from './configuration.ts'
 import { dashboards } from '../monitoring/dashboards.ts'
 import { dashboardFile } from '../monitoring/grafana.ts'
 import { metricsPage } from './metrics.ts'
@@ -20,6 +21,7 @@ const check = process.argv.includes('--check')
 const pages = new Map([
   ['subjects.md', subjectsPage()],
   ['configuration.md', await configurationPage()],
+  ['../tools/start/setting-names.json', await settingNames()],
   ['metrics.md', await metricsPage()],
   ...schemaFiles(),
   ...dashboards.map(

@@ -37,6 +37,7 @@ test('an unknown argument, service, port or setting is named', () => {
     ['--replicas', 'router=99'],
     ['--base-port', '80000'],
     ['--set', 'X'],
+    ['--set', 'DELIVERY_SITE_CONCURENCY=5'],
     ['--bus-bytes', '4G'],
     ['--bus-admin', 'me'],
     ['--profile', 'huge'],

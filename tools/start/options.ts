@@ -2,6 +2,8 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
+import settingNames from './setting-names.json' with { type: 'json' }
+
 /** Every service of a profile, in the order shown; the three that other processes lean on start first. */
 export const services = [
   'custody',
@@ -208,7 +210,11 @@ function parseSettings(pairs: string[]): Record<string, string> {
     pairs.map((pair) => {
       const at = pair.indexOf('=')
       if (at < 1) throw new UsageError(`--set NAME=VALUE, not ${pair}`)
-      return [pair.slice(0, at), pair.slice(at + 1)]
+      const name = pair.slice(0, at)
+      if (!settingNames.includes(name)) {
+        throw new UsageError(`--set ${name}: no service knows this setting; docs/configuration.md has all of them`)
+      }
+      return [name, pair.slice(at + 1)]
     }),
   )
 }
