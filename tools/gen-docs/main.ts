@@ -1,6 +1,6 @@
 /**
- * gen-docs — writes the pages that are made from code: subjects, JSON Schemas, settings, metrics; Grafana's dashboards; and the list of settings
- * that the start command knows.
+ * gen-docs — writes what is made from code: the pages about subjects, JSON Schemas, settings and metrics, Grafana's dashboards, and the
+ * names of settings that the start command knows.
  *
  *   node tools/gen-docs/main.ts            writes them
  *   node tools/gen-docs/main.ts --check    says which are not current, and fails

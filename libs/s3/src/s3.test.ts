@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { z } from 'zod'
 
 import { errorIn, objectsIn, uploadsIn } from './documents.ts'
-import { inParts, isS3, s3Location, s3Options, s3Settings } from './index.ts'
+import { inParts, s3Location } from './index.ts'
+import { isS3, s3Options, s3Settings } from './settings.ts'
 
 test('a location names a bucket and what its keys begin with', () => {
   assert.deepEqual(s3Location('s3://mail'), { bucket: 'mail', prefix: '' })
