@@ -104,6 +104,10 @@ export const DeliveryConfig = z.object({
     .describe('Threads that speak with other hosts, each on a processor of its own; 0: no thread beside the main one.'),
   DELIVERY_CONCURRENCY: count.max(10_000).default(500).describe('Transactions at once in this process.'),
   DELIVERY_SITE_CONCURRENCY: count.max(1000).default(20).describe('Transactions at once with one site, at most.'),
+  DELIVERY_SMARTHOST_CONCURRENCY: count
+    .max(1000)
+    .default(50)
+    .describe('The same with a smarthost: it takes the mail for many sites, and knows us.'),
   DELIVERY_SITE_INITIAL_CONCURRENCY: count
     .max(1000)
     .default(5)

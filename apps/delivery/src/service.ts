@@ -45,7 +45,7 @@ import { scheduler } from './lanes/scheduler.ts'
 import { deliveryMetrics, deliveryTable } from './metrics.ts'
 import { destinationRules, laneOptions, lastResortOf, retrySchedule, schedulerOptions } from './options.ts'
 import { expiryOf, routeOf, type Routed } from './routing/route-of.ts'
-import type { NextHopWay, Route } from './routing/route.ts'
+import { type NextHopWay, type Route, sitePolicyOf } from './routing/route.ts'
 import { attemptEach } from './routing/share-transaction.ts'
 import { openTransactions } from './transaction.ts'
 
@@ -142,10 +142,7 @@ export const deliveryService = defineService<DeliveryConfig>({
           )
         },
         suspend: (tasks, trouble, until) => suspend(tasks, trouble, until, attempts, schedule),
-        policyOf(task) {
-          const { key, shared, policy } = routes(task)
-          return { ...policy, key, shared }
-        },
+        policyOf: (task) => sitePolicyOf(routes(task), config.DELIVERY_SMARTHOST_CONCURRENCY),
         replicas: () => replicas.live,
         ...{ groupOf, submitterOf },
         spillsOf: ({ spills }) => spills,

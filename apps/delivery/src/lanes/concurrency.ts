@@ -1,8 +1,9 @@
 /**
  * How many transactions a site gets at once: few at first, more while it answers, fewer when it does not. Never below one.
  *
- * A success adds one part in as many as are allowed now, so that the window grows by one when a whole cohort went well; and only
- * while it is used, because an idle site proves nothing. Trouble takes one away; a site that says it is busy halves it.
+ * A success adds one until the site has shown where its limit is, so that the window doubles when a whole cohort went well; from then
+ * on one part in as many as are allowed, and a cohort adds one. Only while the window is used, because an idle site proves nothing.
+ * Trouble takes one away; a site that says it is busy halves it.
  */
 export class Concurrency {
   #window: number
@@ -24,7 +25,7 @@ export class Concurrency {
   /** @param running how many there were, with the one that went well */
   well(running: number, limit: number): void {
     if (this.#window >= limit) this.#window = limit
-    else if (running + this.#initial > this.#window) this.#window += 1 / this.allowed(limit)
+    else if (running + this.#initial > this.#window) this.#window += this.#refused ? 1 / this.allowed(limit) : 1
   }
 
   /** How many times as much it may bear as it does now: while it goes well, and nothing said otherwise. */

@@ -74,6 +74,27 @@ test('a site begins with few transactions at once, gets more while it answers, a
   assert.equal(most.get('y.test'), 1)
 })
 
+test('what a site gets doubles with every cohort that goes well until it refuses; from then on a cohort adds one', async () => {
+  let news: SiteNews = well
+  const { send, clock, running } = world({ 'x.test': { ms: 100, news: () => news } }, { concurrency: 64 })
+  times(400, () => send('x.test'))
+  const cohorts: (number | undefined)[] = []
+  const pass = async (count: number): Promise<void> => {
+    for (let cohort = 0; cohort < count; cohort++) {
+      cohorts.push(running.get('x.test'))
+      await clock.pass(100)
+    }
+  }
+  await clock.pass(50)
+  await pass(3)
+  news = busy
+  await clock.pass(100)
+  news = well
+  await clock.pass(5000 - 30)
+  await pass(2)
+  assert.deepEqual(cohorts, [2, 4, 8, 8, 9])
+})
+
 test('of a shared site each replica keeps its part of the limits, and no less than one at once', async () => {
   const { cluster, send, clock, running, transactions } = world({
     'hub.test': { ms: 60_000, shared: true, concurrency: 4 },

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { Transport, TransportAction, TransportMatch, TransportPolicy } from '@postbus/contracts'
 
 import { taskTo, time } from '../../test/samples.ts'
+import { type Route, sitePolicyOf } from './route.ts'
 import { expiryOf, type Routed, routeOf } from './route-of.ts'
 import { TransportTable } from './transport-table.ts'
 
@@ -145,4 +146,21 @@ test('a rule may shorten or lengthen how long a recipient waits', () => {
   assert.deepEqual(expiryOf(task, {}), new Date(task.expiresAt))
   assert.deepEqual(expiryOf(task, { lifetimeS: 3600 }), new Date(time(60)))
   assert.deepEqual(expiryOf(task, { lifetimeS: 10 * 86_400 }), new Date(time(10 * 24 * 60)))
+})
+
+test('a smarthost has its own limit, whoever named it, unless its rule has one; no other next hop does', () => {
+  const host = { kind: 'smarthost', host: 'smart.test', port: 587, mx: false } as const
+  const far = about('far.test')
+  const own = { concurrency: 3 }
+  const cases: [Route, number | undefined][] = [
+    [routeOf(far, new TransportTable([]), { host: 'smart.test', port: 587, auth: null }), 50],
+    [route(far, rule('host', { domain: '*' }, host)), 50],
+    [route(far, rule('domain', { domain: '*' }, { ...host, mx: true })), 50],
+    [route(about('far.test', '', { via: 'smtp:smart.test:25' })), 50],
+    [route(far, rule('host', { domain: '*' }, host, own)), 3],
+    [route(far, rule('lmtp', { domain: '*' }, { kind: 'lmtp', host: 'store.test', port: 24 })), undefined],
+    [route(far, rule('mx', { domain: '*' })), undefined],
+    [route(far), undefined],
+  ]
+  for (const [by, expected] of cases) assert.equal(sitePolicyOf(by, 50).concurrency, expected, by.key)
 })

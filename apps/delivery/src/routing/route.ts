@@ -1,6 +1,8 @@
 /** Where one recipient's mail goes and how: what rules, an operator's reroute and the settings come to. */
 import type { TransportPolicy, TransportTls } from '@postbus/contracts'
 
+import type { SitePolicy } from '../lanes/site-policy.ts'
+
 /** A way that leads to hosts. */
 export type NextHopWay =
   /** `port` null: that of MX hosts. `named`: by an operator; it is not the recipient's own domain. */
@@ -25,4 +27,10 @@ export interface Route {
   tls: TransportTls
   auth: { user: string; password: string } | null
   policy: TransportPolicy
+}
+
+/** @param smarthostConcurrency what a smarthost gets unless its rule says otherwise: an operator chose it, and it takes the mail for many sites */
+export function sitePolicyOf({ key, shared, policy, way }: Route, smarthostConcurrency: number): SitePolicy {
+  const isSmarthost = way.kind === 'hosts' || (way.kind === 'mx' && way.named)
+  return { ...(isSmarthost && { concurrency: smarthostConcurrency }), ...policy, key, shared }
 }
