@@ -55,6 +55,13 @@ export function jsonArrayOf({ dialect }: Speaker, column: string): RawBuilder<st
     : sql<string>`coalesce(json_agg(${sql.ref(column)})::text, '[]')`
 }
 
+/** What a query selects as `octets`, one after the other, in the order of its arrays: the expression to select. */
+export function joinedOctets({ dialect }: Speaker, column: string): RawBuilder<Uint8Array> {
+  return dialect === 'sqlite'
+    ? sql<Uint8Array>`cast(coalesce(group_concat(${sql.ref(column)}, ''), '') as blob)`
+    : sql<Uint8Array>`coalesce(string_agg(${sql.ref(column)}, ''::bytea), ''::bytea)`
+}
+
 /** Of the rows a query finds those nobody else has in hand; they stay in this transaction's. SQLite has one writer. */
 export function takenFrom<DB, Table extends keyof DB, Row>(
   { dialect }: Speaker,

@@ -177,6 +177,35 @@ export function messagesContract(name: string, open: OpenStorage): void {
     }
   })
 
+  it('headers of many messages have the octets that came, whatever those are', async ({ ok, fetch }) => {
+    const octets = Buffer.from(Array.from({ length: 256 }, (_, octet) => octet)).toString('latin1')
+    const subject = `Subject: ${octets.replaceAll(/[\r\n]/g, '')}\r\n`
+    const header = `${subject}X-Other: \xff\r\n\r\n`
+    const prefixes = ['', 'Return-Path: <\xe9>\r\n']
+    await ok('prepareAccount', { account: smith })
+    await ok(
+      'deliver',
+      prefixes.map((prefix) =>
+        delivery(smith, {
+          content: content(`${header}hi\r\n`),
+          prefix: new Uint8Array(Buffer.from(prefix, 'latin1')),
+        }),
+      ),
+    )
+    const read = async (section: Section) =>
+      (await fetch('1:9', { sections: [section] }))?.map(({ sections: [found] = [] }) =>
+        found?.kind === 'inline' ? Buffer.from(found.octets).toString('latin1') : found,
+      )
+    assert.deepEqual(
+      await read({ part: '', kind: 'header' }),
+      prefixes.map((prefix) => prefix + header),
+    )
+    assert.deepEqual(await read({ part: '', kind: 'fields', fields: ['Subject'] }), [
+      `${subject}\r\n`,
+      `${subject}\r\n`,
+    ])
+  })
+
   it('a header asked for twice, under another name, is there twice', async ({ filled, fetch }) => {
     await filled(2)
     const header = inline('Return-Path: <>\r\nSubject: hello\r\n\r\n')

@@ -9,14 +9,10 @@ import type { MailDatabase } from '../operation.ts'
 import type { Tables } from '../schema.ts'
 
 /** An email that was appended has no fields in front: then no empty bytes are made of them, thousands of times. */
-export const prefixOrNull = sql<Uint8Array | null>`case when length(emails.prefix) > 0 then emails.prefix end`.as(
-  'prefix',
-)
+const prefixOrNull = sql<Uint8Array | null>`case when length(emails.prefix) > 0 then emails.prefix end`.as('prefix')
 
-/** A header is seldom longer; those that are must not be held by the thousand, and are read a few at a time. */
-const LONG_HEADER = 32 * 1024
-export const headerUnlessLong = sql<Uint8Array | null>`
-  case when contents.header_size <= ${sql.lit(LONG_HEADER)} then contents.header end`.as('header')
+/** A header is seldom longer. */
+export const LONG_HEADER = 32 * 1024
 
 const NO_PREFIX = new Uint8Array()
 
@@ -58,7 +54,7 @@ const HEADERS_TOGETHER = 128
 const HEADERS_TOGETHER_BYTES = 4 * 1024 * 1024
 
 /** As much of an email as most need who look at nothing but its header. */
-export interface HeaderRow {
+interface HeaderRow {
   email: number
   prefix: Uint8Array | null
   header_size: number
@@ -102,7 +98,7 @@ export function contentsOf(db: MailDatabase, blobs: Blobs) {
   }
 }
 
-/** The same for whoever looks at nothing but the message's own header: structures are not read. Rows that have it are not read again. */
+/** The same for whoever looks at nothing but the message's own header: structures are not read. */
 export function headersOf(db: MailDatabase, blobs: Blobs) {
   const contentOf = heldContents(db, blobs)
   const headers = db.prepare<{ emails: string }, HeaderRow>((query, param) =>
@@ -112,28 +108,21 @@ export function headersOf(db: MailDatabase, blobs: Blobs) {
       .select(['emails.id as email', prefixOrNull, 'contents.header_size', 'contents.header'])
       .where(isIn(db, 'emails.id', param('emails'))),
   )
-  async function* read(reader: Reader<Tables>, emails: readonly { email: number; size: number }[]) {
-    for (const some of bundles(emails, HEADERS_TOGETHER, HEADERS_TOGETHER_BYTES)) {
-      const byEmail = new Map<number, HeaderRow>()
-      for (const row of await reader.all(headers, { emails: listOf(db, some) })) byEmail.set(row.email, row)
-      for (const email of some) yield byEmail.get(email) ?? null
-    }
-  }
   return async function* (
     reader: Reader<Tables>,
     emails: readonly { email: number; size: number }[],
   ): AsyncGenerator<HeldContent | null> {
-    const rows: Iterable<HeaderRow> | AsyncIterable<HeaderRow | null> = emails.every(hasHeader)
-      ? emails
-      : read(reader, emails)
-    for await (const row of rows) {
-      if (row === null) yield null
-      else yield row.header.length < row.header_size ? await contentOf(reader, row.email) : withHeader(row)
+    for (const some of bundles(emails, HEADERS_TOGETHER, HEADERS_TOGETHER_BYTES)) {
+      const byEmail = new Map<number, HeaderRow>()
+      for (const row of await reader.all(headers, { emails: listOf(db, some) })) byEmail.set(row.email, row)
+      for (const email of some) {
+        const row = byEmail.get(email)
+        if (row === undefined) yield null
+        else yield row.header.length < row.header_size ? await contentOf(reader, row.email) : withHeader(row)
+      }
     }
   }
 }
-
-export const hasHeader = <Email extends object>(email: Email): email is Email & HeaderRow => 'header' in email
 
 /** A content as far as its header goes, which is held as a whole. */
 function withHeader({ prefix, header }: HeaderRow): HeldContent {

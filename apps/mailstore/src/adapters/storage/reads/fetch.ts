@@ -4,8 +4,8 @@
  */
 import type { Blobs } from '@postbus/blobs'
 import { type FetchedPage, FlagColumns, MAX_FETCHED_IN_ROW, type Section, SectionColumns } from '@postbus/contracts'
-import type { Param, Prepared, Reader } from '@postbus/sql'
-import type { Selectable } from 'kysely'
+import type { Param, Reader } from '@postbus/sql'
+import { type Selectable, sql } from 'kysely'
 
 import { SEEN, systemFlagNames } from '../../../mailbox/flags.ts'
 import { emailId } from '../../../mailbox/object-id.ts'
@@ -14,17 +14,16 @@ import {
   headerCutters,
   type HeldContent,
   isDecoded,
-  MAX_HEADER_BYTES,
   previewOf,
   reachesBody,
 } from '../../../mailbox/sections.ts'
 import type { FetchPageOf, MailboxOf } from '../../../mailbox/storage.ts'
 import { above, rangesOf, type UidRange } from '../../../mailbox/uid-ranges.ts'
-import { isOneOf } from '../dialect.ts'
+import { isOneOf, joinedOctets, jsonArrayOf } from '../dialect.ts'
 import type { MailDatabase, ReadOperation } from '../operation.ts'
 import { keywordsOf, messagesIn } from '../rows.ts'
 import type { Tables } from '../schema.ts'
-import { contentsOf, hasHeader, headersOf, headerUnlessLong, type HeaderRow, prefixOrNull } from './contents.ts'
+import { contentsOf, headersOf, LONG_HEADER } from './contents.ts'
 import type { HeaderPage, HeaderPages } from './header-pages.ts'
 
 /** Rows of a first page: what is read beyond a full page is read again. Structures are short, an envelope has some 300 octets. */
@@ -45,8 +44,7 @@ const MAX_PAGE_BYTES = 224 * 1024
 type Message = Selectable<Tables['messages']>
 /** What a page always needs, and what only some do. */
 type Row = Pick<Message, 'uid' | 'modseq' | 'flags'> &
-  Partial<Pick<Message, 'internal_date' | 'save_date' | 'size' | 'email'>> &
-  Partial<Omit<HeaderRow, 'header'> & { header: Uint8Array | null }>
+  Partial<Pick<Message, 'internal_date' | 'save_date' | 'size' | 'email'>>
 const fewColumns = ['uid', 'modseq', 'flags'] as const
 const columns = [...fewColumns, 'internal_date', 'save_date', 'size', 'email'] as const
 
@@ -62,7 +60,8 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
     const wantsHeaders = wantsContents && !needsBody(want)
     const headersAsked = { mailbox: of.mailbox, from: uids[0]?.[0] ?? 0, sections: want.sections }
     const mayBeKept = wantsHeaders && keptHeaders.has(headersAsked)
-    const kind = kindOfRows(want, wantsHeaders && !mayBeKept)
+    const cutters = wantsHeaders && !mayBeKept ? headerCutters(want.sections) : undefined
+    const kind = kindOfRows(want, cutters !== undefined)
     const found = await rowsOf(reader, of, { uids, limit, changedSince, kind })
     if (found === null) return null
     const texts = wantsTexts ? await textsOf(reader, found.rows, want) : undefined
@@ -71,8 +70,10 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
       const emails = fitting.map(({ email = 0 }) => email)
       const kept = mayBeKept ? keptHeaders.get(headersAsked, emails) : undefined
       if (kept) return cutAgain(kept)
-      const rows = fitting.map(headerRowOf)
-      const cut = cutHeld(rows, want) ?? (await cutFrom(headers(reader, rows), want))
+      const cut =
+        found.headers && cutters
+          ? cutHeld(found.headers, fitting.length, want, cutters)
+          : await cutFrom(headers(reader, fitting.map(emailRowOf)), want)
       // Whole headers are as quickly read again, and would crowd out the fields.
       if (isWhole(cut) && !want.sections.some(isWholeHeader)) keptHeaders.keep(headersAsked, emails, toKeep(cut))
       return cut
@@ -111,12 +112,7 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
 
 const emailRowOf = ({ email = 0, size = 0 }: Row) => ({ email, size })
 
-function headerRowOf({ email = 0, size = 0, prefix, header, header_size }: Row) {
-  if (prefix === undefined || !header || header_size === undefined) return { email, size }
-  return { email, size, prefix, header, header_size }
-}
-
-/** Few columns; those and the header; all there are. */
+/** Few columns; those and the headers, where they can be read as one; all there are. */
 type RowsKind = 'few' | 'headers' | 'whole'
 
 function kindOfRows({ internalDate, saveDate, ...want }: Want, wantsHeaders: boolean): RowsKind {
@@ -131,6 +127,14 @@ interface RowsWanted {
   limit: number
   changedSince: number | null
   kind: RowsKind
+}
+
+interface FoundRows {
+  rows: Row[]
+  /** Of all of them. */
+  headers?: HeldHeaders | undefined
+  /** The UID up to which was looked; null: all of them. */
+  done: number | null
 }
 
 /** The next rows of a set of UIDs; null where there is no such mailbox. What clients ask most, one range, is prepared. */
@@ -152,18 +156,28 @@ function rowsFrom(db: MailDatabase) {
       .where('messages.uid', '<=', param('last'))
       .orderBy('messages.uid')
       .limit(param('limit'))
-  const statements: Record<RowsKind, Prepared<InRange, Row>> = {
-    few: db.prepare((query, param) => between(query, param).select(fewColumns)),
-    headers: db.prepare((query, param) =>
-      between(query, param)
-        .innerJoin('emails', 'emails.id', 'messages.email')
-        .innerJoin('contents', 'contents.id', 'emails.content')
-        .select(['messages.uid', 'messages.modseq', 'messages.flags', 'messages.size', 'messages.email'])
-        .select([prefixOrNull, headerUnlessLong, 'contents.header_size']),
+  const statements = {
+    few: db.prepare<InRange, Row>((query, param) => between(query, param).select(fewColumns)),
+    whole: db.prepare<InRange, Row>((query, param) => between(query, param).select(columns)),
+    headers: db.prepare<InRange, ColumnsWithHeaders>((query, param) =>
+      query
+        .selectFrom(
+          between(query, param)
+            .innerJoin('emails', 'emails.id', 'messages.email')
+            .innerJoin('contents', 'contents.id', 'emails.content')
+            .select(headerColumns.map((column) => `messages.${column}` as const))
+            .select([lengthOfHeader.as('length'), headerOctets.as('octets')])
+            .as('page'),
+        )
+        .select([...headerColumns, 'length' as const].map((column) => jsonArrayOf(db, column).as(column)))
+        .select(joinedOctets(db, 'octets').as('octets')),
     ),
-    whole: db.prepare((query, param) => between(query, param).select(columns)),
   }
-  return async (reader: Reader<Tables>, of: MailboxOf, { uids, limit, changedSince, kind }: RowsWanted) => {
+  return async (
+    reader: Reader<Tables>,
+    of: MailboxOf,
+    { uids, limit, changedSince, kind }: RowsWanted,
+  ): Promise<FoundRows | null> => {
     const { account, mailbox } = of
     if ((await reader.first(mailboxRow, { account, mailbox })) === undefined) return null
     const [range, ...others] = uids
@@ -172,9 +186,44 @@ function rowsFrom(db: MailDatabase) {
         changedSince === null ? messages : messages.where('messages.modseq', '>', changedSince),
       )
     const [first, last] = range
-    const rows = await reader.all(statements[kind], { mailbox, first, last, limit })
-    return { rows, done: rows.length === limit ? (rows.at(-1)?.uid ?? null) : null }
+    const inRange = { mailbox, first, last, limit }
+    const withHeaders = kind === 'headers' ? rowsWithHeaders(await reader.first(statements.headers, inRange)) : null
+    const rows = withHeaders?.rows ?? (await reader.all(statements[kind === 'few' ? 'few' : 'whole'], inRange))
+    const done = rows.length === limit ? (rows.at(-1)?.uid ?? null) : null
+    return { rows, headers: withHeaders?.headers, done }
   }
+}
+
+const headerColumns = ['uid', 'modseq', 'flags', 'size', 'email'] as const
+
+/** A page whose headers are one octet string, and the rest of it arrays in JSON: a row for each message costs several times as much. */
+type ColumnsWithHeaders = Record<(typeof headerColumns)[number] | 'length', string> & { octets: Uint8Array }
+
+/** Long ones must not be held by the thousand; one that is not held as a whole is in its blob. */
+const isHeaderAtHand = sql`contents.header_size <= ${sql.lit(LONG_HEADER)} and length(contents.header) >= contents.header_size`
+const NOT_AT_HAND = -1
+const lengthOfHeader = sql<number>`
+  case when ${isHeaderAtHand} then length(emails.prefix) + length(contents.header) else ${sql.lit(NOT_AT_HAND)} end`
+const headerOctets = sql<Uint8Array>`case when ${isHeaderAtHand} then emails.prefix || contents.header end`
+
+/** Headers one after the other, with where each ends. */
+interface HeldHeaders {
+  octets: Uint8Array
+  ends: number[]
+}
+
+/** Null where one of the headers is not at hand. */
+function rowsWithHeaders(page: ColumnsWithHeaders | undefined): { rows: Row[]; headers: HeldHeaders } | null {
+  if (page === undefined) return null
+  const of = (column: keyof Omit<ColumnsWithHeaders, 'octets'>): number[] => JSON.parse(page[column])
+  const lengths = of('length')
+  if (lengths.includes(NOT_AT_HAND)) return null
+  const [modseqs, flags, sizes, emails] = [of('modseq'), of('flags'), of('size'), of('email')]
+  const rows = of('uid').map((uid, at) => ({
+    ...{ uid, modseq: modseqs[at] ?? 0, flags: flags[at] ?? 0, size: sizes[at] ?? 0, email: emails[at] ?? 0 },
+  }))
+  let end = 0
+  return { rows, headers: { octets: page.octets, ends: lengths.map((length) => (end += length)) } }
 }
 
 async function flagsOf(
@@ -260,12 +309,14 @@ async function cutFrom(contents: AsyncIterable<HeldContent | null>, want: Want):
   return { count, previews, columns: sections.columns(), octets: sections.octets() }
 }
 
-/** The same at once; undefined where a header is not at hand, or more than headers is asked for. */
-function cutHeld(rows: readonly (object | HeaderRow)[], { sections }: Want): Cut | undefined {
-  const cutters = headerCutters(sections)
-  if (cutters === undefined) return undefined
-  const held = headersAtHand(rows)
-  if (held === undefined) return undefined
+/** The same at once, out of as many of the headers as there are rows. */
+function cutHeld(
+  { octets, ends }: HeldHeaders,
+  rows: number,
+  { sections }: Want,
+  cutters: readonly ((header: string) => string)[],
+): Cut {
+  const held = { octets, ends: ends.slice(0, rows) }
   const [section, ...others] = sections
   const isOne = section !== undefined && others.length === 0 && isWholeHeader(section)
   return isOne ? wholeHeaders(held) : cutFields(held, cutters)
@@ -273,39 +324,17 @@ function cutHeld(rows: readonly (object | HeaderRow)[], { sections }: Want): Cut
 
 const isWholeHeader = ({ kind }: Section): boolean => kind === 'header'
 
-/** Headers one after the other, with where each ends. */
-interface HeldHeaders {
-  pieces: Uint8Array[]
-  ends: number[]
-}
-
-function headersAtHand(rows: readonly (object | HeaderRow)[]): HeldHeaders | undefined {
-  const pieces: Uint8Array[] = []
-  const ends: number[] = []
-  let held = 0
-  for (const row of rows) {
-    if (!hasHeader(row) || row.header.length < row.header_size) return undefined
-    const length = (row.prefix?.length ?? 0) + row.header.length
-    if (length > MAX_HEADER_BYTES) return undefined
-    if (row.prefix !== null) pieces.push(row.prefix)
-    pieces.push(row.header)
-    ends.push((held += length))
-  }
-  return { pieces, ends }
-}
-
-function wholeHeaders({ pieces, ends }: HeldHeaders): Cut {
+function wholeHeaders({ octets, ends }: HeldHeaders): Cut {
   const last = ends.findIndex((end) => end >= MAX_PAGE_BYTES)
   const count = last < 0 ? ends.length : last + 1
   const lengths = ends.slice(0, count).map((end, at) => end - (ends[at - 1] ?? 0))
-  const octets = new Uint8Array(Buffer.concat(pieces, ends[count - 1] ?? 0))
-  return { count, previews: [], columns: { lengths }, octets }
+  return { count, previews: [], columns: { lengths }, octets: new Uint8Array(octets.subarray(0, ends[count - 1] ?? 0)) }
 }
 
-function cutFields({ pieces, ends }: HeldHeaders, cutters: readonly ((header: string) => string)[]): Cut {
-  const text = Buffer.concat(pieces, ends.at(-1) ?? 0).toString('latin1')
+function cutFields({ octets, ends }: HeldHeaders, cutters: readonly ((header: string) => string)[]): Cut {
+  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1')
   const lengths: number[] = []
-  let octets = ''
+  let fields = ''
   let count = 0
   let start = 0
   for (const end of ends) {
@@ -313,13 +342,13 @@ function cutFields({ pieces, ends }: HeldHeaders, cutters: readonly ((header: st
     for (const cut of cutters) {
       const section = cut(header)
       lengths.push(section.length)
-      octets += section
+      fields += section
     }
     count++
     start = end
-    if (octets.length >= MAX_PAGE_BYTES) break
+    if (fields.length >= MAX_PAGE_BYTES) break
   }
-  return { count, previews: [], columns: { lengths }, octets: new Uint8Array(Buffer.from(octets, 'latin1')) }
+  return { count, previews: [], columns: { lengths }, octets: new Uint8Array(Buffer.from(fields, 'latin1')) }
 }
 
 const absent = ({ sections }: Want) => ({ sections: sections.map(() => ({ kind: 'absent' as const })), bytes: [] })
