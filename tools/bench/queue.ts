@@ -10,6 +10,8 @@ const LOAD_SESSIONS = 20
 const POLL_MS = 100
 /** Every answer takes milliseconds of the process that is timed: it is asked again when half of what was left should be done. */
 const MAX_POLL_MS = 500
+/** The end is known to this: a run may last little more than a second. */
+const MIN_POLL_MS = 25
 
 /** Arguments of the start command: nobody is too busy, next hops may be on this machine, and what else is to be set. */
 export function settingsOf(...settings: string[]): string[] {
@@ -77,8 +79,8 @@ export async function drain(data: string, args: readonly string[], messages: num
         return { rate: ((relayed - first.count) / (at - first.at)) * 1000, spilled, suspended }
       }
       const done = relayed - (first?.count ?? 0)
-      const halfOfTheRest = done > 0 && first ? ((messages - relayed) / done) * (at - first.at) * 0.5 : 0
-      await pause(Math.max(POLL_MS, Math.min(MAX_POLL_MS, halfOfTheRest)))
+      const halfOfTheRest = done > 0 && first ? ((messages - relayed) / done) * (at - first.at) * 0.5 : POLL_MS
+      await pause(Math.max(MIN_POLL_MS, Math.min(MAX_POLL_MS, halfOfTheRest)))
     }
   } finally {
     await platform.stop()
