@@ -79,8 +79,8 @@ export async function drain(data: string, args: readonly string[], messages: num
         return { rate: ((relayed - first.count) / (at - first.at)) * 1000, spilled, suspended }
       }
       const done = relayed - (first?.count ?? 0)
-      const halfOfTheRest = done > 0 && first ? ((messages - relayed) / done) * (at - first.at) * 0.5 : POLL_MS
-      await pause(Math.max(MIN_POLL_MS, Math.min(MAX_POLL_MS, halfOfTheRest)))
+      const next = done > 0 && first ? ((messages - relayed) / done) * (at - first.at) * 0.5 : POLL_MS
+      await pause(Math.max(MIN_POLL_MS, Math.min(MAX_POLL_MS, next)))
     }
   } finally {
     await platform.stop()

@@ -220,7 +220,11 @@ function rowsWithHeaders(page: ColumnsWithHeaders | undefined): { rows: Row[]; h
   if (lengths.includes(NOT_AT_HAND)) return null
   const [modseqs, flags, sizes, emails] = [of('modseq'), of('flags'), of('size'), of('email')]
   const rows = of('uid').map((uid, at) => ({
-    ...{ uid, modseq: modseqs[at] ?? 0, flags: flags[at] ?? 0, size: sizes[at] ?? 0, email: emails[at] ?? 0 },
+    uid,
+    modseq: modseqs[at] ?? 0,
+    flags: flags[at] ?? 0,
+    size: sizes[at] ?? 0,
+    email: emails[at] ?? 0,
   }))
   let end = 0
   return { rows, headers: { octets: page.octets, ends: lengths.map((length) => (end += length)) } }
