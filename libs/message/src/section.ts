@@ -118,12 +118,15 @@ export function fieldCutter(names: readonly string[], not: boolean): ((header: s
   const named = `(?=(?:${pattern})[ \\t]*:)${FIELD}`
   const others = `(?!(?:${pattern})[ \\t]*:)${FIELD}`
   const [chosen, skipped] = not ? [others, named] : [named, others]
-  const next = new RegExp(`(?:${skipped})*((?:${chosen})*)(\\r?\\n)?`, 'iy')
+  // To the next chosen ones and beyond: mostly all there are, and the empty line.
+  const next = new RegExp(`(?:${skipped})*((?:${chosen})*)(?:${skipped})*(\\r?\\n)?`, 'iy')
   return (header) => {
     let cut = ''
     next.lastIndex = 0
     for (;;) {
-      const [, fields = '', emptyLine] = next.exec(header) ?? []
+      const found = next.exec(header)
+      const fields = found?.[1] ?? ''
+      const emptyLine = found?.[2]
       cut += fields
       if (emptyLine !== undefined) return cut + emptyLine
       if (fields === '') return cut
