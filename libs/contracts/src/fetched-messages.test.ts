@@ -69,7 +69,24 @@ test('a page of inline sections says nothing but their lengths', () => {
 
 test('a page with fewer octets than its sections is an error, never a shorter section', () => {
   const page = { uids: [1], modseqs: [1], lengths: [4] }
-  assert.throws(() => [...fetchedMessages(page, [octets('abc')])], /fewer octets/)
+  for (const asText of [false, true])
+    assert.throws(() => [...fetchedMessages(page, [octets('abc')], { asText })], /fewer octets/)
+})
+
+test('short sections can be had as text, a character for each octet; long ones and those in blobs stay as they are', () => {
+  const every = Uint8Array.from({ length: 256 }, (_, octet) => octet)
+  const pageOf = (...of: [SectionBytes, Uint8Array][]) => {
+    const sections = new SectionColumns()
+    for (const [section, bytes] of of) sections.add([section, inline], [[bytes], []])
+    const page = { uids: of.map((_, at) => at + 1), modseqs: of.map(() => 1), ...sections.columns() }
+    return [...fetchedMessages(page, [sections.octets()], { asText: true })]
+  }
+  const [first, second] = pageOf([inline, every], [inline, octets('b')])
+  assert.deepEqual([first?.sections, second?.sections], [undefined, undefined])
+  assert.deepEqual(first?.texts, [Buffer.from(every).toString('latin1'), ''])
+  assert.deepEqual(second?.texts, ['b', ''])
+  for (const [message] of [pageOf([inline, new Uint8Array(10_000)]), pageOf([{ ...blob, lead: true }, octets('lead')])])
+    assert.deepEqual([message?.texts, message?.sections?.length], [undefined, 2])
 })
 
 test('a column of anything but whole numbers is no page', () => {

@@ -16,6 +16,8 @@ export interface FetchedMessage {
   emailId?: string | undefined
   preview?: string | undefined
   sections?: FetchedSection[] | undefined
+  /** In place of `sections`, where that was asked for: octet strings, one character per octet. */
+  texts?: string[] | undefined
 }
 
 /** A section with those of its octets that came with the page: all of it, or what leads the blob's. */
@@ -26,15 +28,20 @@ export type FetchedSection =
 
 const NO_OCTETS = new Uint8Array()
 
+/** Octets of a section, on average, up to which text is less work than octets. */
+const SHORT = 2048
+
 /**
- * The messages of a page, in order. Sections are views of its octets.
+ * The messages of a page, in order. Sections are views of its octets; with `asText`, `texts` where all of them are inline and short.
  * @throws Error when the octets are fewer than their lengths say
  */
 export function* fetchedMessages(
   page: FetchedPage,
   [octets = NO_OCTETS]: readonly Uint8Array[],
+  { asText = false } = {},
 ): Generator<FetchedMessage> {
-  const sectionsOf = sectionReader(page, octets)
+  const textsOf = asText ? textReader(page, octets) : undefined
+  const sectionsOf = textsOf ? undefined : sectionReader(page, octets)
   for (const [at, uid] of page.uids.entries()) {
     const set = page.flags?.[at]
     yield {
@@ -50,9 +57,30 @@ export function* fetchedMessages(
       emailId: page.emailIds?.[at],
       preview: page.previews?.[at],
       sections: sectionsOf?.(at),
+      texts: textsOf?.(at),
     }
   }
 }
+
+/** To be called for every message in order. */
+function textReader(
+  { uids, sections, lengths = [] }: FetchedPage,
+  octets: Uint8Array,
+): ((at: number) => string[]) | undefined {
+  if (sections || lengths.length === 0 || octets.length > lengths.length * SHORT) return undefined
+  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1')
+  const perMessage = lengths.length / uids.length
+  let end = 0
+  const take = (length: number): string => {
+    const from = end
+    end += length
+    if (end > text.length) throw fewerOctets()
+    return text.slice(from, end)
+  }
+  return (at) => lengths.slice(at * perMessage, (at + 1) * perMessage).map(take)
+}
+
+const fewerOctets = (): Error => new Error('a page has fewer octets than its sections')
 
 /** To be called for every message in order. */
 function sectionReader(
@@ -63,7 +91,7 @@ function sectionReader(
   let from = 0
   const take = (): Uint8Array => {
     const end = from + (lengths[next++] ?? 0)
-    if (end > octets.length) throw new Error('a page has fewer octets than its sections')
+    if (end > octets.length) throw fewerOctets()
     const taken = octets.subarray(from, end)
     from = end
     return taken

@@ -22,7 +22,7 @@ import {
   isLasting,
   unreadable,
   writeMessage,
-  writePlain,
+  writeText,
   type FlagsText,
 } from '../session/fetch-plan.ts'
 import { findUids } from '../session/find-messages.ts'
@@ -79,7 +79,7 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
     wanted === 1 && changedSince === undefined && isLasting(plan) && !markSeen
       ? await session.readAhead.take({ account, selected, uid: uids.intersect(selected.uids).first ?? 0, want })
       : undefined
-  const from = { account, selected, known: session.ports.known }
+  const from = { account, selected, known: session.ports.known, asText: plan.isText }
   for await (const page of atHand === undefined ? refusingRows(messagesOf(from, asked)) : [[atHand]]) {
     const formatted = flagTexts(context)
     for (const message of page) {
@@ -94,8 +94,8 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
         continue
       }
       if (flags) selected.tell(uid, modseq)
-      if (plan.plain) {
-        out.writeOctets(`* ${number} FETCH (${writePlain(plan.plain, message, formatted)})\r\n`)
+      if (plan.isText && message.sections === undefined) {
+        out.writeOctets(`* ${number} FETCH (${writeText(plan, message, formatted)})\r\n`)
         if (out.full) await out.room()
         continue
       }
@@ -114,7 +114,7 @@ async function run(context: InMailbox, { set, items, modifiers }: FetchArguments
   return { code: 'EXPUNGEISSUED', text: 'Some messages are gone' }
 }
 
-const asksForUids = ({ plain }: FetchPlan): boolean => plain?.every((item) => item === 'uid') ?? false
+const asksForUids = ({ items }: FetchPlan): boolean => items.every(({ kind }) => kind === 'uid')
 
 /** Known here, of messages that are gone as well — RFC 2180 §4.1. */
 async function tellUids({ session: { out }, selected }: InMailbox, uids: NumberSet): Promise<Completed> {

@@ -119,7 +119,7 @@ function setting(count: number, { maxBytes = 100_000, fewest = 1 } = {}) {
     const told = new Map()
     const { want } = fetchPlan(items, false)
     // Only what it asks for: the rest of an account is its token.
-    const from = { account: mailstore as unknown as Account, selected, known }
+    const from = { account: mailstore as unknown as Account, selected, known, asText: false }
     for await (const page of messagesOf(from, { uids, want })) {
       for (const { uid, modseq, flags, structure } of page) told.set(uid, { modseq, flags, structure })
       await setImmediate()

@@ -14,6 +14,8 @@ export interface FetchFrom {
   account: Account
   selected: SelectedMailbox
   known: KnownMessages
+  /** Sections as text, where they are short. */
+  asText: boolean
 }
 
 export interface Asked extends Omit<z.input<(typeof fetchMessages)['input']>, 'token' | 'mailbox' | 'uids'> {
@@ -65,10 +67,10 @@ function* noting(
   }
 }
 
-async function* pagesOf({ account, selected: { mailbox } }: FetchFrom, { uids, ...asked }: Asked): Pages {
+async function* pagesOf({ account, selected: { mailbox }, asText }: FetchFrom, { uids, ...asked }: Asked): Pages {
   const set = uids.toString()
   const rows = account.rows(fetchMessages, (token) => ({ token, mailbox, uids: set, ...asked }))
-  for await (const { row, bytes } of rows) yield fetchedMessages(row, bytes)
+  for await (const { row, bytes } of rows) yield fetchedMessages(row, bytes, { asText })
 }
 
 /** What happened in the mailbox after this MODSEQ, all of it at once. */

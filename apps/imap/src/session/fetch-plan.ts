@@ -8,21 +8,20 @@ import { encodeString, formatDateTime, type FetchItem } from '@postbus/imap-wire
 import type { z } from 'zod'
 
 import { no, type ImapError } from '../reply.ts'
+import { textLiteral } from './write-fetch.ts'
 
 export type Want = z.input<(typeof fetchMessages)['input']>['want']
 
 export interface FetchPlan {
   items: readonly FetchItem[]
   want: Want
-  /** The same when there is no section among them, else null. */
-  plain: readonly PlainItem[] | null
+  /** Whether a response is nothing but text where its sections are. */
+  isText: boolean
   /** An item that sets \Seen is among them. */
   marksSeen: boolean
   /** A section without its encoding is among them. */
   decodes: boolean
 }
-
-type PlainItem = Exclude<FetchItem['kind'], 'section'>
 
 /** Formats a message's flags as this session shows them. */
 export type FlagsText = (uid: number, flags: readonly string[]) => string
@@ -33,11 +32,13 @@ export function fetchPlan(asked: readonly FetchItem[], byUid: boolean): FetchPla
   // Answers to UID FETCH name the UID, asked for or not — RFC 9051 §6.4.9.
   if (byUid && !kinds.has('uid')) items.unshift({ kind: 'uid' })
   const sections = items.filter((item) => item.kind === 'section')
+  const marksSeen = sections.some(({ peek }) => !peek)
+  const decodes = sections.some(({ section }) => section.binary !== undefined)
   return {
     items,
-    plain: sections.length > 0 ? null : items.flatMap((item) => (item.kind === 'section' ? [] : item.kind)),
-    marksSeen: sections.some(({ peek }) => !peek),
-    decodes: sections.some(({ section }) => section.binary !== undefined),
+    isText: !marksSeen && !decodes,
+    marksSeen,
+    decodes,
     want: {
       flags: kinds.has('flags'),
       internalDate: kinds.has('internalDate'),
@@ -86,11 +87,15 @@ export function unreadable({ decodes }: FetchPlan, { sections }: FetchedMessage)
 
 const NO_OCTETS = { kind: 'inline', octets: new Uint8Array() } as const
 
-/** What stands in the brackets of one response without sections: thousands of them follow each other. */
-export function writePlain(items: readonly PlainItem[], message: FetchedMessage, flags: FlagsText): string {
+/** What stands in the brackets of one response that is nothing but text: thousands of them follow each other. */
+export function writeText({ items }: FetchPlan, message: FetchedMessage, flags: FlagsText): string {
   let text = ''
+  let section = 0
   for (const item of items) {
-    const written = plainItem(item, message, flags)
+    const written =
+      item.kind === 'section'
+        ? `${item.label} ${textLiteral(message.texts?.[section++] ?? '')}`
+        : plainItem(item.kind, message, flags)
     text = text === '' ? written : `${text} ${written}`
   }
   return text
@@ -125,7 +130,7 @@ export function writeMessage({ items, marksSeen }: FetchPlan, message: FetchedMe
   return written
 }
 
-function plainItem(kind: PlainItem, message: FetchedMessage, flags: FlagsText): string {
+function plainItem(kind: Exclude<FetchItem['kind'], 'section'>, message: FetchedMessage, flags: FlagsText): string {
   switch (kind) {
     case 'uid':
       return `UID ${message.uid}`

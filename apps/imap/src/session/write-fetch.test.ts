@@ -6,7 +6,7 @@ import { encodeEnvelope } from '@postbus/imap-wire'
 import { octetsOf, parseStructureOf } from '@postbus/message'
 
 import { Output } from '../output.ts'
-import { isAtHand, writeAtHand, writeFetch } from './write-fetch.ts'
+import { isAtHand, textLiteral, writeAtHand, writeFetch } from './write-fetch.ts'
 
 async function sentThrough(stream: PassThrough): Promise<Buffer> {
   stream.end()
@@ -65,4 +65,9 @@ test('a literal at hand, short or long, is as long as announced and free of NUL 
   }
   const long = { text: 'BODY[] ', content: { kind: 'inline', octets: new Uint8Array(40_000) } } as const
   assert.deepEqual([isAtHand([long]), isAtHand([long, long])], [true, false])
+})
+
+test('a literal given as text has as many octets as announced, and a NUL among them is shown as it is elsewhere', () => {
+  assert.equal(textLiteral(''), '{0}\r\n')
+  assert.equal(textLiteral('a\xff\0b\0'), '{5}\r\na\xff\x80b\x80')
 })

@@ -158,6 +158,10 @@ function announced(content: Content, length: number, binary: boolean): string {
   return `${eight ? '~' : ''}${literalHeader(length)}`
 }
 
+/** A literal of octets given as text, one character per octet. */
+export const textLiteral = (octets: string): string =>
+  `${literalHeader(octets.length)}${octets.includes('\0') ? octets.replaceAll('\0', '\x80') : octets}`
+
 const NUL = 0
 const REPLACEMENT = 0x80
 
