@@ -6,7 +6,8 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 
 export async function verifyForeignHash(password: string, stored: string): Promise<boolean> {
-  const thread = new Worker(new URL('./foreign-hash-thread.ts', import.meta.url), { workerData: { password, stored } })
+  const url = new URL('./foreign-hash-thread.ts', import.meta.url)
+  const thread = new Worker(url, { name: 'foreign-hash', workerData: { password, stored } })
   // Rejects with what the thread died of.
   const [right]: unknown[] = await once(thread, 'message')
   return right === true

@@ -78,7 +78,7 @@ class TransactionThread {
   constructor(data: ThreadData, keys: Keys | null, metrics: TransactionMetrics) {
     this.#keys = keys
     this.#metrics = metrics
-    this.#worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: data })
+    this.#worker = new Worker(new URL('./thread.ts', import.meta.url), { name: 'transactions', workerData: data })
     this.#worker.on('message', (message: FromThread) => this.#heard(message))
     // As if it had happened in the process itself: what is under way comes back by the bus.
     this.#worker.on('error', (cause) => {
