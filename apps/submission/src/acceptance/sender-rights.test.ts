@@ -40,9 +40,16 @@ test('every address in From and Sender must be the account’s', async () => {
 test('a field name or address that is disguised is still seen', async () => {
   assert.equal(await authors('fRoM : brown@example.org'), '550 5.7.1')
   assert.equal(await authors('From:', ' brown@example.org'), '550 5.7.1')
-  assert.equal(await authors('From: jones@example.org <brown@example.org>'), '550 5.6.0')
+  assert.equal(await authors('From: jones@example.org <brown@example.org>'), '550 5.7.1')
+  assert.equal(await authors('From: brown@example.org <jones@example.org>'), '550 5.7.1')
+  assert.equal(await authors('From: brown@example.org, jones@example.org <jones@example.org>'), '550 5.6.0')
   assert.equal(await authors('From: "jones@example.org" <brown@example.org>'), '550 5.7.1')
   assert.equal(await authors('From: jones@example.org (hi), (x) brown@example.org'), '550 5.7.1')
+})
+
+test('an address of the account that is also the name in front of it, without quotes, will do', async () => {
+  assert.equal(await authors('From: jones@example.org <Jones@example.org>'), 'permitted')
+  assert.equal(await authors('From: jones@example.org', ' <jones@example.org>'), 'permitted')
 })
 
 test('a header without exactly one readable author is refused, never guessed', async () => {

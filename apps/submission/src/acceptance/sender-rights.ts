@@ -39,7 +39,13 @@ async function checkOwned(account: string, addresses: readonly string[], ports: 
   if (denied.length > 0) throw replies.senderNotOwned()
 }
 
+/** `a@b <c@d>`, as many scripts write it: no name without quotes has an at sign in it — RFC 5322 §3.4. */
+const ADDRESS_AS_NAME = /^\s*([^\s"(),:;<>@]+@[^\s"(),:;<>@]+)\s*(<[^<>]*>)\s*$/
+
 function addressesOf(field: string, value: string): string[] {
+  // A reader may take either for the author.
+  const [, ...either] = ADDRESS_AS_NAME.exec(value) ?? []
+  if (either.length > 0) return either.flatMap((address) => addressesOf(field, address))
   const { addresses, complete } = readAddressList(value)
   const mailboxes = addresses.flatMap(mailboxesOf)
   // RFC 6854 §1 lets a group stand there without an address; nobody could answer for that.
