@@ -282,6 +282,19 @@ test('a client that falls silent in the middle of AUTH is silent', { timeout }, 
   assert.match(await client.rest(), /^421 4\.4\.2 /)
 })
 
+test('who asks for TLS and then says nothing is silent', { timeout }, async (t) => {
+  const tls = await testCertificate(t)
+  const { port, registry } = await startListener(t, { tls, idleTimeoutMs: 1000, handshakeTimeoutMs: 2000 })
+  const client = await open(t, port)
+  await reply(client)
+  assert.match((await say(client, 'EHLO client.test', 'STARTTLS')).at(-1) ?? '', /^220 /)
+  // Nothing is said in the clear any more.
+  assert.equal(await client.rest(), '')
+  while (!(await registry.metrics()).includes('mail_open_connections 0')) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+})
+
 test('a client that waits for us is not timed out', { timeout }, async (t) => {
   const { port } = await startListener(
     t,

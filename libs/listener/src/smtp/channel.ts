@@ -32,6 +32,8 @@ export class SmtpChannel extends SMTPConnection {
   #counted = false
   /** The socket whose replies wait for the end of the turn. */
   #gathering: Socket | null = null
+  /** A handshake under way has so long. */
+  #handshake: NodeJS.Timeout | undefined
   #over = false
 
   constructor(server: SmtpServer, socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null) {
@@ -110,6 +112,7 @@ export class SmtpChannel extends SMTPConnection {
     const { promise, resolve } = Promise.withResolvers<void>()
     this._socket.allowHalfOpen = false // The end of a handshake is the end of everything.
     this.upgrade(resolve, () => {
+      clearTimeout(this.#handshake)
       this._socket.allowHalfOpen = true
       if (this.tls) this._server.metrics.tls.inc({ version: this.tls.version })
       this.#session.secured()
@@ -158,6 +161,13 @@ export class SmtpChannel extends SMTPConnection {
   }
 
   override _armTimeout(socket: Socket = this._socket): void {
+    // Nothing can be said to a client that is late with it, and octets one by one do not make it earlier.
+    if (this._upgrading) {
+      this.#handshake = setTimeout(
+        () => socket.destroy(new Error('TLS handshake took too long')),
+        this._server.rules.handshakeTimeoutMs,
+      )
+    }
     socket.setTimeout(this._server.rules.idleTimeoutMs, () => this._onTimeout())
   }
 
@@ -178,6 +188,7 @@ export class SmtpChannel extends SMTPConnection {
   }
 
   override _onClose(): void {
+    clearTimeout(this.#handshake)
     if (!this._closed) {
       this.#finish()
       this._server.forget(this)
