@@ -29,7 +29,7 @@ export interface OriginalMessage {
   size: number
   envid?: string | undefined
   ret?: 'FULL' | 'HDRS' | undefined
-  /** As declared by the client that handed it in. */
+  /** As declared by the client that handed it in, or as was seen. */
   body?: '7BIT' | '8BITMIME' | undefined
   smtputf8: boolean
   /** Message-ID with its angle brackets. */

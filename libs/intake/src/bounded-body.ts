@@ -1,16 +1,24 @@
-/** A body that may be read only so far, and that knows whether it failed itself. */
+/** A body that may be read only so far, and that knows what has come by, and whether it failed itself. */
+import { isAscii } from 'node:buffer'
+
 import { SmtpError } from '@postbus/smtp'
 
 export class BoundedBody implements AsyncIterator<Uint8Array> {
   readonly #pieces: AsyncIterator<Uint8Array>
   readonly #maxBytes: number
   #size = 0
+  #eightBit = false
   #ended = false
   #failure: unknown
 
   constructor(body: AsyncIterable<Uint8Array>, maxBytes: number) {
     this.#pieces = body[Symbol.asyncIterator]()
     this.#maxBytes = maxBytes
+  }
+
+  /** An octet above 127 has come by. */
+  get eightBit(): boolean {
+    return this.#eightBit
   }
 
   /** @throws SmtpError 552 above the limit — RFC 1870 §6.1 */
@@ -23,6 +31,7 @@ export class BoundedBody implements AsyncIterator<Uint8Array> {
         return { done: true, value: undefined }
       }
       this.#size += result.value.length
+      this.#eightBit ||= !isAscii(result.value)
       if (this.#size <= this.#maxBytes) return { done: false, value: result.value }
     } catch (cause) {
       this.#ended = true

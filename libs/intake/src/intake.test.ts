@@ -120,6 +120,26 @@ test('a full spool is 452 at MAIL and after DATA', async () => {
   assert.deepEqual(world.published, [])
 })
 
+test('a message with eight bits is one of 8BITMIME, whatever its client declared', async () => {
+  const declared = async (text: string, body?: '7BIT' | '8BITMIME') => {
+    const world = newWorld()
+    const { envelope } = incoming('')
+    await intakeIn(world).take(incoming(text, { envelope: { ...envelope, body } }))
+    const [event] = world.published
+    assert.equal(event?.body, event?.envelope.body)
+    return event?.body
+  }
+  const eightBit = 'Subject: x\r\n\r\nGrüße\r\n'
+  assert.deepEqual(
+    [await declared(eightBit), await declared(eightBit, '7BIT'), await declared(eightBit, '8BITMIME')],
+    ['8BITMIME', '8BITMIME', '8BITMIME'],
+  )
+  assert.deepEqual(
+    [await declared(MESSAGE), await declared(MESSAGE, '7BIT'), await declared(MESSAGE, '8BITMIME')],
+    [undefined, '7BIT', '8BITMIME'],
+  )
+})
+
 test('what inspection refuses is never stored, and its body is let go', async () => {
   const world = newWorld()
   let closed = false

@@ -1,5 +1,5 @@
 /** Makes one message durable: reads its header, asks whether it may pass, and streams it into the spool behind our own lines. */
-import type { MailAccepted, QueueId } from '@postbus/contracts'
+import type { Envelope, MailAccepted, QueueId } from '@postbus/contracts'
 import { type HeaderField, parameter, parseContentType, parseHeader, parseMessageIds } from '@postbus/message'
 import { replies, SmtpError } from '@postbus/smtp'
 import { SpoolFull } from '@postbus/spool'
@@ -39,7 +39,9 @@ export function recorder(
       report: isReport(message, fields),
       traceId: currentTrace()?.traceId,
     }
-    return await spool.put(queueId, body.after(front, begin), (size) => describe(message, facts, size))
+    return await spool.put(queueId, body.after(front, begin), (size) =>
+      describe({ ...message, envelope: asItIs(message.envelope, body) }, facts, size),
+    )
   }
 
   return async (message) => {
@@ -56,6 +58,13 @@ export function recorder(
     }
   }
 }
+
+/**
+ * RFC 6152 §3: eight bits must never reach a host that does not take them. So what the next hop has to take is looked at and not
+ * believed: many clients declare nothing.
+ */
+const asItIs = (envelope: Envelope, { eightBit }: BoundedBody): Envelope =>
+  eightBit ? { ...envelope, body: '8BITMIME' } : envelope
 
 interface OwnFacts {
   queueId: QueueId
