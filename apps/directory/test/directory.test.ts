@@ -109,6 +109,13 @@ test('the directory is administered: domains, accounts and aliases come, change,
   assert.deepEqual((await operator.request(listDomains, {})).domains, [])
 })
 
+test("where an address of others leads is kept as it was spelt, without the root's dot", async (t) => {
+  const { operator } = await example(t)
+  const members = ['Far@Far.Test.', '"a."@far.test']
+  const alias = await operator.request(addAlias, { address: 'out@example.org', kind: 'alias', members })
+  assert.deepEqual(alias.members, ['Far@Far.Test', '"a."@far.test'])
+})
+
 test('a refusal names the field', async (t) => {
   const { operator } = await example(t)
   await operator.request(addAlias, { address: 'info@example.org', kind: 'alias', members: ['smith@example.org'] })

@@ -61,6 +61,11 @@ export function withoutSourceRoute(text: string): string | null {
   return route.split(',').every((hop) => isDomain(hop.slice(1))) ? text.slice(route.length + 1) : null
 }
 
+/** A path as it was spelt, less the root's dot at the end of its domain: others need not take it — RFC 5321 §2.3.5, §4.1.2. */
+export function withoutRootDot(text: string): string {
+  return text.replace(/\.$/, '')
+}
+
 /** The wire form: the local part quoted where it must be. */
 export function formatPath({ localPart, domain }: Address): string {
   const local = ATEXT.test(localPart) ? localPart : `"${localPart.replaceAll(/["\\]/g, '\\$&')}"`
@@ -109,7 +114,7 @@ function isDomain(text: string): boolean {
 
 /** Also takes the root's dot at the end, which some clients send, and drops it. */
 function toAscii(domain: string): string | null {
-  const name = domain.replace(/\.$/, '')
+  const name = withoutRootDot(domain)
   if (isAscii(name)) return isAsciiName(name) ? name.toLowerCase() : null
   if (!name.split('.').every((label) => UNICODE_LABEL.test(label))) return null
   const ascii = domainToASCII(name)

@@ -4,6 +4,7 @@ export {
   parsePath,
   parseAddress,
   formatPath,
+  withoutRootDot,
   asciiPath,
   normalizeAddress,
   normalizeDomain,

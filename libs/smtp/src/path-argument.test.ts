@@ -25,6 +25,23 @@ test('the spelling stays, the source route goes', () => {
   assert.equal(argument.path, '"John Doe"@Example.ORG')
 })
 
+test("the root's dot, which no other host need take, goes", () => {
+  for (const [text, path] of [
+    ['TO:<smith@Example.ORG.>', 'smith@Example.ORG'],
+    ['TO:<@relay.test.:smith@example.org.>', 'smith@example.org'],
+    ['TO:<"dot."@example.org>', '"dot."@example.org'],
+    ['TO:<smith@[192.0.2.1]>', 'smith@[192.0.2.1]'],
+    ['TO:<Postmaster>', 'Postmaster'],
+  ] as const) {
+    const argument = to(text)
+    assert.ok(typeof argument === 'object', text)
+    assert.equal(argument.path, path)
+  }
+  for (const text of ['TO:<smith@example.org..>', 'TO:<smith@.>', 'TO:<smith@[192.0.2.1].>', 'TO:<Postmaster.>']) {
+    assert.equal(to(text), 'path', text)
+  }
+})
+
 test('a bracket inside a quoted local part does not end the path', () => {
   const argument = to('TO:<"a>b\\"<c"@example.org> NOTIFY=NEVER')
   assert.ok(typeof argument === 'object')

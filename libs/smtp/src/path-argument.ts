@@ -4,10 +4,10 @@
  *
  * STANDARDS  RFC 5321 §4.1.1.2–3, §4.1.2 (Path, esmtp-param); RFC 6531 §3.3, RFC 6533 §3 (UTF-8 in values)
  */
-import { type Address, parsePath, withoutSourceRoute } from './address.ts'
+import { type Address, parsePath, withoutRootDot, withoutSourceRoute } from './address.ts'
 
 export interface PathArgument {
-  /** As the client spelt it, without angle brackets and source route; '' is the null path. */
+  /** As the client spelt it, without angle brackets, source route and the root's dot; '' is the null path. */
   path: string
   /** Null for the null path. */
   address: Address | null
@@ -36,7 +36,8 @@ export function parsePathArgument(keyword: 'FROM' | 'TO', text: string): PathArg
   const path = withoutSourceRoute(bracketed)
   if (address === null || path === null || Buffer.byteLength(path) > MAX_PATH) return 'path'
   const parameters = parseParameters(rest ?? '')
-  return parameters === null ? 'parameters' : { path, address: address === '' ? null : address, parameters }
+  if (parameters === null) return 'parameters'
+  return { path: withoutRootDot(path), address: address === '' ? null : address, parameters }
 }
 
 /** A keyword given twice is as good as none: nobody can say which one counts — RFC 3461 §4. */

@@ -1,5 +1,5 @@
 /** What an operator typed, checked and folded; a refusal names the field. */
-import { normalizeDomain, parseAddress } from '@postbus/smtp'
+import { normalizeDomain, parseAddress, withoutRootDot } from '@postbus/smtp'
 
 import { type ParsedName, parseName } from '../addresses/names.ts'
 import { invalid } from '../refusal.ts'
@@ -21,7 +21,7 @@ export function nameField(field: string, value: string): ParsedName {
 export function pathField(field: string, value: string): string {
   const path = value.trim()
   if (parseAddress(path) === null) throw invalid(field, `'${value}' is no address (local-part@domain)`)
-  return path
+  return withoutRootDot(path)
 }
 
 /** Printable, and neither a letter or digit nor what the grammar of local parts or paths needs. */
