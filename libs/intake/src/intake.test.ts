@@ -140,6 +140,14 @@ test('a message with eight bits is one of 8BITMIME, whatever its client declared
   )
 })
 
+test('a message out of an mbox file keeps its header', async () => {
+  const world = newWorld()
+  const line = 'From a@client.test Mon Jan  5 10:00:00 2026'
+  await intakeIn(world).take(incoming(`${line}\r\n${MESSAGE}`))
+  assert.ok(world.stored[0]?.endsWith(`+0000\r\nX-Mailbox-Line: ${line}\r\n${MESSAGE}`))
+  assert.equal(world.published[0]?.messageId, '<1@client.test>')
+})
+
 test('what inspection refuses is never stored, and its body is let go', async () => {
   const world = newWorld()
   let closed = false

@@ -46,6 +46,19 @@ test('a message that begins with text has no header, however long it is', async 
   }
 })
 
+test('a line of an mbox file in front of a header is no text', async () => {
+  const line = 'From a@b.test Mon Jan  5 10:00:00 2026'
+  for (const first of [line, `>${line}`, `${line} +0100`, 'From MAILER-DAEMON Mon Jan 15 10:00 CET 2026']) {
+    for (const size of [1, 7, 10_000]) {
+      const header = await read(`${first}\r\nFrom: a\r\nTo: b\r\n\r\nbody\r\n`, 10_000, size)
+      assert.deepEqual([names(header), header.mailboxLine, header.headless], [['From', 'To'], true, false], first)
+    }
+  }
+  for (const text of ['From me to you\r\n', 'From Monday on: 2026\r\nX: 1\r\n\r\n', `\r\n${line}\r\n`]) {
+    assert.equal((await read(text)).mailboxLine, false, text)
+  }
+})
+
 test('a header above its limit is refused before it is read to the end', async () => {
   let given = 0
   async function* endless(): AsyncGenerator<Uint8Array> {

@@ -25,13 +25,15 @@ export function recorder(
   async function record(message: Incoming, body: BoundedBody): Promise<MailAccepted> {
     const queueId = nextId()
     const acceptedAt = now()
-    const { fields, begin, headless } = await readHeader(body, maxHeaderBytes)
+    const { fields, begin, headless, mailboxLine } = await readHeader(body, maxHeaderBytes)
     cutLoop(fields, maxHops)
     const { prepend } = await message.inspect(fields)
     const received = receivedField(message.client, hostname, queueId, message.envelope, acceptedAt)
     const lines = [received, ...prepend.map(unbroken), ...(headless ? [''] : [])]
-    const front = Buffer.from(lines.map((line) => `${line}\r\n`).join(''))
-    const messageId = messageIdIn([...fields, ...parseHeader(front)])
+    const ours = Buffer.from(lines.map((line) => `${line}\r\n`).join(''))
+    // As Postfix and others do: what is no field becomes one, and what follows stays header.
+    const front = mailboxLine ? Buffer.concat([ours, Buffer.from('X-Mailbox-Line: ')]) : ours
+    const messageId = messageIdIn([...fields, ...parseHeader(ours)])
     const facts = {
       queueId,
       acceptedAt,
