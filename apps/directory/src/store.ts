@@ -104,8 +104,8 @@ export interface Spending {
 
 export type Spent =
   | { kind: 'granted' }
-  /** Room comes when the minute `until` begins. */
-  | { kind: 'refused'; limit: 'messages' | 'recipients'; untilMinute: number }
+  /** Room comes when the minute `until` begins. `never`: the message alone is above the limit. */
+  | { kind: 'refused'; limit: 'messages' | 'recipients'; untilMinute: number; never?: true }
 
 export interface DirectoryReader {
   /** Grows with every change. */

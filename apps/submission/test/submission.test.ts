@@ -56,6 +56,12 @@ test('an account over its limit is told to try again later', { timeout }, async 
   assert.deepEqual(taken, [])
 })
 
+test('a message for which no hour is long enough is refused for good', { timeout }, async (t) => {
+  const { port, ca, taken } = await startSubmission(t, { spend: async () => Infinity }, true)
+  await playTranscript(transcript('limit-never'), { port, implicitTls: true, tls: { ca, servername: 'localhost' } })
+  assert.deepEqual(taken, [])
+})
+
 test('a directory that does not answer is temporary at every step', { timeout }, async (t) => {
   const down = (): Promise<never> => Promise.reject(new Error('nobody answers'))
   const { port, ca } = await startSubmission(t, { deniedSenders: down, verifier: () => unreachable }, true)

@@ -180,7 +180,13 @@ export const spendSending = defineRequest({
   input: z.object({ account: AccountId, recipients: z.int().min(1) }),
   output: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('granted') }),
-    z.object({ kind: z.literal('refused'), limit: z.enum(['messages', 'recipients']), retryAfterMs: z.int() }),
+    z.object({
+      kind: z.literal('refused'),
+      limit: z.enum(['messages', 'recipients']),
+      retryAfterMs: z.int(),
+      /** The message alone is above the limit: waiting does not help. */
+      never: z.literal(true).optional(),
+    }),
   ]),
 })
 

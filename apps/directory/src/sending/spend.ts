@@ -4,7 +4,7 @@ import { gather } from '@postbus/batch'
 import type { DirectoryStore, SendingLimits } from '../store.ts'
 
 export type SpendAnswer =
-  { kind: 'granted' } | { kind: 'refused'; limit: 'messages' | 'recipients'; retryAfterMs: number }
+  { kind: 'granted' } | { kind: 'refused'; limit: 'messages' | 'recipients'; retryAfterMs: number; never?: true }
 
 const MINUTE_MS = 60_000
 const MAX_IN_TRANSACTION = 200
@@ -23,6 +23,7 @@ export function sendingCounter(store: Pick<DirectoryStore, 'spend'>, defaults: S
   return async (account: string, recipients: number): Promise<SpendAnswer> => {
     const spent = await add({ account, recipients })
     if (spent.kind === 'granted') return spent
-    return { kind: 'refused', limit: spent.limit, retryAfterMs: Math.max(0, spent.untilMinute * MINUTE_MS - now()) }
+    const { untilMinute, ...refused } = spent
+    return { ...refused, retryAfterMs: Math.max(0, untilMinute * MINUTE_MS - now()) }
   }
 }

@@ -20,7 +20,8 @@ export function directoryOver(bus: Pick<Bus, 'request'>): DirectoryPorts {
 
     async spend(account, recipients) {
       const answer = await bus.request(spendSending, { account, recipients })
-      return answer.kind === 'granted' ? null : answer.retryAfterMs
+      if (answer.kind === 'granted') return null
+      return answer.never ? Infinity : answer.retryAfterMs
     },
   }
 }

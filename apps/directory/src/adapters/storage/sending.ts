@@ -63,7 +63,10 @@ export function prepareSending(db: Database<Tables>) {
   }
 }
 
-/** Null when there is room; else when there will be. Asking for more than the limit itself never has room. */
+/**
+ * Null when there is room; else when there will be. Asking for more than the limit itself never has room; of a limit of 0 nobody knows
+ * for how long an operator means it.
+ */
 function exceeded(
   slots: readonly Slot[],
   limit: 'messages' | 'recipients',
@@ -77,5 +80,6 @@ function exceeded(
     over -= slot[limit]
     if (over <= 0) return { kind: 'refused', limit, untilMinute: slot.minute + SENDING_WINDOW_MINUTES }
   }
-  return { kind: 'refused', limit, untilMinute: minute + SENDING_WINDOW_MINUTES }
+  const never = wanted > allowed && allowed > 0
+  return { kind: 'refused', limit, untilMinute: minute + SENDING_WINDOW_MINUTES, ...(never && { never }) }
 }

@@ -331,7 +331,12 @@ export function storeContract(dialect: string, open: OpenStores): void {
       { kind: 'granted' },
       { kind: 'refused', limit: 'recipients', untilMinute: 161 },
     ])
-    assert.deepEqual(await store.spend([spend(300, 11)]), [{ kind: 'refused', limit: 'recipients', untilMinute: 360 }])
+    assert.deepEqual(await store.spend([spend(300, 11)]), [
+      { kind: 'refused', limit: 'recipients', untilMinute: 360, never: true },
+    ])
+    assert.deepEqual(await store.spend([{ ...spend(300, 1), defaults: { messages: 4, recipients: 0 } }]), [
+      { kind: 'refused', limit: 'recipients', untilMinute: 360 },
+    ])
     const messages = await store.spend(Array.from({ length: 5 }, () => spend(400, 1)))
     assert.deepEqual(messages.at(-1), { kind: 'refused', limit: 'messages', untilMinute: 460 })
   })
