@@ -7,17 +7,18 @@ import { bad, refusing, refusingRows } from '../reply.ts'
 import type { Account } from '../session/account.ts'
 import { enableCondstore } from '../session/condstore.ts'
 import { listResponse } from '../session/list-response.ts'
-import { mailboxArgument } from '../session/mailbox-argument.ts'
+import { lateMailboxArgument } from '../session/mailbox-argument.ts'
 import { resynchronise } from '../session/resynchronise.ts'
 import { SelectedMailbox } from '../session/selected-mailbox.ts'
 import { tellFlagsInUse } from '../session/updates.ts'
 
 interface SelectArguments extends SelectParameters {
-  name: string
+  /** @throws ImapError, ImapNameError */
+  name: () => string
 }
 
 const parse = (args: Arguments): SelectArguments => ({
-  name: mailboxArgument(args.space()),
+  name: lateMailboxArgument(args.space()),
   ...parseSelectParameters(args),
 })
 
@@ -37,7 +38,7 @@ export const examine = afterLogin({
 
 async function open(
   { session, account }: InAccount,
-  { name, condstore, qresync }: SelectArguments,
+  { name: named, condstore, qresync }: SelectArguments,
   readOnly: boolean,
 ): Promise<Completed> {
   const { out, enabled } = session
@@ -48,6 +49,7 @@ async function open(
     session.unselect()
     out.line('* OK [CLOSED] Previous mailbox is closed')
   }
+  const name = named()
   if (condstore) enableCondstore(session)
   const hints = session.hints
   const { info, recentFrom, firstUnseen, uids } = await read(account, name, readOnly)

@@ -1,5 +1,5 @@
 /** A mailbox name as an argument. One that no mailbox can have is answered as such, not as bad syntax. */
-import { SEPARATOR, type Arguments } from '@postbus/imap-wire'
+import { ImapSyntaxError, SEPARATOR, type Arguments } from '@postbus/imap-wire'
 
 import { no } from '../reply.ts'
 
@@ -7,6 +7,22 @@ import { no } from '../reply.ts'
 const MAX_LENGTH = 1000
 
 export const mailboxArgument = (args: Arguments): string => usable(args.mailbox())
+
+/**
+ * The same for a command that begins with something else, whatever becomes of the name: it is refused when it is asked for. Bad
+ * syntax is told at once.
+ */
+export function lateMailboxArgument(args: Arguments): () => string {
+  try {
+    const name = mailboxArgument(args)
+    return () => name
+  } catch (cause) {
+    if (cause instanceof ImapSyntaxError) throw cause
+    return () => {
+      throw cause
+    }
+  }
+}
 
 /** A trailing separator says that names below will follow; the mailbox is without it — RFC 9051 §6.3.4. */
 export function newMailboxArgument(args: Arguments): string {
