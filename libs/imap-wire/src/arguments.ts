@@ -186,10 +186,6 @@ export class Arguments {
     return items
   }
 
-  get literalIsNext(): boolean {
-    return this.#literal !== undefined && this.#rest === 0
-  }
-
   /** The number of a literal that was streamed away while the command was read. */
   streamedLiteral(what = 'a literal'): { index: number; size: number; binary: boolean } {
     const literal = this.#rest === 0 ? this.#literal : undefined

@@ -102,7 +102,7 @@ function parseAttributes(args: Arguments): Omit<MessageArgument, 'index' | 'bina
   const hasFlags = args.next('(') // RFC 9051 §9 (flag-list): an empty list is one, too
   const flags = hasFlags ? parseFlagList(args) : []
   if (args.atEnd) throw new ImapSyntaxError('Expected the message as a literal')
-  if (!args.literalIsNext && hasFlags) args.space()
+  if (hasFlags) args.space()
   const internalDate = args.next('"') ? parseDateTime(args) : undefined
   if (internalDate !== undefined) args.space()
   return { flags, internalDate }
