@@ -159,6 +159,13 @@ test('SEARCH programs become trees', () => {
     charset: 'UTF-8',
     program: { kind: 'header', field: 'Message-ID', value: Buffer.alloc(0), envelope: false },
   })
+  for (const field of ['', 'a b', 'a:'])
+    assert.deepEqual(program(`HEADER "${field}" c`), {
+      kind: 'header',
+      field,
+      value: Buffer.from('c'),
+      envelope: false,
+    })
   assert.deepEqual(program('FROM "Smith"'), {
     kind: 'header',
     field: 'From',
@@ -174,7 +181,8 @@ test('SEARCH programs become trees', () => {
     '()',
     'SEEN  SEEN',
     'KEYWORD \\Seen',
-    'HEADER "a b" c',
+    'HEADER (a) c',
+    'HEADER "a\u00e9" c',
     'SINCE yesterday',
   ])
     refused(parseSearch, bad)

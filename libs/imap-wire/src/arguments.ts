@@ -32,6 +32,8 @@ const ASTRING = /[^\u0000-\u0020\u007f-\u00ff(){%*"\\]+/y
 const LIST_MAILBOX = /[^\u0000-\u0020\u007f-\u00ff(){"\\]+/y
 const SEQUENCE_SET = /[0-9*:,]+|\$/y
 const DIGITS = /[0-9]+/y
+// RFC 5322 §2.1.1: no line is longer. 8 bits and control characters are in no name, and an answer would repeat them.
+const FIELD_NAME = /^[ -~]{0,998}$/
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -111,6 +113,13 @@ export class Arguments {
 
   astring(what = 'a string'): string {
     return this.#match(ASTRING) ?? this.string(what)
+  }
+
+  /** Any string: one that no header can have is the name of no field — RFC 9051 §9 (header-fld-name). */
+  fieldName(): string {
+    const name = this.astring('a header field name')
+    if (!FIELD_NAME.test(name)) throw new ImapSyntaxError('Not a header field name')
+    return name
   }
 
   stringBytes(what = 'a string'): Uint8Array {

@@ -173,8 +173,7 @@ function parseOr(args: Arguments, budget: Budget, depth: number): SearchProgram 
 }
 
 function parseHeaderKey(args: Arguments): SearchProgram {
-  const field = args.astring('a header field name')
-  if (!/^[!-9;-~]{1,998}$/.test(field)) throw new ImapSyntaxError('Not a header field name')
+  const field = args.fieldName()
   return { kind: 'header', field, value: args.space().astringBytes('a string to search for'), envelope: false }
 }
 
