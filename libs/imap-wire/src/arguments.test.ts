@@ -69,7 +69,16 @@ test('numbers stay within their 32 and 63 bits', () => {
     Number.MAX_SAFE_INTEGER,
   )
   refused((args) => args.number(), '4294967296')
-  refused((args) => args.number64(), '9223372036854775807')
+  assert.equal(
+    whole((args) => args.number64(), '9223372036854775807'),
+    Number.MAX_SAFE_INTEGER,
+  )
+  assert.equal(
+    whole((args) => args.exactNumber64(), '09223372036854775807'),
+    9223372036854775807n,
+  )
+  refused((args) => args.number64(), '9223372036854775808')
+  refused((args) => args.number64(), '1'.repeat(1000))
   refused((args) => args.nzNumber(), '0')
 })
 
@@ -114,6 +123,14 @@ test('FETCH items and macros', () => {
       section: { part: '4.2', kind: 'fieldsNot', fields: ['Date', 'From'], partial: [5, 10] },
       label: 'BODY[4.2.HEADER.FIELDS.NOT (DATE FROM)]<5>',
       peek: false,
+    },
+  ])
+  assert.deepEqual(whole(parseFetchItems, 'BODY.PEEK[]<9223372036854775807.9223372036854775807>'), [
+    {
+      kind: 'section',
+      section: { part: '', kind: 'all', partial: [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] },
+      label: 'BODY[]<9223372036854775807>',
+      peek: true,
     },
   ])
   for (const bad of [

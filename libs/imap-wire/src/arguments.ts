@@ -32,6 +32,9 @@ const ASTRING = /[^\u0000-\u0020\u007f-\u00ff(){%*"\\]+/y
 const LIST_MAILBOX = /[^\u0000-\u0020\u007f-\u00ff(){"\\]+/y
 const SEQUENCE_SET = /[0-9*:,]+|\$/y
 const DIGITS = /[0-9]+/y
+const MAX_DIGITS = 20
+/** RFC 9051 §9 (number64) */
+export const MAX_NUMBER64 = 2n ** 63n - 1n
 // RFC 5322 §2.1.1: no line is longer. 8 bits and control characters are in no name, and an answer would repeat them.
 const FIELD_NAME = /^[ -~]{0,998}$/
 
@@ -167,9 +170,18 @@ export class Arguments {
     return number > 0 ? number : this.#fail(what)
   }
 
-  /** A 63-bit integer, of which JavaScript keeps 53; what does not fit is refused — RFC 9051 §9 (number64). */
+  /** A 63-bit integer. Above what a number keeps exactly it means the same here: more than there is — RFC 9051 §9 (number64). */
   number64(what = 'a number'): number {
-    return this.#number(what, Number.MAX_SAFE_INTEGER)
+    return asNumber(this.exactNumber64(what))
+  }
+
+  /** The same, for an answer that repeats it. */
+  exactNumber64(what = 'a number'): bigint {
+    const digits = this.#match(DIGITS) ?? this.#fail(what)
+    const number = BigInt(digits.slice(0, MAX_DIGITS))
+    if (digits.length > MAX_DIGITS || number > MAX_NUMBER64)
+      throw new ImapSyntaxError(`Expected ${what}, found one above ${MAX_NUMBER64}`)
+    return number
   }
 
   sequenceSet(): SequenceSet {
@@ -262,7 +274,8 @@ export class Arguments {
   #number(what: string, max: number): number {
     const digits = this.#match(DIGITS) ?? this.#fail(what)
     const number = Number(digits)
-    if (digits.length > 20 || number > max) throw new ImapSyntaxError(`Expected ${what}, found one above ${max}`)
+    if (digits.length > MAX_DIGITS || number > max)
+      throw new ImapSyntaxError(`Expected ${what}, found one above ${max}`)
     return number
   }
 
@@ -276,6 +289,11 @@ export class Arguments {
     if (character === ' ') return 'a space'
     return character > ' ' && character < '\u007f' ? `"${character}"` : 'a control or 8-bit character'
   }
+}
+
+/** The highest number that is exact stands for those above it. */
+export function asNumber(number: bigint): number {
+  return Math.min(Number(number), Number.MAX_SAFE_INTEGER)
 }
 
 function text(bytes: Uint8Array): string {

@@ -136,6 +136,8 @@ test('literals beyond what may be held are refused; one that is absurd ends it',
   ])
   assert.deepEqual(whole('a LOGIN {51}\r\nb NOOP\r\n'), ['literal: a|LOGIN|  51', 'not held', 'command: b|NOOP|'])
   assert.deepEqual(whole('a LOGIN {1001+}\r\nb NOOP\r\n').at(-1), 'fatal: Literal too large')
+  assert.deepEqual(whole('a LOGIN {9223372036854775807}\r\nb NOOP\r\n').slice(1), ['not held', 'command: b|NOOP|'])
+  assert.deepEqual(whole('a LOGIN {9223372036854775807+}\r\nb NOOP\r\n').at(-1), 'fatal: Literal too large')
   assert.deepEqual(whole('a LOGIN {99999999999999999999}\r\nb NOOP\r\n'), [
     'bad: a Literal of impossible size',
     'command: b|NOOP|',

@@ -8,7 +8,7 @@
  *
  * STANDARDS  RFC 9051 §2.2.1 (commands, BAD), §4.3 (literals); RFC 7888 (LITERAL+); RFC 3516 §4.4 (literal8)
  */
-import type { CommandText, Literal } from './arguments.ts'
+import { MAX_NUMBER64, type CommandText, type Literal } from './arguments.ts'
 import { ByteQueue } from './byte-queue.ts'
 
 export interface ReaderLimits {
@@ -224,7 +224,8 @@ export class CommandReader {
       synchronising: marker[3] === '',
       binary: marker[1] === '~',
     }
-    if (!Number.isSafeInteger(literal.size)) this.#blame('Literal of impossible size')
+    // Not exact above 53 bits, and too large for any use there is.
+    if (BigInt(marker[2] ?? '') > MAX_NUMBER64) this.#blame('Literal of impossible size')
     if (this.#fault !== undefined) return this.#passBy(literal)
     this.#state = { kind: 'asking', literal }
     return 'again'

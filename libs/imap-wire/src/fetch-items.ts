@@ -4,7 +4,7 @@
  *
  * A section keeps the label it is answered under, spelt as the client spelt it apart from case and the origin octet.
  */
-import type { Arguments } from './arguments.ts'
+import { asNumber, type Arguments } from './arguments.ts'
 import { encodeAstring } from './encode.ts'
 import { ImapSyntaxError } from './syntax-error.ts'
 
@@ -114,12 +114,13 @@ function parseBracketed(args: Arguments): SectionSpec {
 
 function parsePartial(args: Arguments, section: SectionSpec, label: string, peek: boolean): FetchItem {
   if (!args.skip('<')) return { kind: 'section', section, label, peek }
-  const first = args.number64('the first octet')
+  const origin = args.exactNumber64('the first octet')
   args.expect('.')
   const count = args.number64('how many octets')
   if (count === 0) throw new ImapSyntaxError('A partial FETCH of no octets')
   args.expect('>')
-  return { kind: 'section', section: { ...section, partial: [first, count] }, label: `${label}<${first}>`, peek }
+  const partial: SectionSpec['partial'] = [asNumber(origin), count]
+  return { kind: 'section', section: { ...section, partial }, label: `${label}<${origin}>`, peek }
 }
 
 function parseSectionSpec(args: Arguments): SectionSpec {
