@@ -31,10 +31,16 @@ export function threaded(messages: readonly MemoryMessage[], algorithm: 'ordered
 
 const keysOf = ({ bytes }: MemoryMessage): SortKeys => sortKeysOf(bytes)
 
-const sentAt = (message: MemoryMessage): number => keysOf(message).sentAt ?? Date.parse(message.internalDate)
+/** In seconds, as clients see it. */
+const arrivedAt = ({ internalDate }: MemoryMessage): number => Math.floor(Date.parse(internalDate) / 1000)
+
+function sentAt(message: MemoryMessage): number {
+  const { sentAt } = keysOf(message)
+  return sentAt === null ? arrivedAt(message) : sentAt / 1000
+}
 
 function valueOf(message: MemoryMessage, by: SortCriterion['by']): number | Buffer {
-  if (by === 'arrival') return Date.parse(message.internalDate)
+  if (by === 'arrival') return arrivedAt(message)
   if (by === 'date') return sentAt(message)
   if (by === 'size') return message.bytes.length
   return Buffer.from(keysOf(message)[by])

@@ -61,6 +61,18 @@ export function sortContract(adapter: string, open: OpenStorage): void {
     assert.equal(await sorted([by('subject')], []), '')
   })
 
+  it('internal dates of one second are equal where there is no Date, too', async (helpers) => {
+    await helpers.inbox()
+    await append(helpers, 10.7, { subject: 'A' })
+    await append(helpers, 10.2, { subject: 'B' })
+    await append(helpers, 9, { subject: 'C', sentAt: 10 * SECOND })
+    const { sorted, threaded } = asking(helpers)
+    assert.equal(await sorted([by('date')]), '1 2 3')
+    assert.equal(await sorted([by('date', true)]), '1 2 3')
+    assert.equal(await threaded('orderedSubject'), '(1)(2)(3)')
+    assert.equal(await threaded('references'), '(1)(2)(3)')
+  })
+
   it('text is compared octet by octet of its UTF-8', async (helpers) => {
     await helpers.inbox()
     for (const subject of ['\u{1f600}', '\uffee', 'Z', 'Ä']) await append(helpers, 1, { subject })

@@ -19,11 +19,13 @@ import { findMailbox } from '../tables.ts'
 /** Characters of threads in one piece: a fraction of what one message on the bus may be. */
 const PIECE = 64 * 1024
 
-/** RFC 5256 §2.2: a message without a usable Date is as old as its internal date. */
-const sentDate = sql<number>`coalesce(sort_keys.sent_at, messages.internal_date)`
+/**
+ * RFC 5256 §2.2: a message without a usable Date is as old as its internal date. Both are in seconds, as clients see them: of two
+ * messages of one second the first in the mailbox comes first.
+ */
+const sentDate = sql<number>`coalesce(sort_keys.sent_at, messages.internal_date) / 1000`
 
 const expressions: Record<SortCriterion['by'], RawBuilder<unknown>> = {
-  // In seconds, as clients see it: of two messages of one second the first in the mailbox comes first.
   arrival: sql`messages.internal_date / 1000`,
   cc: sql`sort_keys.cc_mailbox`,
   date: sentDate,
