@@ -142,6 +142,8 @@ test('FETCH items and macros', () => {
     'BODY[1.]',
     'BODY[HEADER.FIELDS ()]',
     'BODY[]<0.0>',
+    'BODY[]<0.>',
+    'BODY[]<>',
     'BODY.PEEK',
     '()',
     'BODY[1',

@@ -115,8 +115,8 @@ function parseBracketed(args: Arguments): SectionSpec {
 function parsePartial(args: Arguments, section: SectionSpec, label: string, peek: boolean): FetchItem {
   if (!args.skip('<')) return { kind: 'section', section, label, peek }
   const origin = args.exactNumber64('the first octet')
-  args.expect('.')
-  const count = args.number64('how many octets')
+  // Not in the grammar: without a count it is up to the end, as in Dovecot.
+  const count = args.skip('.') ? args.number64('how many octets') : Number.MAX_SAFE_INTEGER
   if (count === 0) throw new ImapSyntaxError('A partial FETCH of no octets')
   args.expect('>')
   const partial: SectionSpec['partial'] = [asNumber(origin), count]
