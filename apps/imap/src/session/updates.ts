@@ -29,7 +29,7 @@ export interface UpdateTarget {
 export async function tellUpdates({ account, selected, out, steadily = false }: UpdateTarget): Promise<void> {
   selected.beginLook()
   const recentBefore = selected.recent.size
-  const arrived: number[] = []
+  let arrived: number[] = []
   let complete = false
   try {
     const rows = account.rows(syncMailbox, (token) => ({
@@ -41,11 +41,15 @@ export async function tellUpdates({ account, selected, out, steadily = false }: 
     }))
     for await (const { row } of rows) {
       switch (row.kind) {
-        case 'vanished':
+        case 'vanished': {
           // Release 0.1.0 does not end before it.
           if (steadily) return selected.lookAgain()
-          await tellGone(selected, out, NumberSet.parse(row.uids))
+          const vanished = NumberSet.parse(row.uids)
+          // It came on an earlier page and is gone on this one: the client need not hear of it.
+          arrived = arrived.filter((uid) => !vanished.has(uid))
+          await tellGone(selected, out, vanished)
           break
+        }
         case 'message':
           if (selected.uids.has(row.uid)) tellFlags(selected, out, row)
           // UIDs only grow: one below the last that is not known has been told to be gone.
