@@ -97,7 +97,7 @@ export const threadMailbox = defineRows({
   name: 'mailstore.thread',
   refusals: ['tokenInvalid', 'noSuchMailbox', 'tooComplex'],
   purpose:
-    "Messages that match as threads, in pieces of IMAP's thread-list with UIDs (RFC 5256 §5); no piece cuts a number. `highestModseq` as in a sort.",
+    "Messages that match as threads, in pieces of IMAP's thread-list with UIDs (RFC 5256 §5); no piece cuts a number.",
   timeoutMs: 120_000,
   input: z.object({
     token: SessionToken,
@@ -105,5 +105,5 @@ export const threadMailbox = defineRows({
     key: SearchKey,
     algorithm: z.enum(['orderedSubject', 'references']),
   }),
-  row: z.object({ threads: z.string(), highestModseq: Modseq.optional() }),
+  row: z.object({ threads: z.string() }),
 })

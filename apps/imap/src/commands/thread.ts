@@ -38,19 +38,16 @@ async function run(
   /** The client knows every UID here: nothing that came later was looked at. */
   const numbered = (uid: string): string => String(selected.sequenceNumber(Number(uid)) ?? uid)
   let begun = false
-  let end = '\r\n'
   try {
     for await (const { row } of refusingRows(rows)) {
       if (!begun) out.write('* THREAD ')
       begun = true
-      // RFC 7162 §3.1.6: of what was found, when the program names a MODSEQ.
-      if (row.highestModseq !== undefined) end = ` (MODSEQ ${row.highestModseq})\r\n`
       out.write(byUid ? row.threads : row.threads.replaceAll(/[0-9]+/g, numbered))
       if (out.full) await out.room()
     }
   } finally {
     // Also when the rest does not come: NO stands on a line of its own.
-    if (begun) out.write(end)
+    if (begun) out.write('\r\n')
   }
   if (!begun) out.write('* THREAD\r\n')
   return { text: 'THREAD completed' }

@@ -109,11 +109,11 @@ export function answerSelected(bus: Pick<Bus, 'answerRows'>, sessions: Sessions)
 
     bus.answerRows(threadMailbox, async function* ({ token, mailbox, key, algorithm }, { signal }) {
       const at = { account: await sessions.accountOf(token), mailbox }
-      const { uids, modseq } = await allFound(searched(sessions, at, key, signal))
+      const { uids } = await allFound(searched(sessions, at, key, signal))
       const threads = await storage.read('thread', { ...at, uids, algorithm })
       if (threads === null) throw noSuchMailbox()
       if (threads.kind === 'tooLong') throw new RequestRefused('tooComplex', 'The references are too long to thread by')
-      for (const piece of threads.pieces) yield { row: { threads: piece, ...modseq } }
+      for (const piece of threads.pieces) yield { row: { threads: piece } }
     }),
   ])
 }
