@@ -182,7 +182,7 @@ export const copyMessages = defineRequest({
   name: 'mailstore.copy',
   refusals: ['tokenInvalid', 'noSuchMailbox', 'noSuchMessage', 'noSuchTarget', 'overQuota', 'limit'],
   purpose:
-    'Copy messages to another mailbox, all or none; with `move` they leave this one in the same step. `noSuchMessage`: fewer than `atLeast` are still there.',
+    'Copy messages to another mailbox, all or none; with `move` they leave this one in the same step. `noSuchMessage`: fewer than `atLeast` are still there; `limit` also: too scattered to be named in one answer.',
   timeoutMs: 60_000,
   input: z.object({
     token: SessionToken,
@@ -208,7 +208,11 @@ export const expungeMessages = defineRequest({
     uids: UidSet.optional(),
     any: z.boolean().default(false),
   }),
-  output: z.object({ vanished: UidSet, highestModseq: Modseq }),
+  output: z.object({
+    vanished: UidSet,
+    /** Not all of them fit into the answer: a sync names the others. */ more: z.boolean().default(false),
+    highestModseq: Modseq,
+  }),
 })
 
 export const appendMessages = defineRequest({

@@ -25,8 +25,10 @@ async function remove({ session, account, selected }: InMailbox, set: SequenceSe
   const uids = set && selected.resolve(set, true)
   if (uids?.isEmpty !== true) {
     const input = uids ? { mailbox, uids: uids.toString() } : { mailbox }
-    const { vanished } = await refusing(account.ask(expungeMessages, (token) => ({ token, ...input })))
+    const { vanished, more } = await refusing(account.ask(expungeMessages, (token) => ({ token, ...input })))
     await tellExpunged(selected, session.out, NumberSet.parse(vanished))
+    // The look before the OK tells the others.
+    if (more) selected.lookAgain()
     if (vanished !== '') return { ...highestModseq(selected), text: 'EXPUNGE completed' }
   }
   return { text: 'EXPUNGE completed' }

@@ -295,7 +295,8 @@ export class MemoryMailstore {
       const gone = among.filter(({ flags }) => any || flags.includes('\\Deleted'))
       this.#remove(mailbox, new Set(gone))
       if (gone.length > 0) this.#changed(mailbox)
-      return { vanished: NumberSet.from(gone.map(({ uid }) => uid)).toString(), highestModseq: mailbox.modseq }
+      const [vanished = '', ...others] = NumberSet.from(gone.map(({ uid }) => uid)).pieces(10)
+      return { vanished, more: others.length > 0, highestModseq: mailbox.modseq }
     })
     await bus.answer(contracts.appendMessages, async ({ token, name, messages, replaces }) => {
       const mailbox = this.#mailbox(token, name)

@@ -4,7 +4,7 @@ import { appendMessages, copyMessages, expungeMessages, storeFlags } from '@post
 
 import type { AppendMessages } from '../mailbox/append.ts'
 import { parseFlags } from '../mailbox/flags.ts'
-import { formatUidSet, joined, parseUidSet, type UidRange, uidSetPieces } from '../mailbox/uid-ranges.ts'
+import { formatUidSet, MAX_ANSWERED_LENGTH, parseUidSet, type UidRange, uidSetPieces } from '../mailbox/uid-ranges.ts'
 import { named, type Sessions } from './sessions.ts'
 
 export function answerChanges(
@@ -49,7 +49,9 @@ export function answerChanges(
         const step = await sessions.write('expunge', { account, mailbox, uids: left, any })
         vanished.push(...step.vanished)
         left = step.rest
-        if (left.length === 0) return { vanished: formatUidSet(joined(vanished)), highestModseq: step.highestModseq }
+        if (left.length > 0) continue
+        const [lowest = '', ...others] = uidSetPieces(vanished, MAX_ANSWERED_LENGTH)
+        return { vanished: lowest, ...(others.length > 0 && { more: true }), highestModseq: step.highestModseq }
       }
     }),
 

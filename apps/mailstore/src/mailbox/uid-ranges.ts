@@ -24,7 +24,10 @@ export function above(ranges: readonly UidRange[], uid: number): UidRange[] {
 /** A row of a long set is cut to this many characters: a fraction of what one message on the bus may be. */
 const MAX_PIECE_LENGTH = 64 * 1024
 
+/** A set in an answer of one message, which has a mebibyte on the bus. */
+export const MAX_ANSWERED_LENGTH = 768 * 1024
+
 /** A set in wire pieces; the empty set is no piece. */
-export function uidSetPieces(ranges: readonly UidRange[]): Iterable<string> {
-  return NumberSet.fromRanges(ranges).pieces(MAX_PIECE_LENGTH)
+export function uidSetPieces(ranges: readonly UidRange[], maxLength = MAX_PIECE_LENGTH): Iterable<string> {
+  return NumberSet.fromRanges(ranges).pieces(maxLength)
 }

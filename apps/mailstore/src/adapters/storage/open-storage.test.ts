@@ -27,7 +27,7 @@ import { signatureIndexing } from './text-index/signatures/indexing.ts'
 import { writeOperations } from './write-operations.ts'
 
 const MIB = 1024 ** 2
-const limits = { ...defaultLimits, maxChunk: 10, maxKeywordsPerMailbox: 50, maxMailboxes: 20 }
+const limits = { ...defaultLimits, maxChunk: 10, maxCopiedLength: 40, maxKeywordsPerMailbox: 50, maxMailboxes: 20 }
 
 function directoryOf(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'postbus-mailstore-'))

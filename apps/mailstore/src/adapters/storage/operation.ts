@@ -1,6 +1,7 @@
 /** How commands of the port are written against tables: one function each, inside a transaction somebody else ends. */
 import type { Database, Reader, Transaction } from '@postbus/sql'
 
+import { MAX_ANSWERED_LENGTH } from '../../mailbox/uid-ranges.ts'
 import type { MailboxChange, Reads, RefusalCode, Writes } from '../../mailbox/storage.ts'
 import type { Tables } from './schema.ts'
 
@@ -45,6 +46,8 @@ export interface StorageLimits {
   maxMetadataEntries: number
   /** Messages one store or expunge transaction changes; more take another one, so that deliveries get their turn. */
   maxChunk: number
+  /** Characters of the set of UIDs that were copied: the answer names them, and an answer that is not had looks like a refusal. */
+  maxCopiedLength: number
   /** Of new accounts, in this order; INBOX comes first without being named. */
   defaultMailboxes: readonly { name: string; specialUse: string }[]
 }
@@ -55,6 +58,7 @@ export const defaultLimits: StorageLimits = {
   maxKeywordsPerMailbox: 1000,
   maxMetadataEntries: 100,
   maxChunk: 5000,
+  maxCopiedLength: MAX_ANSWERED_LENGTH,
   defaultMailboxes: [
     { name: 'Sent', specialUse: '\\Sent' },
     { name: 'Drafts', specialUse: '\\Drafts' },

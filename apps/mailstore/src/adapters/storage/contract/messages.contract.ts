@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import type { FetchedMessage, FetchedSection, Section } from '@postbus/contracts'
 
 import { parseFlags } from '../../../mailbox/flags.ts'
-import { formatUidSet, parseUidSet } from '../../../mailbox/uid-ranges.ts'
+import { formatUidSet, parseUidSet, type UidRange } from '../../../mailbox/uid-ranges.ts'
 import {
   content,
   delivery,
@@ -118,6 +118,20 @@ export function messagesContract(name: string, open: OpenStorage): void {
     assert.equal(refusal(await to('Nowhere')), 'noSuchTarget')
     assert.equal(refusal(await to('Archive', 3)), 'noSuchMessage')
     assert.equal((await storage.read('account', { account: smith }))?.usedBytes, size)
+  })
+
+  it('a copy whose UIDs no answer could name leaves no trace; INBOX is renamed all the same', async (helpers) => {
+    const { ok, filled, storage, inbox } = helpers
+    const at = { account: smith, mailbox: (await filled(40)).mailbox }
+    const odd = Array.from({ length: 20 }, (_, index): UidRange => [2 * index + 1, 2 * index + 1])
+    for (const uids of [odd.slice(0, 10), odd.slice(10)]) await ok('expunge', { ...at, uids, any: true })
+    const all = { ...at, uids: [[1, 40] as const], at: 9, quotaBytes: null }
+    for (const move of [false, true])
+      assert.equal(refusal(await storage.write('copy', { ...all, to: 'Archive', move })), 'limit')
+    assert.equal((await storage.read('status', { account: smith, name: 'Archive' }))?.uidNext, 1)
+    assert.equal((await inbox()).messages, 20)
+    await ok('rename', { account: smith, from: 'INBOX', to: 'Before' })
+    assert.equal((await storage.read('status', { account: smith, name: 'Before' }))?.messages, 20)
   })
 
   it('append is all or none', async ({ ok, storage, fetch }) => {

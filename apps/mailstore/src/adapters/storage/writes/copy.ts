@@ -5,7 +5,7 @@
 import { sql } from 'kysely'
 
 import { DELETED, foldKeyword, SEEN } from '../../../mailbox/flags.ts'
-import { rangesOf } from '../../../mailbox/uid-ranges.ts'
+import { formatUidSet, rangesOf } from '../../../mailbox/uid-ranges.ts'
 import { Refused, type StorageLimits, type WriteContext, type WriteOperation } from '../operation.ts'
 import { keywordsOf, messagesIn, NO_LIMIT } from '../rows.ts'
 import {
@@ -33,6 +33,8 @@ export function copy(limits: StorageLimits): WriteOperation<'copy'> {
     const { rows } = await messagesIn(tx, source.id, uids, NO_LIMIT, ['uid', 'flags', 'size', 'email'])
     const from = rangesOf(rows.map(({ uid }) => uid))
     if (rows.length < atLeast) throw new Refused('noSuchMessage', `of ${atLeast} messages ${rows.length} are there`)
+    const named = formatUidSet(from).length
+    if (named > limits.maxCopiedLength) throw new Refused('limit', `the UIDs copied take ${named} characters`)
     if (rows.length === 0) return { uidValidity: target.uid_validity, from: [], to: [] }
     const size = rows.reduce((sum, row) => sum + row.size, 0)
     // A move needs no more room than there was.

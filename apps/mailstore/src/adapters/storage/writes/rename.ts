@@ -10,7 +10,8 @@ import { ALL_UIDS } from '../rows.ts'
  * number and takes everything below it along. Subscriptions name names and stay as they are.
  */
 export function rename(limits: StorageLimits): WriteOperation<'rename'> {
-  const move = copy(limits)
+  // Nobody is told which UIDs moved.
+  const move = copy({ ...limits, maxCopiedLength: Infinity })
   return async (context, { account, from, to }) => {
     if (from !== INBOX) {
       await renameTree(context, { account, from, to }, limits)
