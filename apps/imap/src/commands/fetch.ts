@@ -164,12 +164,11 @@ async function partial(
   { partial: range, changedSince }: FetchModifiers,
 ): Promise<NumberSet> {
   if (!range) return uids
-  const existing = uids.intersect(context.selected.uids)
-  if (changedSince === undefined || existing.isEmpty) return partOf(existing, range)
+  if (changedSince === undefined || uids.isEmpty) return context.selected.partOf(uids, range)
   const { found } = await findUids(context, {
     kind: 'and',
     keys: [
-      { kind: 'uids', uids: existing.toString() },
+      { kind: 'uids', uids: uids.toString() },
       { kind: 'modseq', modseq: changedSince + 1 },
     ],
   })

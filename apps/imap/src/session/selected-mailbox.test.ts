@@ -53,6 +53,12 @@ test('sequence numbers are those a client counts by the EXISTS and EXPUNGE it is
   )
 })
 
+test('a part of a scattered mailbox is named by as few ranges as all of it', () => {
+  const mailbox = selected([2, 4, 9, 12])
+  const all = mailbox.resolve(parseSequenceSet('1:*'), true)
+  assert.equal(mailbox.partOf(all, { text: '2:3', fromEnd: false, low: 2, high: 3 }).toString(), '4:9')
+})
+
 test('sets mean messages the client knows; what lies between them may be named along', () => {
   const mailbox = selected([2, 4, 9])
   assert.equal(resolve(mailbox, '1:2', false), '2:4')

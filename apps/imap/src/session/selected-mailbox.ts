@@ -10,9 +10,11 @@ import type { MailboxInfo } from '@postbus/contracts'
 import {
   MAX_NUMBER,
   NumberSet,
+  partOf,
   resolveSequenceSet,
   SEPARATOR,
   SYSTEM_FLAGS,
+  type PartialRange,
   type SequenceSet,
 } from '@postbus/imap-wire'
 
@@ -162,6 +164,12 @@ export class SelectedMailbox {
     const { first = 1, last = 0, size } = this.#uids
     if (byUid) return resolveSequenceSet(set, last).within(first, last)
     return NumberSet.fromRanges(this.#rangesOf(resolveSequenceSet(set, size).within(1, size)))
+  }
+
+  /** Of the UIDs a client means the part it asks for, counted among messages it knows; no more ranges than before. */
+  partOf(named: NumberSet, range: PartialRange): NumberSet {
+    const { first = 1, last = 0 } = partOf(named.intersect(this.#uids), range)
+    return named.within(first, last)
   }
 
   /** The UIDs a client means, with those of messages that are gone: `*` is the highest there ever was. */
