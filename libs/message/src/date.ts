@@ -44,22 +44,30 @@ function two(value: number): string {
   return String(value).padStart(2, '0')
 }
 
-/** Undefined if the value is no date. The day of the week is not looked at; a missing zone is UTC. */
+/**
+ * Undefined if the value is no date. The day of the week is not looked at; a missing or unknown zone is UTC, a missing time midnight
+ * (RFC 5256 §2.2). What RFC 5322 does not allow is a date where Dovecot takes it for one: dots in the time, an hour of one digit.
+ */
 export function parseDate(value: string): HeaderDate | undefined {
-  const words = dateWords(value)
-  if (words === undefined) return undefined
-  if (/^[a-z]/i.test(words[0] ?? '')) words.shift()
-  const [dayWord = '', monthWord = '', yearWord = '', ...rest] = words
+  const scanner = new Scanner(value)
+  scanner.skip()
+  let dayWord = nextWord(scanner)
+  if (dayWord?.length === DAY_NAME) {
+    if (!scanner.take(',')) return undefined
+    scanner.skip()
+    dayWord = nextWord(scanner)
+  }
+  const monthWord = nextWord(scanner)
+  const yearWord = nextWord(scanner) ?? ''
   const day = number(dayWord, 1, 2)
-  const month = MONTHS.findIndex((name) => name.toLowerCase() === monthWord.slice(0, 3).toLowerCase())
-  const year = number(yearWord, 2, 4)
+  const month = MONTHS.findIndex((name) => name.toLowerCase() === monthWord?.slice(0, 3).toLowerCase())
+  const year = fullYear(yearWord)
   if (day === undefined || month < 0 || year === undefined) return undefined
-  const clock = parseClock(rest)
+  const clock = parseClock(scanner)
   if (clock === undefined) return undefined
   const { hours, minutes, seconds, offset } = clock
-  const fullYear = yearWord.length === 4 ? year : yearWord.length === 3 || year >= 50 ? year + 1900 : year + 2000
   const calendar = new Date(0)
-  calendar.setUTCFullYear(fullYear, month, day)
+  calendar.setUTCFullYear(year, month, day)
   if (calendar.getUTCDate() !== day) return undefined
   const midnight = calendar.getTime()
   // A leap second is the second after it: JavaScript has no 60th.
@@ -67,33 +75,40 @@ export function parseDate(value: string): HeaderDate | undefined {
   return { time, offset, day: calendar.toISOString().slice(0, 10) }
 }
 
-/** The words between blanks, commas, colons and comments; the colons of the time are kept as words. */
-function dateWords(value: string): string[] | undefined {
-  const scanner = new Scanner(value)
-  const words: string[] = []
-  while (scanner.skip() && !scanner.ended) {
-    if (scanner.take(',')) continue
-    const word = scanner.take(':') ? ':' : scanner.atom()
-    // Longest: Mon 7 Feb 1994 21 : 52 : 25 -0800, and some add the zone's name. What follows is not looked at.
-    if (word === '' || words.length > 12) break
-    words.push(word)
-  }
-  return words.length < 3 ? undefined : words
+const DAY_NAME = 3
+
+/** Undefined if there is none here, or a comment behind it is not closed. */
+function nextWord(scanner: Scanner): string | undefined {
+  const word = scanner.atom()
+  return scanner.skip() && word !== '' ? word : undefined
 }
 
-function parseClock(words: string[]): { hours: number; minutes: number; seconds: number; offset: number } | undefined {
-  const hours = number(words[0] ?? '0', 1, 2)
-  let at = 1
-  const part = (): number | undefined => {
-    if (words[at] !== ':') return 0
-    at += 2
-    return number(words[at - 1] ?? '', 1, 2)
-  }
-  const minutes = part()
-  const seconds = part()
+/** RFC 5322 §3.3: not before 1900; §4.3: years of two and three digits. */
+function fullYear(word: string): number | undefined {
+  const year = number(word, 2, 4)
+  if (year === undefined || word.length === 4) return year !== undefined && year >= 1900 ? year : undefined
+  return word.length === 3 || year >= 50 ? year + 1900 : year + 2000
+}
+
+const MIDNIGHT = { hours: 0, minutes: 0, seconds: 0, offset: 0 }
+
+function parseClock(scanner: Scanner): typeof MIDNIGHT | undefined {
+  if (scanner.ended) return MIDNIGHT
+  const hours = number(nextWord(scanner), 1, 2)
+  const minutes = nextPart(scanner)
+  const seconds = '.:'.includes(scanner.peek()) && !scanner.ended ? nextPart(scanner) : 0
   if (hours === undefined || minutes === undefined || seconds === undefined) return undefined
   if (hours > 23 || minutes > 59 || seconds > 60) return undefined
-  return { hours, minutes, seconds, offset: parseZone(words[at] ?? '') }
+  if (scanner.ended) return { hours, minutes, seconds, offset: 0 }
+  const zone = nextWord(scanner)
+  return zone === undefined ? undefined : { hours, minutes, seconds, offset: parseZone(zone) }
+}
+
+/** What follows a colon of the time. */
+function nextPart(scanner: Scanner): number | undefined {
+  if (!scanner.take(':') && !scanner.take('.')) return undefined
+  scanner.skip()
+  return number(nextWord(scanner), 2, 2)
 }
 
 function parseZone(word: string): number {
@@ -106,6 +121,7 @@ function parseZone(word: string): number {
   return sign === '-' && offset !== 0 ? -offset : offset
 }
 
-function number(word: string, least: number, most: number): number | undefined {
+function number(word: string | undefined, least: number, most: number): number | undefined {
+  if (word === undefined) return undefined
   return word.length >= least && word.length <= most && /^[0-9]+$/.test(word) ? Number(word) : undefined
 }
