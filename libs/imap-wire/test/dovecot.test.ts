@@ -21,9 +21,6 @@ interface Recorded {
 
 /** Where we answer otherwise, and why. Each must really differ. */
 const DIFFERENCES = new Map([
-  ['address 159', 'a name that is no address is shown as written, with one space'],
-  ['address 512', 'a name that is no address is shown as written, with one space'],
-  ['address 513', 'a name that is no address is shown as written, with one space'],
   ['address 611', 'a backslash before a fold is an escape like any other'],
   ['disp 381', 'a section number that overflows is no section number'],
   ['disp 385', 'two asterisks are no extended parameter'],

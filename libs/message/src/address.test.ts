@@ -72,6 +72,16 @@ const EXAMPLES: [value: string, addresses: (MailboxAddress | AddressGroup)[]][] 
   ['jdoe@[192.0.2.1]', [mailbox(undefined, 'jdoe', '[192.0.2.1]')]],
   ['Jörg <jörg@müller.example>', [mailbox('Jörg', 'jörg', 'müller.example')]],
   ['', []],
+  // What is broken, as Dovecot shows it: a word that stands alone is a local part, more than that a name.
+  ['? ""', [{ kind: 'mailbox', localPart: '?' }]],
+  ['a . ', [{ kind: 'mailbox' }]],
+  ['=?utf-8?q?n?=. smith', [{ kind: 'mailbox', name: '=?utf-8?q?n?=.  smith' }]],
+  ['smith "J" "open', [{ kind: 'mailbox', name: 'smith J ' }]],
+  ['smith (c) (open', [{ kind: 'mailbox' }]],
+  ['Smith "fold\r\ned" jones', [{ kind: 'mailbox', name: 'Smith folded jones' }]],
+  ['"smith"\r\n (up to\r\n a fold', [{ kind: 'mailbox', name: 'up to' }]],
+  ['Smith <smith@example.org> (open', [{ kind: 'mailbox', name: 'Smith', localPart: 'smith', syntaxError: true }]],
+  ['smith@[192.0\r\n.2.1]', [mailbox(undefined, 'smith', '[192.0.2.1]')]],
 ]
 
 for (const [value, addresses] of EXAMPLES) {

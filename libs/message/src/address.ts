@@ -73,10 +73,10 @@ function isWhole(address: MailboxAddress | AddressGroup): boolean {
 
 function readAddress(scanner: Scanner): MailboxAddress | AddressGroup {
   const start = scanner.at
-  const name = readPhrase(scanner)
+  const { text, isWhole } = readPhrase(scanner)
   // An unnamed group is none by the RFC, but nothing else can begin with a colon.
-  if (name !== undefined && scanner.take(':')) return { kind: 'group', name, members: readMembers(scanner) }
-  return readMailbox(scanner, start, name)
+  if (isWhole && scanner.take(':')) return { kind: 'group', name: text, members: readMembers(scanner) }
+  return readMailbox(scanner, start, isWhole ? text : undefined)
 }
 
 /** Up to the semicolon, which may be missing at the end. */
@@ -87,7 +87,8 @@ function readMembers(scanner: Scanner): MailboxAddress[] {
     do {
       if (!scanner.skip() || scanner.ended) break
       const start = scanner.at
-      members.push(readMailbox(scanner, start, readPhrase(scanner)))
+      const { text, isWhole } = readPhrase(scanner)
+      members.push(readMailbox(scanner, start, isWhole ? text : undefined))
     } while (scanner.take(','))
   }
   if (scanner.take(';')) scanner.skip()
@@ -102,31 +103,26 @@ function readMailbox(scanner: Scanner, start: number, phrase: string | undefined
     readAngle(scanner, address)
     return address
   }
-  const phraseEnd = scanner.at
   scanner.at = start
-  return readAddrSpec(scanner, phrase, phraseEnd)
+  return readAddrSpec(scanner)
 }
 
-/** What is neither `<…>` nor `local@domain` is taken for a name if it cannot be a local part. */
-function readAddrSpec(scanner: Scanner, phrase: string | undefined, phraseEnd: number): MailboxAddress {
+/** What is neither `<…>` nor `local@domain` is a local part if it is a single word, otherwise a name. */
+function readAddrSpec(scanner: Scanner): MailboxAddress {
   const address: MailboxAddress = { kind: 'mailbox' }
   const quoted = scanner.peek() === '"'
   scanner.comment = ''
-  const localPart = readLocalPart(scanner)
-  if (localPart !== undefined) address.localPart = localPart
-  const localEnd = scanner.at
+  const local = readLocalPart(scanner)
+  if (local.isWhole) address.localPart = local.text
   if (scanner.take('@')) {
     const domain = readDomain(scanner)
     if (domain !== undefined) address.domain = domain
-  } else if (scanner.comment === '' && phrase !== undefined) {
-    if (quoted && localPart !== undefined && scanner.peek() === '.') {
-      address.name = localPart
-      delete address.localPart
-    } else if (quoted || phraseEnd > localEnd || (localPart === undefined && phrase !== '')) {
-      address.name = phrase
-      delete address.localPart
-      scanner.at = Math.max(phraseEnd, localEnd)
-    }
+  } else if (scanner.comment === '') {
+    const { text: more } = readPhrase(scanner)
+    if (more !== '') address.name = `${local.text} ${more}`
+    else if (quoted && local.isWhole) address.name = local.text
+    if (address.name !== undefined) delete address.localPart
+    return address
   }
   if (scanner.comment !== '') address.name = scanner.comment
   return address
@@ -142,18 +138,15 @@ function readAngle(scanner: Scanner, address: MailboxAddress): void {
     scanner.skip()
   }
   if (scanner.peek() !== '>') {
-    const localPart = readLocalPart(scanner)
-    if (localPart !== undefined) address.localPart = localPart
-    if (localPart !== undefined && scanner.take('@')) {
+    const local = readLocalPart(scanner)
+    if (local.isWhole) address.localPart = local.text
+    if (local.isWhole && scanner.take('@')) {
       const domain = readDomain(scanner)
       if (domain === undefined) address.syntaxError = true
       else address.domain = domain
     }
   }
-  if (scanner.take('>')) {
-    scanner.skip()
-    return
-  }
+  if (scanner.take('>') && scanner.skip()) return
   address.syntaxError = true
   delete address.domain
 }
@@ -171,22 +164,28 @@ function readRoute(scanner: Scanner): string | undefined {
   return hosts.join(',')
 }
 
+/** What was read of something, perhaps not to its end. */
+interface Read {
+  text: string
+  isWhole: boolean
+}
+
 /** Dots may stand anywhere: providers have given out such addresses, and they receive mail. */
-function readLocalPart(scanner: Scanner): string | undefined {
+function readLocalPart(scanner: Scanner): Read {
   if (scanner.peek() === '"') {
-    const quoted = scanner.quotedString()
-    return quoted !== undefined && scanner.skip() ? quoted : undefined
+    const { text, isClosed } = scanner.quotedText()
+    return { text, isWhole: isClosed && scanner.skip() }
   }
-  let local = ''
+  let text = ''
   for (;;) {
     const dots = scanner.at
     while (scanner.peek() === '.') scanner.at++
-    local += scanner.text.slice(dots, scanner.at)
+    text += scanner.text.slice(dots, scanner.at)
     const atom = scanner.atom()
-    local += atom
-    if (atom === '' && (local === '' || !(scanner.ended || scanner.peek() === '@'))) return undefined
-    if (!scanner.skip()) return undefined
-    if (scanner.peek() !== '.') return local
+    text += atom
+    if (atom === '' && (text === '' || !(scanner.ended || scanner.peek() === '@'))) return { text, isWhole: false }
+    if (!scanner.skip()) return { text, isWhole: false }
+    if (scanner.peek() !== '.') return { text, isWhole: true }
   }
 }
 
@@ -207,19 +206,21 @@ function readDomain(scanner: Scanner): string | undefined {
   }
 }
 
-/** Words joined by one space; '' if there is none here, undefined if a quote or comment is not closed. RFC 5322 §4.1 allows dots. */
-function readPhrase(scanner: Scanner): string | undefined {
+/** Words joined by one space; not whole if a quote or comment is not closed. RFC 5322 §4.1 allows dots. */
+function readPhrase(scanner: Scanner): Read {
   let phrase = ''
+  if (scanner.peek() === '.') return { text: phrase, isWhole: false }
   for (let words = 0; ; words++) {
-    let word: string | undefined
-    if (scanner.peek() === '"') word = scanner.quotedString()
+    let word = ''
+    let isClosed = true
+    if (scanner.peek() === '"') ({ text: word, isClosed } = scanner.quotedText())
     else {
       const start = scanner.at
-      if (words > 0 || scanner.peek() !== '.') while (scanner.atom() !== '' || scanner.take('.'));
-      if (scanner.at === start) return phrase
+      while (scanner.atom() !== '' || scanner.take('.'));
+      if (words > 0 && scanner.at === start) return { text: phrase, isWhole: true }
       word = scanner.text.slice(start, scanner.at)
     }
-    if (word === undefined || !scanner.skip()) return undefined
     phrase = words === 0 ? word : `${phrase} ${word}`
+    if (!isClosed || !scanner.skip()) return { text: phrase, isWhole: false }
   }
 }

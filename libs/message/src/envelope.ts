@@ -41,10 +41,14 @@ const ADDRESS_FIELDS: Record<string, 'from' | 'sender' | 'replyTo' | 'to' | 'cc'
 }
 
 export function isEnvelopeField(name: string): boolean {
-  return Object.hasOwn(TEXT_FIELDS, name) || Object.hasOwn(ADDRESS_FIELDS, name)
+  return Object.hasOwn(TEXT_FIELDS, name) || isAddressField(name)
 }
 
-/** `fields` in order: name in lower case, value as an octet string. */
+export function isAddressField(name: string): boolean {
+  return Object.hasOwn(ADDRESS_FIELDS, name)
+}
+
+/** `fields` in order: name in lower case, value as an octet string; those of addresses may still be folded. */
 export function envelopeOf(fields: Iterable<readonly [name: string, value: string]>): ImapEnvelope {
   const envelope: ImapEnvelope = {}
   for (const [name, value] of fields) {

@@ -1,7 +1,7 @@
 /**
  * What a part's header says about the part, and the ENVELOPE if the part is a message.
  */
-import { envelopeOf, isEnvelopeField } from './envelope.ts'
+import { envelopeOf, isAddressField, isEnvelopeField } from './envelope.ts'
 import { fieldSpans } from './header.ts'
 import { octetString } from './octets.ts'
 import { parseContentType, parseDisposition, parseLanguages, parseTransferEncoding } from './parameters.ts'
@@ -31,7 +31,9 @@ export function describePart(part: MessagePart, header: Buffer, isMessage: boole
     } else if (name === 'mime-version') {
       mime = true
     } else if (isMessage && isEnvelopeField(name)) {
-      envelope.push([name, rawValue(header, span.valueStart, span.end)])
+      // Where an address list is broken, what is shown of it depends on its folds.
+      const value = isAddressField(name) ? foldedValue : rawValue
+      envelope.push([name, value(header, span.valueStart, span.end)])
     }
   }
   if (mime) Object.assign(part, described)
@@ -85,10 +87,15 @@ const BLANKS = new Set([0x20, 0x09])
  * blanks loses the first only, as in Dovecot.
  */
 function rawValue(header: Buffer, valueStart: number, end: number): string {
+  const value = foldedValue(header, valueStart, end)
+  return value.includes('\n') ? value.replaceAll('\r\n', '').replaceAll('\n', '') : value
+}
+
+/** The same with its folds. */
+function foldedValue(header: Buffer, valueStart: number, end: number): string {
   let from = valueStart
   while (from < end && BLANKS.has(header[from] ?? 0)) from++
   const lineEnd = from >= end || header[from] === 0x0d || header[from] === 0x0a
   if (lineEnd) from = Math.min(valueStart + 1, from)
-  const value = octetString(header.subarray(from, end))
-  return value.includes('\n') ? value.replaceAll('\r\n', '').replaceAll('\n', '') : value
+  return octetString(header.subarray(from, end)).replace(/\r?\n$/, '')
 }

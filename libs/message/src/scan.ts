@@ -1,5 +1,5 @@
 /**
- * Reads the lexical tokens of structured header fields (RFC 5322 §3.2, RFC 2045 §5.1) from an unfolded value.
+ * Reads the lexical tokens of structured header fields (RFC 5322 §3.2, RFC 2045 §5.1) from a value, unfolded or not.
  *
  * Octets above 0x7f count as atom characters (RFC 6532), so a value may be decoded text or one character per octet.
  * Invariant: the position only moves forward, and what is not closed (a quote, a comment) runs to the end; that is what
@@ -7,6 +7,7 @@
  */
 
 const BACKSLASH = 0x5c
+const LF = 0x0a
 
 const ATEXT = 1
 const TOKEN = 2
@@ -29,7 +30,7 @@ function classOf(code: number): number {
 export class Scanner {
   readonly text: string
   at: number
-  /** The last comment passed over, unescaped. */
+  /** The last comment passed over, unescaped and unfolded. Of one that is not closed: up to its last escape or fold. */
   comment = ''
 
   constructor(text: string) {
@@ -70,8 +71,14 @@ export class Scanner {
     return this.#run(TOKEN)
   }
 
-  /** What a quoted string says, without quotes and escapes; undefined if it is not closed, and then nothing is left. */
+  /** What a quoted string says, without quotes, escapes and line ends; undefined if it is not closed, and then nothing is left. */
   quotedString(): string | undefined {
+    const { text, isClosed } = this.quotedText()
+    return isClosed ? text : undefined
+  }
+
+  /** The same; of one that is not closed it has what stands before its last escape or fold. */
+  quotedText(): { text: string; isClosed: boolean } {
     const { text } = this
     let result = ''
     let from = this.at + 1
@@ -79,26 +86,29 @@ export class Scanner {
       const character = text.charAt(at)
       if (character === '"') {
         this.at = at + 1
-        return result + text.slice(from, at)
+        return { text: result + text.slice(from, at), isClosed: true }
       }
       if (character === '\\') {
         if (at + 1 >= text.length) break
         result += text.slice(from, at)
         from = ++at
+      } else if (character === '\n') {
+        result += text.slice(from, beforeLineFeed(text, from, at))
+        from = at + 1
       }
     }
     this.at = text.length
-    return undefined
+    return { text: result, isClosed: false }
   }
 
-  /** `[…]` as written; undefined if it is not one. RFC 5322 §3.4.1. */
+  /** `[…]` as written, without line ends; undefined if it is not one. RFC 5322 §3.4.1. */
   domainLiteral(): string | undefined {
     const start = this.at
     for (let at = start + 1; at < this.text.length; at++) {
       const character = this.text.charAt(at)
       if (character === ']') {
         this.at = at + 1
-        return this.text.slice(start, this.at)
+        return this.text.slice(start, this.at).replaceAll(/\r?\n/g, '')
       }
       if (character === '[') break
       if (character === '\\') at++
@@ -116,18 +126,21 @@ export class Scanner {
   #skipComment(): boolean {
     const { text } = this
     let depth = 0
-    let content = ''
     let from = this.at + 1
+    this.comment = ''
     for (let at = this.at; at < text.length; at++) {
       const code = text.charCodeAt(at)
       if (code === BACKSLASH) {
         if (at + 1 >= text.length) break
-        content += text.slice(from, at)
+        this.comment += text.slice(from, at)
         from = ++at
+      } else if (code === LF) {
+        this.comment += text.slice(from, beforeLineFeed(text, from, at))
+        from = at + 1
       } else if (code === 0x28) {
         depth++
       } else if (code === 0x29 && --depth === 0) {
-        this.comment = content + text.slice(from, at)
+        this.comment += text.slice(from, at)
         this.at = at + 1
         return true
       }
@@ -135,4 +148,9 @@ export class Scanner {
     this.at = text.length
     return false
   }
+}
+
+/** Where a line ends whose line feed is at `at`. */
+function beforeLineFeed(text: string, from: number, at: number): number {
+  return at > from && text.charAt(at - 1) === '\r' ? at - 1 : at
 }
