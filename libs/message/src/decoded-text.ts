@@ -7,7 +7,7 @@
 import { charsetDecoder, type CharsetDecoder } from './charset.ts'
 import { decodeWords } from './encoded-words.ts'
 import { asBuffer, fieldSpans, isBlank } from './header.ts'
-import { decodeParameter, firstWord, parseContentType } from './parameters.ts'
+import { decodeParameter, parseContentType, parseDecoding } from './parameters.ts'
 import { type MessagePart, type Range, walkParts } from './structure.ts'
 import { type TransferDecoder, transferDecoder } from './transfer.ts'
 
@@ -115,10 +115,13 @@ function readingBy(header: Uint8Array): Reading {
     if (name.length === CONTENT_TYPE.length) {
       const { type, subtype } = parseContentType(value)
       reading.isText = subtype !== '' && /^(?:text|message)$/i.test(type)
-    } else reading.encoding = firstWord(value).toLowerCase()
+    } else reading.encoding = parseDecoding(value).toLowerCase()
   }
   return reading
 }
+
+/** The transfer encoding, in lower case, a body is to be decoded by; '' if its header names none that can be read. */
+export const decodingBy = (header: Uint8Array): string => readingBy(header).encoding
 
 const CONTENT_TYPE = 'content-type'
 const READING_FIELDS = [CONTENT_TYPE, 'content-transfer-encoding']
@@ -137,7 +140,7 @@ export function* unfoldedFields(header: Uint8Array, names?: readonly string[]): 
       .toString('utf8', from, end)
       .replaceAll(/\r?\n\t/g, ' ')
       .replaceAll(/\r?\n/g, '')
-    yield { name, front: buffer.toString('latin1', start, from), value }
+    yield { name, front: buffer.toString('utf8', start, from), value }
   }
 }
 

@@ -39,7 +39,9 @@ export function decodeWords(value: string): string {
 
 function decodeWord(encoding: string, encoded: string): Buffer {
   if (encoding === 'b' || encoding === 'B') return decodeTransfer(octetsOf(encoded), 'base64')
-  // RFC 2047 §4.2: an underscore is a space, whatever the charset.
-  const octets = encoded.replaceAll('_', '=20')
-  return decodeTransfer(Buffer.from(octets, 'utf8'), 'quoted-printable')
+  // RFC 2047 §4.2: an underscore is a space, whatever the charset. Lines are never cut here: an equals sign that is no escape stays.
+  const octets = Buffer.from(encoded.replaceAll('_', ' '), 'utf8').toString('latin1')
+  return octetsOf(
+    octets.replaceAll(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+  )
 }

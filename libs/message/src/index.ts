@@ -34,7 +34,7 @@ export { mediaTypeOf, type MessagePart, type Range, sizeOf, walkParts } from './
 export { encodedPart, fieldCutter, findPart, type SectionName, sectionRange, selectFields } from './section.ts'
 export { casemap } from './casemap.ts'
 export { charsetDecoder, type CharsetDecoder, decodeCharset } from './charset.ts'
-export { decodedText, type TextPiece } from './decoded-text.ts'
+export { decodedText, decodingBy, type TextPiece } from './decoded-text.ts'
 export { decodeWords } from './encoded-words.ts'
 export { headerContains, type HeaderKey, searchText, type TextKey } from './search-text.ts'
 export { encodeBinaryParts, hasBinaryParts } from './encode-binary.ts'

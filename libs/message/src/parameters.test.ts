@@ -64,6 +64,8 @@ test('transfer encodings are one token, languages a list of them', () => {
   assert.equal(parseTransferEncoding('base64 x'), undefined)
   assert.equal(parseTransferEncoding(''), undefined)
   assert.deepEqual(parseLanguages('i-mingo (Mingo), de , en-US'), ['i-mingo', 'de', 'en-US'])
+  assert.deepEqual(parseLanguages('en/de, =?utf-8?q?fr?=, "it", es'), ['en/de', '=?utf-8?q?fr?='])
+  assert.deepEqual(parseLanguages('en, de (open'), ['en'])
 })
 
 test('any characters give a value', () => {

@@ -59,23 +59,27 @@ export function parseTransferEncoding(value: string): string | undefined {
   return token !== '' && scanner.skip() && scanner.ended ? token : undefined
 }
 
-/** What a field begins with, up to a blank or what no value of MIME holds; what follows is not looked at. */
-export function firstWord(value: string): string {
+/**
+ * How a body is to be decoded by its Content-Transfer-Encoding, which is shown only if it is one token: here a semicolon may follow, as
+ * in Dovecot. '' of anything else.
+ */
+export function parseDecoding(value: string): string {
   const scanner = new Scanner(value)
   scanner.skip()
-  return /^[^\s"(),:;<=>?@[\\\]]*/.exec(value.slice(scanner.at))?.[0] ?? ''
+  const token = scanner.token()
+  scanner.skip()
+  return scanner.ended || scanner.peek() === ';' ? token : ''
 }
 
-/** Language tags up to the first that is none. */
+/** Language tags up to the first that is none. RFC 3282 §2 has letters, digits and dashes in them; here they are atoms, as in Dovecot. */
 export function parseLanguages(value: string): string[] {
   const scanner = new Scanner(value)
   const languages: string[] = []
   do {
     scanner.skip()
-    const tag = scanner.token()
-    if (tag === '') break
+    const tag = scanner.atom()
+    if (tag === '' || !scanner.skip()) break
     languages.push(tag)
-    scanner.skip()
   } while (scanner.take(','))
   return languages
 }

@@ -106,6 +106,7 @@ test('quoted-printable as in RFC 2045 §6.7', () => {
     "Now's the time for all folk to come to the aid of their country.",
   )
   assert.equal(decode('trailing blanks \t\r\nkept=20\r\n', 'quoted-printable'), 'trailing blanks\r\nkept \r\n')
+  assert.equal(decode('kept=20 \t', 'quoted-printable'), 'kept ')
   assert.equal(decode('=3d=3D =XY =', 'quoted-printable'), '== =XY ')
   assert.equal(decode('soft=  \r\nbreak=\nlf', 'quoted-printable'), 'softbreaklf')
 })

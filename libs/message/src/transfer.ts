@@ -145,7 +145,7 @@ class QuotedPrintableDecoder implements TransferDecoder {
   end(): Buffer {
     const rest = this.#rest
     this.#rest = NOTHING
-    return decodeQuotedPrintable(rest, this.#onDamage)
+    return decodeQuotedPrintable(rest, this.#onDamage, { isLast: true })
   }
 }
 
@@ -158,7 +158,7 @@ function safeEnd(data: Buffer, from: number): number {
   return data.length - end > MAX_LINE ? data.length : end
 }
 
-function decodeQuotedPrintable(data: Buffer, onDamage: () => void): Buffer {
+function decodeQuotedPrintable(data: Buffer, onDamage: () => void, { isLast = false } = {}): Buffer {
   const out = Buffer.allocUnsafe(data.length)
   let length = 0
   /** Blanks after this place in `out` were not encoded and go if the line ends — RFC 2045 §6.7 rule 3. */
@@ -194,6 +194,8 @@ function decodeQuotedPrintable(data: Buffer, onDamage: () => void): Buffer {
     out[length++] = octet
     if (!isBlank(octet) && octet !== CR) solid = length
   }
+  // The last line of all may have no line end.
+  if (isLast) while (length > solid && isBlank(out[length - 1])) length--
   return out.subarray(0, length)
 }
 

@@ -161,6 +161,20 @@ test('BINARY of an encoding that is not known is said to be so, and one of no pa
   assert.deepEqual((await cutSections(content, wanted)).sections, [{ kind: 'unknownEncoding' }, { kind: 'absent' }])
 })
 
+test('BINARY is freed from the encoding the header names last, MIME or not, and of no other', async () => {
+  const sizes = async (header: string) =>
+    (await cutSections(held(`${header}\r\n\r\nR3L8`), [section('1', 'all', { binary: 'size' })])).sections
+  assert.deepEqual(await sizes('Content-Transfer-Encoding: base64'), [{ kind: 'size', octets: 3 }])
+  assert.deepEqual(await sizes('MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64; x'), [
+    { kind: 'size', octets: 3 },
+  ])
+  assert.deepEqual(await sizes('Content-Transfer-Encoding: x\r\nContent-Transfer-Encoding: 8bit'), [
+    { kind: 'size', octets: 4 },
+  ])
+  for (const encoding of ['', 'base64 x', '"base64"', 'base64, 8bit'])
+    assert.deepEqual(await sizes(`Content-Transfer-Encoding: ${encoding}`), [{ kind: 'unknownEncoding' }], encoding)
+})
+
 test('BINARY of what is damaged is said to be so, whatever of it is asked for', async () => {
   for (const [encoding, body] of [
     ['base64', 'R3L%DvMOf'],

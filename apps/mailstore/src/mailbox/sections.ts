@@ -6,6 +6,7 @@
  */
 import { MAX_INLINE_BYTES, type Section, type SectionBytes } from '@postbus/contracts'
 import {
+  decodingBy,
   encodedPart,
   fieldCutter,
   type MessagePart,
@@ -55,7 +56,8 @@ export async function cutSections(content: HeldContent, sections: readonly Secti
     const range = rangeOf(content, section, structure)
     if (range === undefined) cut.sections.push({ kind: 'absent' })
     else if (section.kind === 'fields' || section.kind === 'fieldsNot') await addFields(cut, content, section, range)
-    else if (section.binary !== undefined) await addBinary(cut, content, section, range, encodingOf(section, structure))
+    else if (section.binary !== undefined)
+      await addBinary(cut, content, section, range, await encodingOf(content, section, structure))
     else await addRange(cut, content, partOf(range, section.partial))
   }
   return cut
@@ -135,11 +137,16 @@ export function isDecoded({ part, kind, binary }: Section): boolean {
   return binary !== undefined && (kind === 'text' || (kind === 'all' && part !== ''))
 }
 
-/** Null: its octets are what they are — RFC 9051 §6.4.5 (BINARY). */
-function encodingOf(section: Section, structure: () => MessagePart): Decoding | 'unknown' | null {
+/** Null: its octets are what they are — RFC 9051 §6.4.5 (BINARY). By the header itself, as for SEARCH: the tree shows what is MIME only. */
+async function encodingOf(
+  content: HeldContent,
+  section: Section,
+  structure: () => MessagePart,
+): Promise<Decoding | 'unknown' | null> {
   const part = isDecoded(section) ? encodedPart(structure(), section) : undefined
   if (part === undefined) return null
-  const encoding = (part.encoding ?? '7bit').toLowerCase()
+  const { start, end } = part.header
+  const encoding = decodingBy(await content.read(start, Math.min(end, start + MAX_HEADER_BYTES)))
   if (encoding === '7bit' || encoding === '8bit' || encoding === 'binary') return null
   return encoding === 'base64' || encoding === 'quoted-printable' ? encoding : 'unknown'
 }
