@@ -32,7 +32,7 @@ export function describePart(part: MessagePart, header: Buffer, isMessage: boole
       mime = true
     } else if (isMessage && isEnvelopeField(name)) {
       // Where an address list is broken, what is shown of it depends on its folds.
-      const value = isAddressField(name) ? foldedValue : rawValue
+      const value = isAddressField(name) ? addressesValue : rawValue
       envelope.push([name, value(header, span.valueStart, span.end)])
     }
   }
@@ -81,6 +81,7 @@ function readDisposition(part: Described, value: string): void {
 }
 
 const BLANKS = new Set([0x20, 0x09])
+const BLANKS_AND_LINE_ENDS = new Set([...BLANKS, 0x0d, 0x0a])
 
 /**
  * Unfolded, without the blanks after the colon and the line end; the rest is kept, because IMAP shows it. A value of nothing but
@@ -91,11 +92,19 @@ function rawValue(header: Buffer, valueStart: number, end: number): string {
   return value.includes('\n') ? value.replaceAll('\r\n', '').replaceAll('\n', '') : value
 }
 
-/** The same with its folds. */
+/** The same with its folds; blanks on lines of their own at the end are gone. */
+function addressesValue(header: Buffer, valueStart: number, end: number): string {
+  const value = foldedValue(header, valueStart, end)
+  let last = value.length
+  while (last > 0 && BLANKS_AND_LINE_ENDS.has(value.charCodeAt(last - 1))) last--
+  const lf = value.indexOf('\n', last)
+  return lf < 0 ? value : value.slice(0, lf > 0 && value[lf - 1] === '\r' ? lf - 1 : lf)
+}
+
 function foldedValue(header: Buffer, valueStart: number, end: number): string {
   let from = valueStart
   while (from < end && BLANKS.has(header[from] ?? 0)) from++
   const lineEnd = from >= end || header[from] === 0x0d || header[from] === 0x0a
   if (lineEnd) from = Math.min(valueStart + 1, from)
-  return octetString(header.subarray(from, end)).replace(/\r?\n$/, '')
+  return octetString(header.subarray(from, end))
 }

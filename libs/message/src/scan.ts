@@ -88,7 +88,7 @@ export class Scanner {
         this.at = at + 1
         return { text: result + text.slice(from, at), isClosed: true }
       }
-      if (character === '\\') {
+      if (character === '\\' && !isLineEnd(text, at + 1)) {
         if (at + 1 >= text.length) break
         result += text.slice(from, at)
         from = ++at
@@ -130,7 +130,7 @@ export class Scanner {
     this.comment = ''
     for (let at = this.at; at < text.length; at++) {
       const code = text.charCodeAt(at)
-      if (code === BACKSLASH) {
+      if (code === BACKSLASH && !isLineEnd(text, at + 1)) {
         if (at + 1 >= text.length) break
         this.comment += text.slice(from, at)
         from = ++at
@@ -148,6 +148,11 @@ export class Scanner {
     this.at = text.length
     return false
   }
+}
+
+/** A backslash before one is no escape: a fold is not part of what is said — RFC 5322 §2.2.3. */
+function isLineEnd(text: string, at: number): boolean {
+  return text.charAt(at) === '\n' || (text.charAt(at) === '\r' && text.charAt(at + 1) === '\n')
 }
 
 /** Where a line ends whose line feed is at `at`. */
