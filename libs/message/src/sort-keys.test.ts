@@ -42,6 +42,7 @@ test('References, or the first of In-Reply-To, in one spelling', () => {
     'In-Reply-To: <9@x>',
   )
   assert.deepEqual(keys.references, ['<1@x>', '<2@x>', '<3@x>'])
+  assert.deepEqual(keysOf('References: <"a b"@x> <"c"@x> <d e@x>').references, ['<"a%20b"@x>', '<c@x>', '<de@x>'])
   assert.deepEqual(keysOf('References: none', 'In-Reply-To: <8@x> <9@x>').references, ['<8@x>'])
   assert.deepEqual([keysOf('Message-ID: none').messageId, keysOf('Message-ID: <1@x>').messageId], [null, '<1@x>'])
 })

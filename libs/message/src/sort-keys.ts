@@ -94,9 +94,9 @@ function displayOf(first: FirstAddress): string {
   return decodeWords(first.name ?? '') || `${localPart}@${domain}`
 }
 
-/** Valid ones in one spelling: `<"a"@b>` and `<a@b>` are the same — RFC 5256 §5 (REFERENCES). */
+/** Valid ones, each in one spelling (RFC 5256 §5) and without blanks, which stand between them where they are stored. */
 function identifiers(value: string): string[] {
   return parseMessageIds(value)
-    .map((id) => id.replaceAll(/"((?:\\.|[^"\\])*)"/g, (_, quoted: string) => quoted.replaceAll(/\\(.)/g, '$1')))
+    .map((id) => id.replaceAll(/\s/g, (blank) => encodeURIComponent(blank)))
     .filter((id) => id.length <= MAX_ID && /^<[^@]+@[^@]/.test(id))
 }
