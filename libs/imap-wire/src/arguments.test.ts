@@ -103,7 +103,7 @@ test('dates and times are calendar dates and UTC times', () => {
     '"31-Dec-9999 23:59:59 -0100"',
   ])
     refused(parseDateTime, bad)
-  assert.equal(formatDateTime(Date.parse('1996-07-07T09:44:25.123Z')), '" 7-Jul-1996 09:44:25 +0000"')
+  assert.equal(formatDateTime(Date.parse('1996-07-07T09:44:25.123Z')), '"07-Jul-1996 09:44:25 +0000"')
 })
 
 const labels = (items: FetchItem[]): string[] =>

@@ -32,15 +32,17 @@ export function parseDateTime(args: Arguments): string {
   return iso
 }
 
-/** INTERNALDATE of a moment in milliseconds since 1970, quoted, in UTC — RFC 9051 §2.3.3. */
+/**
+ * INTERNALDATE of a moment in milliseconds since 1970, quoted, in UTC — RFC 9051 §2.3.3. Before a day of one digit may be a blank or a
+ * zero (date-day-fixed); in Dovecot it is a zero.
+ */
 export function formatDateTime(time: number): string {
   const date = new Date(time)
   const two = (number: number): string => (number < 10 ? `0${number}` : String(number))
-  const day = date.getUTCDate()
   const month = MONTHS[date.getUTCMonth()] ?? 'Jan'
   const year = String(date.getUTCFullYear()).padStart(4, '0')
   const clock = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
-  return `"${day < 10 ? ' ' : ''}${day}-${month}-${year} ${clock} +0000"`
+  return `"${two(date.getUTCDate())}-${month}-${year} ${clock} +0000"`
 }
 
 function calendarDay(year: string, month: string, day: string): string {
