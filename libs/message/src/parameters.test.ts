@@ -35,6 +35,14 @@ test('continuations and charsets as in RFC 2231 §3 and §4', () => {
   assert.equal(decodeParameter(mixed.params, 'Title'), "This is even more ***fun*** isn't it!")
 })
 
+test('segments that are not joined are shown by their numbers', () => {
+  assert.deepEqual(params("n*=us-ascii''a; n*0=b; n*02=c"), [
+    ['n*0*', "us-ascii''a"],
+    ['n*0', 'b'],
+    ['n*2', 'c'],
+  ])
+})
+
 test('a plain segment between extended ones keeps its percent signs', () => {
   const { params } = parseContentType('x/y; n*0*=utf-8\'\'a%20; n*1="100%25"')
   assert.equal(decodeParameter(params, 'n'), 'a 100%25')

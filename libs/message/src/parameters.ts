@@ -108,7 +108,6 @@ interface Segment {
   base: string
   index: number
   extended: boolean
-  name: string
   value: string
 }
 
@@ -158,13 +157,13 @@ function segmentOf(name: string, value: string): Segment | undefined {
   const star = name.indexOf('*')
   if (star < 0) return undefined
   const rest = name.slice(star + 1)
-  if (rest === '') return { base: name.slice(0, star), index: 0, extended: true, name, value }
+  if (rest === '') return { base: name.slice(0, star), index: 0, extended: true, value }
   const digits = /^([0-9]{1,9})(\*?)$/.exec(rest)
   if (digits === null) return undefined
-  return { base: name.slice(0, star), index: Number(digits[1]), extended: digits[2] === '*', name, value }
+  return { base: name.slice(0, star), index: Number(digits[1]), extended: digits[2] === '*', value }
 }
 
-/** Segments of one name are joined if they count up from 0; otherwise each is shown as it came. */
+/** Segments of one name are joined if they count up from 0; otherwise each is shown. */
 function joinSegments(segments: Segment[]): Parameters {
   segments.sort((a, b) => (a.base < b.base ? -1 : a.base > b.base ? 1 : a.index - b.index))
   const joined: Parameters = []
@@ -175,10 +174,15 @@ function joinSegments(segments: Segment[]): Parameters {
     while (segments[to]?.base.toLowerCase() === first.base.toLowerCase()) to++
     const run = segments.slice(from, to)
     if (run.every((segment, position) => segment.index === position)) joined.push(join(first, run))
-    else for (const segment of run) joined.push([segment.name, segment.value])
+    else for (const segment of run) joined.push([numbered(segment), segment.value])
     from = to
   }
   return joined
+}
+
+/** As Dovecot shows a segment that is not joined: `name*` is the first of its name, and no number has needless zeros. */
+function numbered({ base, index, extended }: Segment): string {
+  return `${base}*${index}${extended ? '*' : ''}`
 }
 
 function join(first: Segment, run: Segment[]): [string, string] {
