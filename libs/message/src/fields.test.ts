@@ -64,6 +64,7 @@ test('message identifiers', () => {
     assert.deepEqual(parseMessageIds(same), ['<a@x>'], same)
   assert.deepEqual(parseMessageIds('<"a b"@x> <a b@x> <"\\"" @ [1 .2]>'), ['<"a b"@x>', '<ab@x>', '<"\\""@[1 .2]>'])
   assert.deepEqual(parseMessageIds('<a@"x"> <a(b@x> <b@x'), [])
+  assert.deepEqual(parseMessageIds('<a[b]@x> <c@[ 1.2]>'), ['<a[b]@x>', '<c@[1.2]>'])
   assert.deepEqual(parseMessageIds('<<a@x>> <b@x>'), ['<<a@x>', '<b@x>'])
   const started = performance.now()
   parseMessageIds('>'.repeat(1 << 20))

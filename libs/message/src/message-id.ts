@@ -32,8 +32,8 @@ export function parseMessageIds(value: string): string[] {
 /** RFC 5322 §2.1.1: a line has 998 octets, and an identifier cannot be folded. */
 const MAX_LENGTH = 998
 
-/** What is longest in common: an identifier without quotes, comments and brackets. */
-const PLAIN = /^[^>"([]*>/
+/** What is longest in common: an identifier without quotes and comments. */
+const PLAIN = /^[^>"(]*>/
 
 /** @param text what follows `<`; `length`: as much of it as belongs to the identifier */
 function readMessageId(text: string): { id: string; length: number } | undefined {
