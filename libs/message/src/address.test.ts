@@ -80,6 +80,8 @@ const EXAMPLES: [value: string, addresses: (MailboxAddress | AddressGroup)[]][] 
   ['smith (c) (open', [{ kind: 'mailbox' }]],
   ['Smith "fold\r\ned" jones', [{ kind: 'mailbox', name: 'Smith folded jones' }]],
   ['"smith"\r\n (up to\r\n a fold', [{ kind: 'mailbox', name: 'up to' }]],
+  ['<a@b.>, c@d', [{ kind: 'mailbox', localPart: 'a', syntaxError: true }]],
+  ['<a.>, c@d', [{ kind: 'mailbox', syntaxError: true }]],
   ['Smith <smith@example.org> (open', [{ kind: 'mailbox', name: 'Smith', localPart: 'smith', syntaxError: true }]],
   ['"fold\\\r\n ed"@example.org', [mailbox(undefined, 'fold\\ ed', 'example.org')]],
   ['smith@[192.0\r\n.2.1]', [mailbox(undefined, 'smith', '[192.0.2.1]')]],

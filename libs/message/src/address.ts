@@ -137,18 +137,23 @@ function readAngle(scanner: Scanner, address: MailboxAddress): void {
     else address.invalidRoute = true
     scanner.skip()
   }
-  if (scanner.peek() !== '>') {
-    const local = readLocalPart(scanner)
-    if (local.isWhole) address.localPart = local.text
-    if (local.isWhole && scanner.take('@')) {
-      const domain = readDomain(scanner)
-      if (domain === undefined) address.syntaxError = true
-      else address.domain = domain
-    }
+  if (scanner.peek() === '>' || readAngleSpec(scanner, address)) {
+    if (scanner.take('>') && scanner.skip()) return
   }
-  if (scanner.take('>') && scanner.skip()) return
   address.syntaxError = true
   delete address.domain
+}
+
+/** False where it breaks off: not even the bracket is looked for then, and the list ends here, as in Dovecot. */
+function readAngleSpec(scanner: Scanner, address: MailboxAddress): boolean {
+  const local = readLocalPart(scanner)
+  if (!local.isWhole) return false
+  address.localPart = local.text
+  if (!scanner.take('@')) return true
+  const domain = readDomain(scanner)
+  if (domain === undefined) return false
+  address.domain = domain
+  return true
 }
 
 /** RFC 5322 §4.4: obs-domain-list, the obsolete way through named hosts. */
