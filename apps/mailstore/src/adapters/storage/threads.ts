@@ -60,7 +60,10 @@ export class StorageThread {
   }
 
   #begin(): Worker {
-    const worker = new Worker(new URL('./thread.ts', import.meta.url), { name: `storage-${this.#data.role}`, workerData: this.#data })
+    const worker = new Worker(new URL('./thread.ts', import.meta.url), {
+      name: `storage-${this.#data.role}`,
+      workerData: this.#data,
+    })
     let isWaiting = false
     const note = (waitsFor: string | null): void => {
       if (isWaiting === (waitsFor !== null)) return
