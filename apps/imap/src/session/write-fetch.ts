@@ -158,14 +158,15 @@ function announced(content: Content, length: number, binary: boolean): string {
   return `${eight ? '~' : ''}${literalHeader(length)}`
 }
 
-/** A literal of octets given as text, one character per octet. */
-export const textLiteral = (octets: string): string =>
-  `${literalHeader(octets.length)}${octets.includes('\0') ? octets.replaceAll('\0', '\x80') : octets}`
-
 const NUL = 0
 const REPLACEMENT = 0x80
+const [NUL_TEXT, REPLACEMENT_TEXT] = [String.fromCharCode(NUL), String.fromCharCode(REPLACEMENT)]
 
 /** A literal cannot carry NUL, and its length must stay — RFC 9051 §4.3.1 (CHAR8); the octet is the one Dovecot uses. */
 function withoutNul(chunk: Uint8Array): Uint8Array {
   return chunk.includes(NUL) ? chunk.map((octet) => (octet === NUL ? REPLACEMENT : octet)) : chunk
 }
+
+/** The literal of octets that are given as text, one character per octet. */
+export const textLiteral = (octets: string): string =>
+  `${literalHeader(octets.length)}${octets.replaceAll(NUL_TEXT, REPLACEMENT_TEXT)}`
