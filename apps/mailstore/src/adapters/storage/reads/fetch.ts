@@ -69,7 +69,7 @@ export function fetch(db: MailDatabase, blobs: Blobs, keptHeaders: HeaderPages):
     const cutHeaders = async (): Promise<Cut> => {
       const emails = fitting.map(({ email = 0 }) => email)
       const kept = mayBeKept ? keptHeaders.get(headersAsked, emails) : undefined
-      if (kept) return cutAgain(kept)
+      if (kept) return { ...kept, previews: [], columns: { lengths: kept.lengths } }
       const cut =
         found.headers && cutters
           ? cutHeld(found.headers, fitting.length, want, cutters)
@@ -296,7 +296,7 @@ interface Cut {
   count: number
   previews: string[]
   columns: ReturnType<SectionColumns['columns']>
-  octets: Uint8Array<ArrayBuffer>
+  octets: Uint8Array
 }
 
 async function cutFrom(contents: AsyncIterable<HeldContent | null>, want: Want): Promise<Cut> {
@@ -335,24 +335,45 @@ function wholeHeaders({ octets, ends }: HeldHeaders): Cut {
   return { count, previews: [], columns: { lengths }, octets: new Uint8Array(octets.subarray(0, ends[count - 1] ?? 0)) }
 }
 
+/** Headers turned into text at a time: strings as short as these come and go in memory that is used again and again. */
+const HEADERS_AT_A_TIME = 32
+
 function cutFields({ octets, ends }: HeldHeaders, cutters: readonly ((header: string) => string)[]): Cut {
-  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1')
+  const headers = Buffer.from(octets.buffer, octets.byteOffset, octets.length)
   const lengths: number[] = []
-  let fields = ''
+  let pieces: string[] = []
+  let length = 0
   let count = 0
-  let start = 0
-  for (const end of ends) {
-    const header = text.slice(start, end)
-    for (const cut of cutters) {
-      const section = cut(header)
-      lengths.push(section.length)
-      fields += section
+  while (count < ends.length && length < MAX_PAGE_BYTES) {
+    const start = ends[count - 1] ?? 0
+    const some = ends.slice(count, count + HEADERS_AT_A_TIME)
+    const text = headers.toString('latin1', start, some.at(-1))
+    let from = 0
+    let fields = ''
+    for (const end of some) {
+      const header = text.slice(from, end - start)
+      for (const cut of cutters) {
+        const section = cut(header)
+        lengths.push(section.length)
+        fields += section
+      }
+      from = end - start
+      count++
+      if (length + fields.length >= MAX_PAGE_BYTES) break
     }
-    count++
-    start = end
-    if (fields.length >= MAX_PAGE_BYTES) break
+    pieces.push(fields)
+    length += fields.length
   }
-  return { count, previews: [], columns: { lengths }, octets: new Uint8Array(Buffer.from(fields, 'latin1')) }
+  const cut = new Uint8Array(new SharedArrayBuffer(length))
+  const fields = Buffer.from(cut.buffer)
+  pieces.reduce((at, piece) => at + fields.write(piece, at, 'latin1'), 0)
+  release(octets)
+  return { count, previews: [], columns: { lengths }, octets: cut }
+}
+
+/** Memory of a page's headers is good for the next page's, and need not wait for a collection of garbage. */
+function release({ buffer, length }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0)
 }
 
 const absent = ({ sections }: Want) => ({ sections: sections.map(() => ({ kind: 'absent' as const })), bytes: [] })
@@ -360,16 +381,16 @@ const absent = ({ sections }: Want) => ({ sections: sections.map(() => ({ kind: 
 /** Whether all that was asked for is in its octets. */
 const isWhole = ({ columns }: Cut): boolean => columns.sections === undefined
 
-/** The octets of a page are given away: what is kept has its own. */
 const toKeep = ({ count, columns: { lengths = [] }, octets }: Cut): HeaderPage => ({
   count,
   lengths,
-  octets: octets.slice(),
+  octets: sharedOf(octets),
 })
 
-const cutAgain = ({ count, lengths, octets }: HeaderPage): Cut => ({
-  count,
-  previews: [],
-  columns: { lengths },
-  octets: octets.slice(),
-})
+function sharedOf(octets: Uint8Array): Uint8Array<SharedArrayBuffer> {
+  const { buffer, byteOffset, length } = octets
+  if (buffer instanceof SharedArrayBuffer) return new Uint8Array(buffer, byteOffset, length)
+  const shared = new Uint8Array(new SharedArrayBuffer(length))
+  shared.set(octets)
+  return shared
+}

@@ -10,7 +10,11 @@ const SUBJECT: HeadersOf = { mailbox: 1, from: 1, sections: fields('Subject') }
 const FROM: HeadersOf = { mailbox: 1, from: 1, sections: fields('From') }
 
 const emails = (first: number): number[] => Array.from({ length: 100 }, (_, at) => first + at)
-const page = (bytes: number): HeaderPage => ({ count: 100, lengths: [bytes], octets: new Uint8Array(bytes) })
+const page = (bytes: number): HeaderPage => ({
+  count: 100,
+  lengths: [bytes],
+  octets: new Uint8Array(new SharedArrayBuffer(bytes)),
+})
 
 test('a page is found by the very emails and sections it was kept for', () => {
   const pages = headerPages(10_000)

@@ -12,7 +12,8 @@ export interface HeaderPage {
   count: number
   /** Of each section of each, message by message. */
   lengths: number[]
-  octets: Uint8Array<ArrayBuffer>
+  /** In memory that threads share: what is kept is given away as well. */
+  octets: Uint8Array<SharedArrayBuffer>
 }
 
 /** What is asked of all the messages. */
