@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { replicasOf, services } from './options.ts'
-import { natsUrl, plan, stopWaves, type Plan, type Planned } from './plan.ts'
+import { endpoints, natsUrl, plan, stopWaves, type Plan, type Planned } from './plan.ts'
 
 const planned = (options: Partial<Planned>): Plan =>
   plan({
@@ -34,6 +34,18 @@ test('further replicas listen elsewhere, and none is none', () => {
   assert.equal(new Set(portsOf(layout)).size, portsOf(layout).length)
   assert.ok(layout.processes.some(({ name }) => name === 'inbound-2'))
   assert.ok(!layout.processes.some(({ name }) => name === 'pop3'))
+})
+
+test('all ports of a plan are known before it starts, where settings put them', () => {
+  const layout = planned({ profile: 'scale-out', replicas: replicasOf(2) })
+  const listened = endpoints(layout, { host: '0.0.0.0', set: {} })
+  assert.deepEqual(new Set(listened.map(({ port }) => port)), new Set(portsOf(layout)))
+  const moved = endpoints(planned({}), { host: '0.0.0.0', set: { INBOUND_PORT: '25', LISTEN_HOST: '::1' } })
+  assert.deepEqual(
+    moved.find(({ port }) => port === 25),
+    { host: '::1', port: 25 },
+  )
+  assert.ok(!moved.some(({ port }) => port === 2025))
 })
 
 test('an instance keeps its ports while other services, or its own, are scaled', () => {

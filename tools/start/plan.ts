@@ -6,6 +6,7 @@ import { databasePath, layoutOf } from '@postbus/profile'
 
 import type { Certificates } from './certificates.ts'
 import { services, type ProfileName, type Replicas, type ServiceName, type StartOptions } from './options.ts'
+import type { Endpoint } from './ports.ts'
 
 /** Well-known ports; the profile listens on them plus the base port. Some have no listener yet. */
 const WELL_KNOWN = {
@@ -172,6 +173,31 @@ export function stopWaves({ processes }: Pick<Plan, 'processes'>): string[][] {
   )
   return waves.filter((wave) => wave.length > 0)
 }
+
+/** Everything that a plan listens on. */
+export function endpoints(
+  { profile, brokers, postgresPort, s3Port, processes }: Plan,
+  { host, set }: Pick<StartOptions, 'host' | 'set'>,
+): Endpoint[] {
+  const instances = processes.flatMap((process) => process.instances)
+  const own = [
+    ...brokers.flatMap(({ port, routePort, monitoringPort }) =>
+      profile === 'embedded' ? [port] : [port, routePort, monitoringPort],
+    ),
+    ...[postgresPort, s3Port].filter((port) => port !== null),
+    ...instances.map(({ healthPort }) => Number(set['HEALTH_PORT'] ?? healthPort)),
+  ]
+  const mail = instances.flatMap(({ listens }) =>
+    Object.entries(listens).map(([name, port]) => Number(set[portSetting(name)] ?? port)),
+  )
+  return [
+    ...mail.map((port) => ({ host: set['LISTEN_HOST'] ?? host, port })),
+    ...own.map((port) => ({ host: LOOPBACK, port })),
+    // What is no port the services refuse themselves.
+  ].filter(({ port }) => Number.isInteger(port) && port > 0 && port < 65_536)
+}
+
+const portSetting = (name: string): string => (name === 'mx' ? 'INBOUND_PORT' : `${name.toUpperCase()}_PORT`)
 
 /** Where clients of the bus find it. */
 export const natsUrl = ({ profile, brokers }: Pick<Plan, 'profile' | 'brokers'>): string =>

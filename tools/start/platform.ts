@@ -18,7 +18,17 @@ import { writeDurably } from './durable-file.ts'
 import { keysOf } from './keys.ts'
 import type { Replicas, StartOptions } from './options.ts'
 import { Missing } from './missing.ts'
-import { LOOPBACK, LOOPBACK_NAME, natsUrl, plan, type Instance, type Plan, type Surroundings } from './plan.ts'
+import {
+  endpoints,
+  LOOPBACK,
+  LOOPBACK_NAME,
+  natsUrl,
+  plan,
+  type Instance,
+  type Plan,
+  type Surroundings,
+} from './plan.ts'
+import { whyNotFree } from './ports.ts'
 import { welcome } from './print.ts'
 import { ReadyFile, type Ready } from './ready-file.ts'
 import { untilReady } from './readiness.ts'
@@ -27,6 +37,8 @@ import type { Supervised, SupervisorEvents } from './supervisor.ts'
 
 /** Longer than the slowest recovery of a broker with a large queue. */
 const READY_MS = 120_000
+/** Longer than what a killed start left behind takes to drain and end. */
+const PORTS_MS = 40_000
 /** How soon a replaced process is told of. */
 const POLL_MS = 20
 const EX_UNAVAILABLE = 69
@@ -55,6 +67,15 @@ export async function startPlatform(options: StartOptions, root: string): Promis
   }
 
   let layout = plan(options)
+  const taken = await whyNotFree(endpoints(layout, options), {
+    ...{ ms: PORTS_MS, signal: stopping.signal },
+    waiting: (why) => process.stderr.write(`${why}; waiting for its end\n`),
+  })
+  if (taken !== null || stopping.signal.aborted) {
+    if (taken !== null) process.stderr.write(`${taken}; another --base-port or --host may do\n`)
+    await unlock()
+    return taken === null ? 0 : EX_UNAVAILABLE
+  }
   const keys = await keysOf(dirs.keys)
   const tls = await certificates(dirs.tls, ['localhost', DEMO_DOMAIN, `mail.${DEMO_DOMAIN}`, '127.0.0.1', '::1'])
   // An authority of the bus' own: whoever had a certificate of it could join the cluster.
