@@ -190,5 +190,7 @@ test('what is no mbox is refused before anything is taken', async (t) => {
   await assert.rejects(contentOf(await mboxSource(join(dir, 'file'))), /no mbox/)
   await assert.rejects(mboxSource(join(dir, 'nothing')), /nothing/)
   await assert.rejects(maildirSource(dir), /no Maildir/)
+  await assert.rejects(maildirSource(join(dir, 'nothing')), /there is nothing at/)
+  await assert.rejects(maildirSource(join(dir, 'file')), /--format mbox/)
   assert.equal(await readFile(join(dir, 'file'), 'latin1'), 'Subject: no mbox\n\n')
 })

@@ -17,6 +17,10 @@ const MAX_DEPTH = 30
 /** @throws NoMailThere */
 export async function maildirSource(path: string): Promise<MailSource> {
   const root = resolve(path)
+  const found = await stat(root).catch((cause) => {
+    throw new NoMailThere(`there is nothing at ${root}`, { cause })
+  })
+  if (!found.isDirectory()) throw new NoMailThere(`${root} is a file and no Maildir; --format mbox reads an mbox`)
   const folders: { name: string; dir: string }[] = []
   for await (const folder of foldersIn(root, '')) folders.push(folder)
   if (folders.length === 0) throw new NoMailThere(`there is no Maildir at ${root}: no directory 'cur' in it or below`)
