@@ -191,6 +191,8 @@ test('SEARCH programs become trees', () => {
     value: Buffer.from('Smith'),
     envelope: true,
   })
+  // Not in the grammar, but emailjs-imap-client quotes it.
+  assert.deepEqual(program('KEYWORD "$Forwarded"'), { kind: 'flag', flag: '$Forwarded' })
   for (const bad of [
     '',
     'FOO',
@@ -200,6 +202,10 @@ test('SEARCH programs become trees', () => {
     '()',
     'SEEN  SEEN',
     'KEYWORD \\Seen',
+    'KEYWORD "\\\\Seen"',
+    'KEYWORD ""',
+    'KEYWORD "a b"',
+    'KEYWORD "\\"a\\""',
     'HEADER (a) c',
     'HEADER "a\u00e9" c',
     'SINCE yesterday',

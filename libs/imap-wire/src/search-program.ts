@@ -5,7 +5,7 @@
  * Neutral: sets of numbers are as the client wrote them, strings are octets in the program's charset, so that whoever runs
  * it resolves the ones and decodes the others.
  */
-import type { Arguments } from './arguments.ts'
+import { Arguments } from './arguments.ts'
 import { parseDate } from './dates.ts'
 import { parseFlag } from './flags.ts'
 import { parseModseq } from './modseq.ts'
@@ -177,7 +177,16 @@ function parseHeaderKey(args: Arguments): SearchProgram {
   return { kind: 'header', field, value: args.space().astringBytes('a string to search for'), envelope: false }
 }
 
+/** An atom. Some clients quote it, as they do the other arguments; they are understood, as in Dovecot. */
 function parseKeyword(args: Arguments): string {
+  if (!args.next('"')) return parseKeywordAtom(args)
+  const quoted = new Arguments({ lines: [args.string('a keyword')], literals: [] })
+  const keyword = parseKeywordAtom(quoted)
+  quoted.end()
+  return keyword
+}
+
+function parseKeywordAtom(args: Arguments): string {
   if (args.next('\\')) throw new ImapSyntaxError('A keyword does not begin with a backslash')
   return parseFlag(args)
 }
