@@ -472,6 +472,16 @@ test('called wrongly is 2, with the way out', async () => {
   }
 })
 
+test('settings of a cluster that are missing or wrong are named in one line', async () => {
+  const wanted = 'DIRECTORY_DATABASE, MAILSTORE_DATABASE, CUSTODY_DATABASE, DELIVERY_DATABASE, SPOOL, BLOBS'
+  const { status, err } = await call(['migrate', 'cluster', '--data', '/nonexistent'])
+  assert.equal(status, 1)
+  assert.equal(err, `postbus migrate cluster: say where the cluster keeps what it has: ${wanted} not set\n`)
+  const known = Object.fromEntries(wanted.split(', ').map((name) => [name, 'postgres://h/d']))
+  const wrong = await call(['migrate', 'cluster', '--data', '/nonexistent'], { ...known, CUSTODY_DATABASE: 'books.db' })
+  assert.match(wrong.err, /: CUSTODY_DATABASE must be postgres:[^\n]+\n$/)
+})
+
 test('what the options say is checked before anybody is asked', async (t) => {
   const { env } = await platform(t)
   const wrong = [

@@ -2,7 +2,7 @@
 import { bytesDatabase, bytesSettingsIn, openBlobs } from '@postbus/blobs'
 import { databasePath, layoutOf, lockDataDirectory } from '@postbus/profile'
 import { openSpoolKeeper, openSpoolReader, openSpoolWriter } from '@postbus/spool'
-import { isPostgres, openPostgres, openSqlite } from '@postbus/sql'
+import { CannotMove, isPostgres, openPostgres, openSqlite } from '@postbus/sql'
 import { z } from 'zod'
 
 import { type MovedPlatform, movePlatform, type Owner } from '../migrate/move-platform.ts'
@@ -18,6 +18,15 @@ const Target = z.object({
   BLOBS: z.string().min(1),
 })
 
+function targetIn(env: Move['env']): z.infer<typeof Target> {
+  const { data, error } = Target.safeParse(env)
+  if (data !== undefined) return data
+  const names = [...new Set(error.issues.map(({ path }) => String(path[0])))]
+  const missing = names.filter((name) => !env[name])
+  if (missing.length > 0) throw new CannotMove(`say where the cluster keeps what it has: ${missing.join(', ')} not set`)
+  throw new CannotMove(`${names.join(', ')} must be postgres://user:password@host:port/database`)
+}
+
 export interface Move {
   data: string
   /** The settings of the cluster's services. */
@@ -25,9 +34,9 @@ export interface Move {
   progress(text: string): void
 }
 
-/** @throws DataDirectoryInUse, ZodError, CannotMove, and what stores throw; may be called again after the last two */
+/** @throws DataDirectoryInUse, CannotMove, and what stores throw; may be called again after the last two */
 export async function moveToCluster({ data, env, progress }: Move): Promise<MovedPlatform> {
-  const target = Target.parse(env)
+  const target = targetIn(env)
   const settings = bytesSettingsIn(env)
   const layout = layoutOf(data)
   const unlock = await lockDataDirectory(data)

@@ -170,5 +170,6 @@ function explain(error: unknown, { refusals = [] }: Described): { status: number
 /** With what lies beneath it: of a failed copy that is the file system's own word. */
 function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
+  const { message, cause } = error
+  return cause instanceof Error && !message.endsWith(cause.message) ? `${message}: ${cause.message}` : message
 }
