@@ -162,12 +162,8 @@ function describe({ domains, accounts, aliases, transports, remarks }: Plan): st
       domains.map(({ domain, kind, target, catchAll }) => [domain, kind, target, catchAll]),
     ),
     table(
-      ['account', 'can log in', 'mail'],
-      accounts.map(({ address, password, passwordHash, maildir }) => [
-        address,
-        (password ?? passwordHash) ? 'yes' : 'no',
-        maildir,
-      ]),
+      ['account', 'password', 'mail'],
+      accounts.map((account) => [account.address, passwordOf(account), account.maildir]),
     ),
     table(
       ['alias', 'kind', 'members'],
@@ -179,6 +175,12 @@ function describe({ domains, accounts, aliases, transports, remarks }: Plan): st
     ),
     ...remarked(remarks),
   ].join('\n\n')
+}
+
+/** What there is. Whether it will do, the directory says when it gets it. */
+function passwordOf({ password, passwordHash }: NewAccount): string {
+  if (password !== undefined) return 'in clear'
+  return passwordHash === undefined ? 'none' : 'hash'
 }
 
 function answer(plan: Plan, { added, known, refused }: Awaited<ReturnType<typeof carryOut>>, moved: Moved[]): Answer {
