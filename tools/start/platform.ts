@@ -37,6 +37,8 @@ import type { Supervised, SupervisorEvents } from './supervisor.ts'
 
 /** Longer than the slowest recovery of a broker with a large queue. */
 const READY_MS = 120_000
+/** Longer than a usual start on a slow machine: then who waits wants to know what for. */
+const SLOW_MS = 15_000
 /** Longer than what a killed start left behind takes to drain and end. */
 const PORTS_MS = 40_000
 /** How soon a replaced process is told of. */
@@ -129,7 +131,11 @@ export async function startPlatform(options: StartOptions, root: string): Promis
     const services = new Children(layout, { root, dirs, around, events })
     children = services
     await services.become(layout)
-    const notReady = await untilReady(LOOPBACK, services.instances, READY_MS, stopping.signal)
+    const waiting = {
+      ...{ timeoutMs: READY_MS, slowMs: SLOW_MS, signal: stopping.signal },
+      slow: (why: string) => process.stderr.write(`not ready yet: ${why}\n`),
+    }
+    const notReady = await untilReady(LOOPBACK, services.instances, waiting)
     if (notReady !== null) stopping.stop(notReady)
     if (!stopping.signal.aborted) {
       const connect = (): ReturnType<typeof connectBus> =>
@@ -154,7 +160,7 @@ export async function startPlatform(options: StartOptions, root: string): Promis
         await announce()
         // Others may wait for what is at none now.
         const scaled = services.instances.filter(({ service }) => Object.hasOwn(scale, service))
-        const waitsFor = await untilReady(LOOPBACK, scaled, READY_MS, stopping.signal)
+        const waitsFor = await untilReady(LOOPBACK, scaled, waiting)
         return waitsFor === null ? { done: counted(options.replicas) } : { refused: waitsFor }
       }
       try {

@@ -5,14 +5,22 @@ import type { Instance } from './plan.ts'
 
 const POLL_MS = 50
 
+export interface Waiting {
+  timeoutMs: number
+  /** Told once who is waited for, and why, when it has been so long. */
+  slowMs: number
+  slow(why: string): void
+  signal: AbortSignal
+}
+
 /** @returns null when all are ready, else who is not and why. */
 export async function untilReady(
   host: string,
-  instances: readonly Instance[],
-  timeoutMs: number,
-  signal: AbortSignal,
+  instances: readonly Pick<Instance, 'name' | 'healthPort'>[],
+  { timeoutMs, slowMs, slow, signal }: Waiting,
 ): Promise<string | null> {
-  const deadline = Date.now() + timeoutMs
+  const began = Date.now()
+  let told = false
   let reasons = new Map<string, string>()
   while (!signal.aborted) {
     const answers = await Promise.all(
@@ -20,8 +28,12 @@ export async function untilReady(
     )
     reasons = new Map(answers.filter((answer): answer is [string, string] => answer[1] !== null))
     if (reasons.size === 0) return null
-    if (Date.now() > deadline) {
-      return `not ready in time: ${[...reasons].map(([name, reason]) => `${name} (${reason})`).join(', ')}`
+    const waited = Date.now() - began
+    const why = [...reasons].map(([name, reason]) => `${name} (${reason})`).join(', ')
+    if (waited > timeoutMs) return `not ready in time: ${why}`
+    if (waited > slowMs && !told) {
+      slow(why)
+      told = true
     }
     await pause(POLL_MS)
   }
