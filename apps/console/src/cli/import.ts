@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Mailboxes } from '../adapters/mailboxes.ts'
 import { type Imported, importMail, type ImportOptions, NoSuchMailbox } from '../mailbox/import-mail.ts'
 import { Journal, OtherJournal } from '../mailbox/journal.ts'
-import { type MailSource, MessageUnreadable, NoMailThere } from '../mailbox/mail.ts'
+import { type MailSource, MessageUnreadable, NoMailThere, OtherForm } from '../mailbox/mail.ts'
 import type { CommandContext } from './command.ts'
 import { bar } from './status-line.ts'
 import { bytes } from './table.ts'
@@ -20,7 +20,7 @@ export interface ImportCall extends Omit<ImportOptions, 'onProgress'> {
 }
 
 /** Of every command that takes mail from somewhere. */
-export const importRefusals = [MessageUnreadable, NoMailThere, NoSuchMailbox, OtherJournal]
+export const importRefusals = [MessageUnreadable, NoMailThere, NoSuchMailbox, OtherForm, OtherJournal]
 
 /** Closes the source. @returns with the path of the journal */
 export async function importFrom(

@@ -44,6 +44,11 @@ export class NoMailThere extends Error {
   override readonly name = 'NoMailThere'
 }
 
+/** There is something, in another form than was said: nobody should take it for no mail. */
+export class OtherForm extends Error {
+  override readonly name = 'OtherForm'
+}
+
 export interface ExportedMessage {
   uid: number
   flags: string[]

@@ -190,7 +190,13 @@ test('what is no mbox is refused before anything is taken', async (t) => {
   await assert.rejects(contentOf(await mboxSource(join(dir, 'file'))), /no mbox/)
   await assert.rejects(mboxSource(join(dir, 'nothing')), /nothing/)
   await assert.rejects(maildirSource(dir), /no Maildir/)
-  await assert.rejects(maildirSource(join(dir, 'nothing')), /there is nothing at/)
-  await assert.rejects(maildirSource(join(dir, 'file')), /--format mbox/)
+  await assert.rejects(maildirSource(join(dir, 'nothing')), { name: 'NoMailThere', message: /there is nothing at/ })
   assert.equal(await readFile(join(dir, 'file'), 'latin1'), 'Subject: no mbox\n\n')
+})
+
+test('what is there and no Maildir is not taken for an account without mail', async (t) => {
+  const dir = await directory(t)
+  await writeFile(join(dir, 'file'), 'From smith@example.org Mon Jan  5 10:00:00 2026\n\n')
+  await assert.rejects(maildirSource(join(dir, 'file')), { name: 'OtherForm', message: /--format mbox/ })
+  await assert.rejects(maildirSource(join(dir, 'file', 'below')), { code: 'ENOTDIR' })
 })

@@ -7,20 +7,21 @@ import { access, readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 import { toCrlf } from './line-endings.ts'
-import { MessageUnreadable, NoMailThere, type MailSource, type Octets, type SourceMailbox } from './mail.ts'
+import { MessageUnreadable, NoMailThere, type MailSource, type Octets, OtherForm, type SourceMailbox } from './mail.ts'
 import { flagsOf, KEYWORDS_FILE, parseKeywords, splitFileName } from './maildir-flags.ts'
 import { INBOX, levelOf, mailboxOf } from './maildir-names.ts'
 
 /** Levels of folders in folders that are followed. */
 const MAX_DEPTH = 30
 
-/** @throws NoMailThere */
+/** @throws NoMailThere, OtherForm, and what the file system says of a directory that cannot be read */
 export async function maildirSource(path: string): Promise<MailSource> {
   const root = resolve(path)
-  const found = await stat(root).catch((cause) => {
-    throw new NoMailThere(`there is nothing at ${root}`, { cause })
+  const found = await stat(root).catch((error: unknown) => {
+    if (isAbsent(error)) throw new NoMailThere(`there is nothing at ${root}`, { cause: error })
+    throw error
   })
-  if (!found.isDirectory()) throw new NoMailThere(`${root} is a file and no Maildir; --format mbox reads an mbox`)
+  if (!found.isDirectory()) throw new OtherForm(`${root} is a file and no Maildir; --format mbox reads an mbox`)
   const folders: { name: string; dir: string }[] = []
   for await (const folder of foldersIn(root, '')) folders.push(folder)
   if (folders.length === 0) throw new NoMailThere(`there is no Maildir at ${root}: no directory 'cur' in it or below`)
@@ -35,6 +36,8 @@ export async function maildirSource(path: string): Promise<MailSource> {
     async close() {},
   }
 }
+
+const isAbsent = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 async function* foldersIn(dir: string, name: string, depth = 0): AsyncGenerator<{ name: string; dir: string }> {
   if (await isMaildir(dir)) yield { name: name || INBOX, dir }

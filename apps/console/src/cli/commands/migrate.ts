@@ -139,7 +139,7 @@ async function move({ address, maildir }: NewAccount, label: string, context: Co
   if (maildir === undefined) return null
   const source = await maildirSource(maildir).catch((error: unknown) => {
     // Who never got a message has no Maildir.
-    if (error instanceof NoMailThere || isAbsent(error)) return null
+    if (error instanceof NoMailThere) return null
     throw error
   })
   if (source === null) return null
@@ -152,8 +152,6 @@ async function move({ address, maildir }: NewAccount, label: string, context: Co
     failed: failed.map(({ mailbox, key, reason }) => `${mailbox} ${key ?? ''}: ${reason}`),
   }
 }
-
-const isAbsent = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 function describe({ domains, accounts, aliases, transports, remarks }: Plan): string {
   return [
